@@ -1,0 +1,68 @@
+# Two commands: `make demo` and `make test`. Each first makes its own .venv.
+#
+# A computer without a GPU can save gigabytes: set PIP_EXTRA_INDEX_URL to PyTorch's index
+# of CPU wheels, and the same pinned version of torch comes without the CUDA libraries.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint clean distclean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= 2
+DEMO_CONFIG ?= workflows/config/protein_demo.yaml
+
+# The environment's programs are called by name, by Snakemake's rules too.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# One thread per process: two programs with many threads on few cores slow each other.
+export OMP_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+# Of all that pip says: the large downloads, what is built, and the end.
+PIP_PROGRESS := awk '/^ *(Downloading|Using cached).* MB\)/ || /^Installing/ {print substr($$0, 1, 96); fflush()}'
+
+help:
+	@echo "make demo   distil a small protein teacher and build the report"
+	@echo "make test   run all checks and tests"
+	@echo "make lint   run the static checks only"
+	@echo "make clean  remove caches (make distclean: .venv and results too)"
+
+# pip sees the demo's packages as present when the tests' were installed before.
+.venv/installed-demo: EXTRAS := protein,similarity
+.venv/installed-test: EXTRAS := protein,similarity,dev
+.venv/installed-demo .venv/installed-test: pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "No Python 3.11 or newer: install python3.11 and python3.11-venv, or set PYTHON=..." >&2; exit 2; }
+	@echo "Setting up .venv with the pinned versions (the first time takes minutes and 2 GB or more)"
+	@"$(PYTHON)" -m venv .venv
+	@.venv/bin/python -m pip install -c constraints.txt -e ".[$(EXTRAS)]" | $(PIP_PROGRESS)
+	@.venv/bin/python -m pip check
+	@touch $@
+
+demo: .venv/installed-demo
+	@snakemake --cores $(CORES) --configfile $(DEMO_CONFIG)
+	@report=$$(find results -name 'report*.html' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-); \
+		[ -n "$$report" ] || { echo "The workflow ended without a report under results/" >&2; exit 1; }; \
+		echo; echo "Report: $(CURDIR)/$$report"
+
+lint: .venv/installed-test
+	ruff check .
+	ruff format --check .
+	pyright
+	snakefmt --check --compact-diff Snakefile workflows
+	lint-imports --no-cache
+	snakemake --lint --configfile $(DEMO_CONFIG)
+
+# Static checks first, since they are quick; pytest's summary ends the output.
+test: lint
+	pytest -q -n $(CORES)
+
+clean:
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv .snakemake results

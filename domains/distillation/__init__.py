@@ -1,0 +1,1 @@
+"""The engine: noise process, samplers, objectives and the Distiller; knows no field."""

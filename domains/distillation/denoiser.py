@@ -1,0 +1,131 @@
+"""The one network contract: noisy points in, clean estimate out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.domain import Batch
+
+__all__ = ["Denoiser", "Guided", "Tempered", "Unconditional"]
+
+
+class Denoiser(Protocol):
+    """Teacher, student and fake score are roles of this one type.
+
+    A denoiser estimates the clean points. It is not a velocity, noise or score network:
+    such predictions are converted at the adapter, once. It masks its output; it does not
+    centre it.
+    """
+
+    def __call__(
+        self,
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+        previous: Float[Tensor, "b n 3"] | None = None,
+    ) -> Float[Tensor, "b n 3"]:
+        """Estimate the clean points.
+
+        Args:
+            noisy: Points at noise level ``time``.
+            time: Process time of each sample.
+            batch: Mask, origin and condition.
+            previous: Clean estimate of the previous step (self-conditioning), or None.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Unconditional:
+    """A denoiser that is never told some of the conditions."""
+
+    denoiser: Denoiser
+    drop: tuple[str, ...]
+
+    def __call__(
+        self,
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+        previous: Float[Tensor, "b n 3"] | None = None,
+    ) -> Float[Tensor, "b n 3"]:
+        """Estimate the clean points without the dropped conditions."""
+        kept = {key: value for key, value in batch.condition.items() if key not in self.drop}
+        return self.denoiser(noisy, time, replace(batch, condition=kept), previous)
+
+
+@dataclass(frozen=True)
+class Guided:
+    """Classifier-free guidance, autoguidance, or a mixture (Proteina, eq. 6).
+
+    D = w D_cond + (1 − w) [ratio · D_auto + (1 − ratio) · D_uncond]
+
+    Attributes:
+        denoiser: The conditional denoiser.
+        weight: w; 1 is no guidance and costs one network call.
+        unconditional: Denoiser without the condition; needed when ratio < 1.
+        auto: A weaker denoiser given the same condition; needed when ratio > 0.
+        ratio: Share of autoguidance.
+    """
+
+    denoiser: Denoiser
+    weight: float = 1.0
+    unconditional: Denoiser | None = None
+    auto: Denoiser | None = None
+    ratio: float = 0.0
+
+    def __call__(
+        self,
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+        previous: Float[Tensor, "b n 3"] | None = None,
+    ) -> Float[Tensor, "b n 3"]:
+        """Estimate the clean points, pushed away from the weaker estimates."""
+        clean = self.denoiser(noisy, time, batch, previous)
+        if self.weight == 1.0:
+            return clean
+        weaker = 0.0
+        for share, other in ((self.ratio, self.auto), (1 - self.ratio, self.unconditional)):
+            if share and other is None:
+                raise ValueError(f"guidance ratio {self.ratio} needs a denoiser it was not given")
+            if share and other is not None:
+                weaker = weaker + share * other(noisy, time, batch, previous)
+        return self.weight * clean + (1 - self.weight) * weaker
+
+
+@dataclass(frozen=True)
+class Tempered:
+    """A flow-matching denoiser of the sharpened density p^(1/γ²), to first order.
+
+    Tempering prior and likelihood together leaves the posterior's mode in place:
+    p(x)^(1/γ²) N(x_t; t x, σ²) = [p(x) N(x_t; t x, σ²/γ²)]^(1/γ²). So the clean estimate at
+    noise σ is the plain denoiser's at the larger noise σ/γ: it is told an earlier time t',
+    t'/(1−t') = γ t/(1−t), and the point scaled to it. Exact for Gaussian data. It is what
+    re-noising with scale γ < 1 does to a sampler, brought into the objective.
+
+    Attributes:
+        denoiser: The plain denoiser.
+        noise_scale: γ in (0, 1]; 1 changes nothing.
+    """
+
+    denoiser: Denoiser
+    noise_scale: float
+
+    def __call__(
+        self,
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+        previous: Float[Tensor, "b n 3"] | None = None,
+    ) -> Float[Tensor, "b n 3"]:
+        """Estimate the clean points of the sharpened density; time must be above 0."""
+        if self.noise_scale == 1.0:
+            return self.denoiser(noisy, time, batch, previous)
+        earlier = self.noise_scale * time / (1 - time + self.noise_scale * time)
+        scaled = noisy * (earlier / time)[:, None, None]
+        return self.denoiser(scaled, earlier, batch, previous)

@@ -1,0 +1,238 @@
+"""The one LightningModule: alternates fake scores and student; contains no formula."""
+
+import copy
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from domains.config import Fit, Optimiser
+from domains.distillation.denoiser import Denoiser, Tempered
+from domains.distillation.objectives.objective import Objective
+from domains.distillation.optimiser import build_optimiser, learning_rate, set_rate
+from domains.distillation.process import NoiseProcess
+from domains.distillation.roles import Draws, Loss, Roles, RollOut
+from domains.domain import Batch
+from domains.errors import FewstepError
+
+__all__ = ["STUDENT", "Distiller", "Plan"]
+
+STUDENT = "student"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before training starts.
+
+    Attributes:
+        objective: The two losses.
+        process: Noise process.
+        batches: Micro-batch number ``index`` of a run, its numbers drawn from ``draws``.
+        fit: Length, accumulation, averaging.
+        optimisers: One per role: "student" and each fake score.
+        seed: Key of all random numbers.
+        roll_out: How the student is played; None when a teacher is trained.
+        fake_updates: Updates of each fake score per update of the student.
+        reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
+        teacher_noise_scale: γ of the tempered teacher; 1 is the teacher itself.
+    """
+
+    objective: Objective
+    process: NoiseProcess
+    batches: Callable[[int, Draws], Batch]
+    fit: Fit
+    optimisers: Mapping[str, Optimiser]
+    seed: int = 0
+    roll_out: RollOut | None = None
+    fake_updates: int = 1
+    reset_fake_every: int = 0
+    teacher_noise_scale: float = 1.0
+
+
+@dataclass
+class Best:
+    """The student's average that scored best in validation."""
+
+    score: float = float("-inf")
+    step: int = -1
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Distiller(pl.LightningModule):
+    """Trains a student, and the fake scores that its objective needs.
+
+    A step of the data loader is one update of the student, identified by its number alone:
+    all numbers are drawn by (seed, step, micro-batch, role), so a resumed run equals an
+    uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
+
+    Args:
+        plan: What to do.
+        student: Network to train (a copy of the teacher, or a fresh one).
+        teacher: Frozen network, or None when a teacher itself is trained.
+    """
+
+    def __init__(self, plan: Plan, student: nn.Module, teacher: nn.Module | None = None):
+        super().__init__()
+        self.automatic_optimization = False
+        self.plan = plan
+        self.student = student
+        names = plan.objective.fake_scores
+        self.fakes = nn.ModuleDict({name: copy.deepcopy(teacher or student) for name in names})
+        self.average = copy.deepcopy(student).requires_grad_(False).eval()
+        # In a tuple, so that Lightning neither counts it as trainable nor saves it.
+        self._teacher = (teacher.requires_grad_(False).eval() if teacher else None,)
+        self.done = 0
+        self.best = Best()
+        self.role_optimisers: dict[str, Optimizer] = {
+            role: build_optimiser(network, plan.optimisers[role])
+            for role, network in self._networks().items()
+        }
+        self.diagnostics: dict[str, Tensor | float] = {}
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {STUDENT: self.student, **dict(self.fakes.items())}
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The frozen teacher."""
+        return self._teacher[0]
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Hand the optimisers to Lightning (they exist since construction)."""
+        return list(self.role_optimisers.values())
+
+    def on_fit_start(self) -> None:
+        """Move the teacher along, which Lightning does not see."""
+        if self.teacher is not None:
+            self.teacher.to(self.device)
+
+    def training_step(self, step: Tensor, batch_idx: int) -> None:
+        """Update the fake scores, then the student, then its average."""
+        number = int(step)
+        self.diagnostics = {}
+        for repeat in range(self.plan.fake_updates):
+            for name in self.plan.objective.fake_scores:
+                self._update(name, number, repeat)
+        self._update(STUDENT, number, 0)
+        self._advance_average(number)
+        self._maybe_reset(number)
+        self.done = number + 1
+
+    def _roles(self) -> Roles:
+        teacher: Denoiser | None = self.teacher
+        if teacher is not None:
+            teacher = Tempered(teacher, self.plan.teacher_noise_scale)
+        fakes: dict[str, Denoiser] = dict(self.fakes.items())
+        return Roles(self.plan.process, self.student, teacher, fakes, self.plan.roll_out)
+
+    def _update(self, role: str, step: int, repeat: int) -> None:
+        """Make one optimiser step of one role over all micro-batches of all processes."""
+        network, optimiser = self._networks()[role], self.role_optimisers[role]
+        for name, other in self._networks().items():
+            other.requires_grad_(name == role)
+        optimiser.zero_grad(set_to_none=True)
+        count = self.plan.fit.accumulate
+        for micro in range(count):
+            loss = self._loss(role, step, repeat, micro * self.trainer.world_size)
+            self._check(loss, role, step)
+            with self._unsynchronised():
+                self.manual_backward(loss.value / count)
+        self._average_gradients(network)
+        config = self.plan.optimisers[role]
+        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        if not torch.isfinite(norm):
+            raise _not_finite(step, role, f"gradient of {_first_bad(network)}")
+        rate = learning_rate(config, step, self.plan.fit.steps)
+        set_rate(optimiser, rate)
+        optimiser.step()
+        self.diagnostics |= {f"{role}/gradient_norm": norm, f"{role}/rate": rate}
+
+    def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
+        objective, roles = self.plan.objective, self._roles()
+        micro += self.global_rank
+        draws = Draws((self.plan.seed, step, repeat, micro, role), self.device)
+        total = self.plan.fit.accumulate * self.trainer.world_size
+        batch = self.plan.batches(step * total + micro, draws).to(self.device)
+        if role == STUDENT:
+            return objective.student_loss(roles, batch, draws)
+        return objective.fake_score_loss(role, roles, batch, draws)
+
+    def _check(self, loss: Loss, role: str, step: int) -> None:
+        for term, value in {"loss": loss.value, **loss.diagnostics}.items():
+            if not torch.isfinite(value.detach()).all():
+                raise _not_finite(step, role, term)
+            self.diagnostics[f"{role}/{term}"] = value.detach()
+
+    def _unsynchronised(self) -> AbstractContextManager:
+        """Keep DDP from averaging after each micro-batch: it is done once, below."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
+
+    def _average_gradients(self, network: nn.Module) -> None:
+        if self.trainer.world_size == 1:
+            return
+        for parameter in network.parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad /= self.trainer.world_size
+
+    @torch.no_grad()
+    def _advance_average(self, step: int) -> None:
+        decay = min(self.plan.fit.ema, (1 + step) / (10 + step))
+        ours, theirs = list(self.average.parameters()), list(self.student.parameters())
+        torch._foreach_lerp_(ours, [parameter.detach() for parameter in theirs], 1 - decay)
+
+    def _maybe_reset(self, step: int) -> None:
+        every = self.plan.reset_fake_every
+        if every and (step + 1) % every == 0 and self.teacher is not None:
+            for name, fake in self.fakes.items():
+                fake.load_state_dict(self.teacher.state_dict())
+                self.role_optimisers[name].state.clear()
+
+    def consider(self, score: float) -> bool:
+        """Remember the present average if it scores better than all before."""
+        if score <= self.best.score:
+            return False
+        weights = {name: value.cpu().clone() for name, value in self.average.state_dict().items()}
+        self.best = Best(score, self.done, weights)
+        return True
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all that a resumed run needs."""
+        return {
+            "done": self.done,
+            "networks": {role: net.state_dict() for role, net in self._networks().items()},
+            "average": self.average.state_dict(),
+            "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
+            "best": vars(self.best),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the state of an interrupted run."""
+        for role, network in self._networks().items():
+            network.load_state_dict(state["networks"][role])
+            self.role_optimisers[role].load_state_dict(state["optimisers"][role])
+        self.average.load_state_dict(state["average"])
+        self.best = Best(**state["best"])
+        self.done = state["done"]
+
+
+def _first_bad(network: nn.Module) -> str:
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
+            return name
+    return "the network"
+
+
+def _not_finite(step: int, role: str, term: str) -> FewstepError:
+    return FewstepError(
+        f"training left the finite numbers at step {step}, role {role}, term {term}",
+        do="Lower the learning rate or the loss scale; the last checkpoint is whole",
+    )

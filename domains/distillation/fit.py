@@ -1,0 +1,169 @@
+"""Run a Distiller: resume, checkpoint, validate, log, show progress."""
+
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from domains.distillation.distiller import Distiller
+from domains.distillation.log_table import LogTable
+from domains.distillation.state import StateDirectory
+
+__all__ = ["run"]
+
+_log = logging.getLogger(__name__)
+
+# A validation: the averaged student in, numbers out; "quality" (higher is better) is required.
+Validation = Callable[[Distiller], dict[str, float]]
+
+
+def run(
+    distiller: Distiller,
+    directory: Path,
+    validate: Validation | None = None,
+    *,
+    devices: int = 1,
+    nodes: int = 1,
+) -> bool:
+    """Train to the end, or until stopped; resumes from ``directory``.
+
+    Args:
+        distiller: What to train.
+        directory: State, log and curves of this run.
+        validate: Scores the student's average every ``fit.validate_every`` steps.
+        devices, nodes: Processes per node and nodes.
+
+    Returns:
+        Whether the last step was reached.
+    """
+    states = StateDirectory(directory / "state")
+    saved = states.load()
+    if saved is not None:
+        distiller.restore(saved)
+        _log.info("resuming at step %d of %d", distiller.done, distiller.plan.fit.steps)
+    keeper = _Keeper(states, directory, validate, saved)
+    _quiet_lightning()
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator="auto",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if devices * nodes > 1 else "auto",
+        precision=distiller.plan.fit.precision,
+        plugins=[LightningEnvironment()] if nodes == 1 else None,
+        callbacks=[keeper],
+        logger=TensorBoardLogger(directory, name="curves", version=""),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    left = range(distiller.done, distiller.plan.fit.steps)
+    if left:
+        trainer.fit(distiller, DataLoader(left, batch_size=None))  # type: ignore[arg-type]
+    return distiller.done >= distiller.plan.fit.steps
+
+
+def _quiet_lightning() -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+class _Keeper(pl.Callback):
+    """Writes checkpoints and logs, validates, stops on a signal or at the time limit."""
+
+    def __init__(
+        self,
+        states: StateDirectory,
+        directory: Path,
+        validate: Validation | None,
+        saved: dict | None,
+    ):
+        self.states, self.validate = states, validate
+        self.table = LogTable(directory / "log.csv", saved["done"] if saved else 0)
+        self.table.restore(saved["interval"] if saved else {})
+        self.began = time.monotonic()
+        self.bar: tqdm | None = None
+        self.saved_at = -1
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for SIGTERM and open the progress bar."""
+        assert isinstance(pl_module, Distiller)
+        signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "should_stop", True))
+        steps = pl_module.plan.fit.steps
+        if trainer.is_global_zero and sys.stderr.isatty():
+            self.bar = tqdm(total=steps, initial=pl_module.done, unit="step", smoothing=0.1)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
+    ) -> None:
+        """Log, validate, checkpoint and look at the clock after each step."""
+        assert isinstance(pl_module, Distiller)
+        fit, done = pl_module.plan.fit, pl_module.done
+        self.table.add(**pl_module.diagnostics)
+        if self.validate and fit.validate_every and done % fit.validate_every == 0:
+            self._validate(pl_module)
+        if done % fit.log_every == 0 or done == fit.steps:
+            self._report(trainer, pl_module)
+        if done % fit.checkpoint_every == 0 or done == fit.steps:
+            self._save(trainer, pl_module)
+        if fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save where training stopped."""
+        assert isinstance(pl_module, Distiller)
+        self._save(trainer, pl_module)
+        if self.bar is not None:
+            self.bar.close()
+
+    def _validate(self, distiller: Distiller) -> None:
+        assert self.validate is not None
+        with torch.no_grad():
+            scores = self.validate(distiller)
+        distiller.consider(scores["quality"])
+        self.table.add(**{f"validation/{name}": value for name, value in scores.items()})
+
+    def _report(self, trainer: pl.Trainer, distiller: Distiller) -> None:
+        if not trainer.is_global_zero:
+            return
+        row = self.table.close_row(distiller.done)
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(row, step=distiller.done)
+        shown = {k: f"{v:.4g}" for k, v in row.items() if k.endswith(("/loss", "quality"))}
+        if self.bar is not None:
+            self.bar.update(distiller.done - self.bar.n)
+            self.bar.set_postfix(shown)
+        else:
+            _log.info("%s", self._line(distiller, shown))
+
+    def _line(self, distiller: Distiller, shown: dict[str, str]) -> str:
+        done, steps = distiller.done, distiller.plan.fit.steps
+        elapsed = time.monotonic() - self.began
+        first = getattr(self, "first", None) or done
+        self.first = first
+        left = elapsed / max(1, done - first + 1) * (steps - done)
+        losses = "  ".join(f"{name} {value}" for name, value in shown.items())
+        return f"step {done}/{steps}  {losses}  {left / 60:.0f} min left"
+
+    def _save(self, trainer: pl.Trainer, distiller: Distiller) -> None:
+        if trainer.is_global_zero and self.saved_at != distiller.done:
+            state = distiller.training_state() | {"interval": self.table.state()}
+            self.states.save(distiller.done, state)
+            self.saved_at = distiller.done
+
+
+def process_count() -> tuple[int, int]:
+    """Return (devices, nodes) from the environment (FEWSTEP_DEVICES, FEWSTEP_NODES)."""
+    return int(os.environ.get("FEWSTEP_DEVICES", 1)), int(os.environ.get("FEWSTEP_NODES", 1))

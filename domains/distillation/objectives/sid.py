@@ -1,0 +1,89 @@
+"""Score identity Distillation (arXiv 2404.04057; few-step 2505.12674; proteins 2510.03095)."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives.objective import (
+    Objective,
+    denoise_samples,
+    lag,
+    per_sample,
+)
+from domains.distillation.roles import Draws, Loss, Roles
+from domains.domain import Batch
+
+__all__ = ["SiD", "sid_loss"]
+
+# Keeps the weight finite when the teacher already agrees with the student (SiD's own floor).
+_FLOOR = 1e-5
+
+
+def sid_loss(
+    clean: Tensor,
+    teacher: Tensor,
+    fake: Tensor,
+    batch: Batch,
+    alpha: float,
+    weighting: Literal["mean", "reference"],
+) -> Tensor:
+    """Return SiD's loss of each sample (2404.04057, eq. 23, on clean estimates).
+
+    w (D_T − D_F) · [(D_T − x) − α (D_T − D_F)], w = 1 / Σ|x − D_T|, gradients through all.
+
+    Args:
+        clean: x, samples of the student [b, n, 3].
+        teacher: D_T(x_t), differentiable in x_t.
+        fake: D_F(x_t), differentiable in x_t.
+        batch: Mask.
+        alpha: α; 1.2 for images, 1.0 for proteins.
+        weighting: "reference" divides by Σ|x − D_T| and by the number of points, so that
+            short chains count more; "mean" divides by the mean |x − D_T|, all count alike.
+    """
+    difference = teacher - fake
+    value = per_sample(difference * ((teacher - clean) - alpha * difference), batch)
+    scale = per_sample((clean - teacher).detach().abs(), batch)
+    if weighting == "reference":
+        return value / scale / batch.sizes
+    return value / scale.clamp(min=_FLOOR * 3)
+
+
+class SiD(Objective):
+    """Model-based Fisher divergence between the student's and the teacher's noised samples.
+
+    Args:
+        alpha: α of the loss.
+        scale: Factor of the student's loss (before clipping; SiD_Protein uses 100).
+        weighting: See ``sid_loss``.
+        student_times: Where the student's loss is evaluated.
+        fake_times: Where the fake score is trained.
+    """
+
+    fake_scores = ("fake",)
+
+    def __init__(
+        self,
+        student_times: TimeDistribution,
+        fake_times: TimeDistribution,
+        alpha: float = 1.0,
+        scale: float = 100.0,
+        weighting: Literal["mean", "reference"] = "mean",
+    ):
+        self.student_times, self.fake_times = student_times, fake_times
+        self.alpha, self.scale, self.weighting = alpha, scale, weighting
+
+    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Denoise the student's samples."""
+        return denoise_samples(roles.fakes[name], roles, batch, draws, self.fake_times)
+
+    def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Evaluate both scores on a noised sample and differentiate through everything."""
+        assert roles.teacher is not None
+        clean = roles.play(batch, draws, gradient=True)
+        time = self.student_times.sample(clean.shape[0], draws.source("time")).to(clean.device)
+        noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
+        teacher = roles.teacher(noisy, time, batch)
+        fake = roles.fakes["fake"](noisy, time, batch)
+        loss = sid_loss(clean, teacher, fake, batch, self.alpha, self.weighting)
+        return Loss(self.scale * loss.mean(), lag(teacher, fake, clean, time, batch))

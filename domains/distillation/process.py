@@ -1,0 +1,153 @@
+"""Forward noise processes: one equation, its inverses, and what it cannot see."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.domain import Batch
+from domains.distillation.schedule import renoise_times
+
+__all__ = ["Centring", "FlowMatching", "NoiseProcess"]
+
+Centring = Literal["masked", "reference", "none"]
+
+
+class NoiseProcess(ABC):
+    """x_t = origin + α(t) (x_0 − origin) + σ(t) ε, with inverses between its parametrisations.
+
+    Times are tensors of shape [b]; points have shape [b, n, 3].
+    """
+
+    @abstractmethod
+    def alpha(self, time: Tensor) -> Tensor:
+        """Return the share of the clean signal."""
+
+    @abstractmethod
+    def sigma(self, time: Tensor) -> Tensor:
+        """Return the standard deviation of the noise."""
+
+    @abstractmethod
+    def times(self, steps: int) -> Float[Tensor, " k"]:
+        """Return the default times of a few-step roll-out, from noisy to clean."""
+
+    @abstractmethod
+    def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return the weight of ‖x − D‖² in the teacher's own training loss."""
+
+    @abstractmethod
+    def project(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+        """Return the points without padding and without what the process is blind to."""
+
+    def target(self, clean: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+        """Return a clean estimate as a training target: what no denoiser can see, removed."""
+        relative = self.project(clean - _origin(batch), batch)
+        return (relative + _origin(batch)) * batch.mask[..., None]
+
+    def perturb(
+        self,
+        clean: Float[Tensor, "b n 3"],
+        noise: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+    ) -> Float[Tensor, "b n 3"]:
+        """Return x_t of clean points; differentiable in ``clean``."""
+        t = _column(time)
+        clean, noise = self._relative(clean, batch), self._noise(noise, batch)
+        mixed = self.alpha(t) * clean + self.sigma(t) * noise
+        if batch.origin is not None:
+            mixed = mixed + batch.origin
+        return mixed * batch.mask[..., None]
+
+    def _relative(self, clean: Tensor, batch: Batch) -> Tensor:
+        return self.project(clean if batch.origin is None else clean - batch.origin, batch)
+
+    def _noise(self, noise: Tensor, batch: Batch) -> Tensor:
+        return self.project(noise, batch)
+
+    def noise_of(self, clean: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
+        """Return ε = (x_t − origin − α (x − origin)) / σ."""
+        t, origin = _column(time), _origin(batch)
+        return (noisy - origin - self.alpha(t) * (clean - origin)) / self.sigma(t)
+
+    def clean_of_noise(self, noise: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
+        """Return x = origin + (x_t − origin − σ ε) / α."""
+        t, origin = _column(time), _origin(batch)
+        return origin + (noisy - origin - self.sigma(t) * noise) / self.alpha(t)
+
+    def score_of(self, clean: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
+        """Return the score ∇ log p(x_t) = −ε / σ of the estimate ``clean``."""
+        return -self.noise_of(clean, noisy, time, batch) / self.sigma(_column(time))
+
+
+class FlowMatching(NoiseProcess):
+    """Proteina's linear path x_t = (1−t) ε + t x, from noise (t=0) to data (t=1).
+
+    Args:
+        centring: What "centred" means. "masked" removes the centre of mass of the real
+            residues. "reference" is SiD_Protein's: the mean runs over padding too, so a
+            result depends on the padded length; kept for the golden values only. "none" is
+            for motif models, whose frame is the motif.
+    """
+
+    def __init__(self, centring: Centring = "masked"):
+        self.centring = centring
+
+    def alpha(self, time: Tensor) -> Tensor:
+        """Return t."""
+        return time
+
+    def sigma(self, time: Tensor) -> Tensor:
+        """Return 1 − t."""
+        return 1 - time
+
+    def times(self, steps: int) -> Float[Tensor, " k"]:
+        """Return SiD's times (arXiv 2510.03095)."""
+        return renoise_times(steps)
+
+    def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """Return 1/((1−t)² + 1e-5): the velocity's error, finite at t = 1 (Proteina, eq. 3)."""
+        return 1 / ((1 - time) ** 2 + 1e-5)
+
+    def project(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+        """Return the points masked and centred."""
+        mask = batch.mask[..., None]
+        points = points * mask
+        if self.centring == "none":
+            return points
+        mean = points.sum(1, keepdim=True) / batch.sizes.to(points.dtype)[:, None, None]
+        return (points - mean) * mask
+
+    def target(self, clean: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+        """Return a clean estimate masked, and centred unless the reference is followed."""
+        if self.centring == "reference":
+            return clean * batch.mask[..., None]
+        return super().target(clean, batch)
+
+    def _relative(self, clean: Tensor, batch: Batch) -> Tensor:
+        if self.centring != "reference":
+            return super()._relative(clean, batch)
+        clean = clean * batch.mask[..., None]
+        return clean - clean.mean(1, keepdim=True)
+
+    def _noise(self, noise: Tensor, batch: Batch) -> Tensor:
+        noise = self.project(noise, batch)
+        return noise - noise.mean(1, keepdim=True) if self.centring == "reference" else noise
+
+    def velocity_of(self, clean: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
+        """Return v = (x − x_t) / (1 − t)."""
+        return (clean - noisy) / (1 - _column(time))
+
+    def clean_of_velocity(self, velocity: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
+        """Return x = x_t + (1 − t) v."""
+        return noisy + (1 - _column(time)) * velocity
+
+
+def _column(time: Tensor) -> Tensor:
+    return time[:, None, None]
+
+
+def _origin(batch: Batch) -> Tensor | float:
+    return 0.0 if batch.origin is None else batch.origin

@@ -1,0 +1,150 @@
+"""Samplers: functions over any denoiser, teacher or student alike."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.distillation.denoiser import Denoiser
+from domains.distillation.noise import NoiseSource
+from domains.distillation.process import NoiseProcess
+from domains.distillation.schedule import Diffusion, diffusion_coefficient
+from domains.domain import Batch
+
+__all__ = ["SDE", "Step", "integrate", "last", "renoise"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One network call of a sampler.
+
+    Attributes:
+        time: Time of the call.
+        noisy: Input of the call.
+        clean: Its clean estimate.
+        points: The state after the step; the sample, at the last step.
+    """
+
+    time: float
+    noisy: Float[Tensor, "b n 3"]
+    clean: Float[Tensor, "b n 3"]
+    points: Float[Tensor, "b n 3"]
+
+
+def last(steps: Iterator[Step]) -> Float[Tensor, "b n 3"]:
+    """Run a sampler to its end and return the sample."""
+    final = None
+    for final in steps:
+        pass
+    if final is None:
+        raise ValueError("a sampler without steps")
+    return final.points
+
+
+def _time(time: Tensor, batch: Batch) -> Float[Tensor, " b"]:
+    return time.to(batch.mask.device).expand(batch.mask.shape[0])
+
+
+def renoise(
+    denoiser: Denoiser,
+    process: NoiseProcess,
+    batch: Batch,
+    times: Float[Tensor, " k"],
+    noise: NoiseSource,
+    noise_scale: float | Sequence[float] = 1.0,
+    start: Float[Tensor, "b n 3"] | None = None,
+) -> Iterator[Step]:
+    """Few-step sampling: denoise, re-noise, denoise (arXiv 2510.03095, alg. 1).
+
+    x_t = origin + α(t) (x̂ − origin) + σ(t) γ ε, with x̂ the previous clean estimate
+    (the origin at first). γ < 1 is noise modulation. The training roll-out is this very
+    function.
+
+    Args:
+        denoiser: Teacher or student.
+        process: Noise process.
+        batch: Mask, origin, condition.
+        times: One time per network call, from noisy to clean.
+        noise: Source of fresh noise, one draw per call.
+        noise_scale: γ, one number or one per step.
+        start: Clean estimate to start from instead of the origin.
+
+    Yields:
+        A Step per network call; ``points`` is its clean estimate.
+    """
+    scales = [noise_scale] * len(times) if isinstance(noise_scale, int | float) else noise_scale
+    clean = start
+    if clean is None:
+        clean = torch.zeros(batch.shape, device=batch.mask.device)
+        clean = clean if batch.origin is None else clean + batch.origin
+    for time, scale in zip(times, scales, strict=True):
+        t = _time(time, batch)
+        noisy = process.perturb(clean, scale * noise(batch.shape), t, batch)
+        clean = denoiser(noisy, t, batch)
+        yield Step(float(time), noisy, clean, clean)
+
+
+@dataclass(frozen=True)
+class SDE:
+    """Stochastic part of Proteina's sampler; without it the ODE is integrated.
+
+    Attributes:
+        noise_scale: γ of sqrt(2 g γ dt) ε (Proteina's ``sc_scale_noise``).
+        diffusion, power, maximum: The function g(t).
+        until: Times above this are integrated by the ODE.
+    """
+
+    noise_scale: float = 0.45
+    diffusion: Diffusion = "1/t"
+    power: float = 1.0
+    maximum: float | None = None
+    until: float = 0.99
+
+
+def integrate(
+    denoiser: Denoiser,
+    process: NoiseProcess,
+    batch: Batch,
+    times: Float[Tensor, " k1"],
+    noise: NoiseSource,
+    sde: SDE | None = None,
+    self_conditioning: bool = False,
+) -> Iterator[Step]:
+    """Integrate the flow by Euler (ODE) or Euler–Maruyama (SDE) (arXiv 2503.00710, eq. 5).
+
+    x += v dt, or x += (v + g s) dt + sqrt(2 g γ dt) ε, on a linear path from noise (t = 0)
+    to data (t = 1), with s = (t v − x)/(1 − t).
+
+    Args:
+        denoiser: Teacher or student.
+        process: Flow-matching process (it says what centred means).
+        batch: Mask and condition.
+        times: Grid of steps + 1 times.
+        noise: Source; one draw for the start, one per stochastic step.
+        sde: Stochastic settings, or None for the ODE.
+        self_conditioning: Hand each step's clean estimate to the next.
+
+    Yields:
+        A Step per network call.
+    """
+    coefficient = None
+    if sde is not None:
+        coefficient = diffusion_coefficient(times[:-1], sde.diffusion, sde.power, sde.maximum)
+    points = process.project(noise(batch.shape), batch)
+    previous = None
+    for index, time in enumerate(times[:-1]):
+        t, dt = _time(time, batch), times[index + 1] - time
+        clean = denoiser(points, t, batch, previous)
+        noisy, previous = points, clean if self_conditioning else None
+        velocity = (process.project(clean, batch) - process.project(points, batch)) / (1 - time)
+        if sde is not None and coefficient is not None and time <= sde.until:
+            g = coefficient[index]
+            score = (time * velocity - points) / (1 - time)
+            spread = torch.sqrt(2 * g * sde.noise_scale * dt)
+            points = points + (velocity + g * score) * dt + spread * noise(batch.shape)
+        else:
+            points = points + velocity * dt
+        points = process.project(points, batch)
+        yield Step(float(time), noisy, clean, points)

@@ -1,0 +1,1 @@
+"""From measures of samples to tables, whatever the field."""

@@ -1,0 +1,209 @@
+"""Evaluated sets: what the evaluate stage wrote, read and checked."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from domains.errors import FewstepError
+
+__all__ = [
+    "GENERATED",
+    "ROLES",
+    "TIDY",
+    "EvaluationSet",
+    "Metric",
+    "all_metrics",
+    "of_role",
+    "published_sets",
+    "read_set",
+]
+
+ROLES = {
+    "teacher": "Teacher",
+    "student": "Student",
+    "teacher_naive": "Teacher, few steps",
+    "data": "Data",
+    "decoys": "Decoys",
+    "published": "Published",
+}
+GENERATED = ("teacher", "student", "teacher_naive")
+TIDY = ("run", "domain", "role", "steps", "noise_scale", "metric", "value", "low", "high", "n")
+TIDY += ("seeds", "tool")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a reader must know of a metric.
+
+    Args:
+        label: Name and unit on the page.
+        explanation: One line.
+        better: Which direction is better; "none" is neither marked nor judged.
+    """
+
+    label: str
+    explanation: str
+    better: Literal["higher", "lower", "none"] = "none"
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The files of one evaluated set of samples."""
+
+    path: Path
+    facts: dict[str, Any]
+    metrics: pd.DataFrame
+    samples: pd.DataFrame
+    gallery: dict[str, Any]
+
+    @property
+    def role(self) -> str:
+        """Return teacher, student, teacher_naive, data, decoys or published."""
+        return self.facts["role"]
+
+    @property
+    def label(self) -> str:
+        """Return the name that the page shows."""
+        return str(self.facts.get("label") or self.path.name)
+
+    def number(self, fact: str) -> float:
+        """Return a numeric fact of ``set.json``; NaN where it's absent or no number."""
+        value = self.facts.get(fact)
+        return float(value) if isinstance(value, int | float) else math.nan
+
+    def estimate(self, metric: str) -> tuple[float, float, float]:
+        """Return value, low and high of a metric; NaN where absent."""
+        rows = self.metrics[self.metrics["metric"] == metric]
+        if rows.empty:
+            return math.nan, math.nan, math.nan
+        value, low, high = (float(rows.iloc[0][name]) for name in ("value", "low", "high"))
+        return value, low, high
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FewstepError(f"{path} is missing", do="Run the evaluate stage first") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FewstepError(
+            f"{path} is no JSON", got=str(error), do="Run the evaluate stage again"
+        ) from error
+    if not isinstance(content, dict):
+        raise FewstepError(
+            f"{path} has a wrong form",
+            expected="a JSON object",
+            got=type(content).__name__,
+            do="Run the evaluate stage again",
+        )
+    return content
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise FewstepError(f"{path} is missing", do="Run the evaluate stage first") from None
+    except (UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise FewstepError(
+            f"{path} is no CSV table", got=str(error), do="Run the evaluate stage again"
+        ) from error
+
+
+def _as_tidy(table: pd.DataFrame, name: object) -> pd.DataFrame:
+    missing = [column for column in TIDY if column not in table.columns]
+    if missing:
+        raise FewstepError(
+            f"{name} lacks columns",
+            expected=", ".join(TIDY),
+            got="no " + ", ".join(missing),
+            do="Run the evaluate stage again",
+        )
+    if table["metric"].duplicated().any():
+        twice = table.loc[table["metric"].duplicated(), "metric"].iloc[0]
+        raise FewstepError(
+            f"{name} names a metric twice", got=twice, do="Keep one row for each metric"
+        )
+    numbers = table[["value", "low", "high"]].apply(pd.to_numeric, errors="coerce")
+    return table.assign(**{column: numbers[column] for column in numbers})
+
+
+def read_set(path: Path) -> EvaluationSet:
+    """Read one evaluated set.
+
+    Args:
+        path: Directory ``evaluation/<set>`` (or any file in it) with ``set.json`` and
+            ``set.csv``; ``samples.csv`` and ``gallery.json`` may be absent.
+
+    Raises:
+        FewstepError: A file is missing, unreadable or lacks columns, or the role is unknown.
+    """
+    path = path.parent if path.is_file() else path
+    facts = _read_json(path / "set.json")
+    if facts.get("role") not in ROLES:
+        raise FewstepError(
+            f"{path / 'set.json'} has an unknown role",
+            expected=", ".join(ROLES),
+            got=facts.get("role"),
+            do="Correct the role",
+        )
+    samples = path / "samples.csv"
+    gallery = path / "gallery.json"
+    return EvaluationSet(
+        path=path,
+        facts=facts,
+        metrics=_as_tidy(_read_csv(path / "set.csv"), path / "set.csv"),
+        samples=_read_csv(samples) if samples.exists() else pd.DataFrame(),
+        gallery=_read_json(gallery) if gallery.exists() else {},
+    )
+
+
+def published_sets(published: pd.DataFrame | None) -> list[EvaluationSet]:
+    """Return the numbers of papers as sets; run, metric and value are needed columns."""
+    if published is None or published.empty:
+        return []
+    for column in ("run", "metric", "value"):
+        if column not in published.columns:
+            raise FewstepError(
+                "the published table lacks a column",
+                expected=column,
+                got=", ".join(map(str, published.columns)),
+                do="Add the column",
+            )
+    full = published.reindex(columns=[*TIDY, *(set(published.columns) - set(TIDY))])
+    found = []
+    for keys, rows in full.groupby(["run", "steps", "noise_scale"], dropna=False, sort=False):
+        run, steps, scale = keys if isinstance(keys, tuple) else (keys, None, None)
+        facts = {
+            "role": "published",
+            "label": str(run),
+            "steps": steps,
+            "noise_scale": scale,
+            "n": rows["n"].iloc[0],
+        }
+        if "source" in rows.columns:
+            facts["source"] = rows["source"].iloc[0]
+        tidy = _as_tidy(rows.reset_index(drop=True), f"the published table ({run})")
+        found.append(EvaluationSet(Path(str(run)), facts, tidy, pd.DataFrame(), {}))
+    return found
+
+
+def all_metrics(
+    sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric] | None
+) -> dict[str, Metric]:
+    """Return the explained metrics that occur, then those that nobody explained."""
+    named = list(dict.fromkeys(str(name) for one in sets for name in one.metrics["metric"]))
+    known = dict(metrics or {})
+    return {key: known[key] for key in known if key in named} | {
+        key: Metric(key, "No explanation given.") for key in named if key not in known
+    }
+
+
+def of_role(sets: Sequence[EvaluationSet], *roles: str) -> list[EvaluationSet]:
+    """Return the sets of the given roles, in their order."""
+    return [one for one in sets if one.role in roles]

@@ -1,0 +1,1 @@
+"""Protein backbones: Proteina-compatible networks, data, files and metrics (nm inside)."""

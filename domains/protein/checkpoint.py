@@ -1,0 +1,427 @@
+"""Teacher and student weights from files, without running anything that is in them.
+
+Checkpoints are zip archives around a pickle, and a pickle is a program. It is read here by
+an unpickler that knows only containers and tensors; every other name becomes an inert
+stand-in, so neither omegaconf nor Lightning is needed and nothing foreign is called.
+"""
+
+import io
+import itertools
+import json
+import pickle
+import pickletools
+import types
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch._utils import _rebuild_tensor_v2
+
+from domains.errors import FewstepError
+from domains.protein.lora import has_lora, merge_lora
+from domains.provenance import atomic_path, record, sha256, write_json
+
+__all__ = ["Checkpoint", "read_checkpoint", "read_model", "write_model"]
+
+_PREFIXES = ("module.", "model.", "nn.")
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_FORMAT = "fewstep-model-1"
+_MOST_SETTINGS = 10_000  # real configurations have about a hundred
+_UNSAFE = "Use a state_dict saved with torch.save, or a Lightning .ckpt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file says about a network.
+
+    Args:
+        weights: Network tensors by name, LoRA merged.
+        network: The network's configuration (``cfg_exp.model.nn``), interpolations unresolved;
+            None where the file carries none.
+        target: What the network predicts ("v" or "x_1"), or None.
+        motif: Whether it was trained with motif conditioning.
+        source_format: "lightning", "lightning-ema", "state-dict" or "safetensors"; "+lora"
+            is added where adapters were merged.
+    """
+
+    weights: dict[str, Tensor]
+    network: dict[str, Any] | None
+    target: str | None
+    motif: bool
+    source_format: str
+
+
+def read_checkpoint(path: Path, *, lora_alpha: float | None = None) -> Checkpoint:
+    """Read a Lightning checkpoint, a bare state dict or canonical weights.
+
+    Args:
+        path: .ckpt, .pt, .pth (zip form of torch.save) or .safetensors with its .json.
+        lora_alpha: Strength of LoRA adapters, where the file has some and does not say.
+
+    Raises:
+        FewstepError: The file is missing, damaged, dangerous, of another kind, or its
+            weights are not finite floating-point numbers.
+    """
+    path = _existing(Path(path))
+    if path.suffix == ".safetensors":
+        weights, settings = _read_pair(path, path.with_suffix(".json"), required=False)
+        settings, source = _canonical_settings(path, settings), "safetensors"
+    else:
+        state, settings, source = _split(path, _load_archive(path))
+        weights = _network_weights(path, state)
+    alpha = _agreed_alpha(path, settings.pop("lora_alpha"), lora_alpha)
+    if has_lora(weights):
+        weights, source = merge_lora(weights, alpha), f"{source}+lora"
+        _check_weights(path, weights)
+    return Checkpoint(weights=weights, source_format=source, **settings)
+
+
+def write_model(directory: Path, weights: Mapping[str, Tensor], config: dict[str, Any]) -> None:
+    """Write the canonical form: ``model.safetensors`` and ``model.json``.
+
+    The JSON file comes last and holds the hash of the weights: a crash in between leaves a
+    pair that ``read_model`` refuses, never a silent mixture.
+
+    Args:
+        directory: Where to; made if needed.
+        weights: Finite floating-point tensors by name.
+        config: Anything that JSON can hold. ``read_checkpoint`` looks for ``network``,
+            ``target`` and ``motif``.
+    """
+    path = Path(directory) / "model.safetensors"
+    _check_weights(path, weights)
+    # Copies, because safetensors refuses tensors that share memory (tied weights).
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise FewstepError(f"can't write {path}", got=error, do="Check the disk") from error
+    content = record(format=_FORMAT, sha256=sha256(path), config=config)
+    write_json(path.with_suffix(".json"), content)
+
+
+def read_model(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what ``write_model`` wrote, after checking the hash of the weights.
+
+    Returns:
+        Weights by name and the configuration.
+
+    Raises:
+        FewstepError: A file is missing, damaged, or not of its pair.
+    """
+    path = Path(directory) / "model.safetensors"
+    return _read_pair(_existing(path), path.with_suffix(".json"), required=True)
+
+
+# Canonical form
+
+
+def _read_pair(
+    path: Path, sidecar: Path, *, required: bool
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    config = {}
+    if required or sidecar.exists():
+        config = _read_sidecar(_existing(sidecar), path)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise FewstepError(f"{path} is not a whole safetensors file", got=error) from error
+    _check_weights(path, weights)
+    return weights, config
+
+
+def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise FewstepError(f"can't read {sidecar}", got=error) from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise FewstepError(f"{sidecar} is of another kind", expected=f"format {_FORMAT}")
+    if not isinstance(content.get("config"), dict):
+        raise FewstepError(f"{sidecar} has no config")
+    if (found := sha256(weights)) != content.get("sha256"):
+        raise FewstepError(
+            f"{weights} is not the file that {sidecar.name} describes",
+            expected=f"sha256 {content.get('sha256')}",
+            got=found,
+            do="Prepare the model again",
+        )
+    return content["config"]
+
+
+def _canonical_settings(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    found = {key: config.get(key) for key in ("network", "target", "lora_alpha")}
+    found["motif"] = config.get("motif", False)
+    wanted = {"network": dict | None, "target": str | None, "motif": bool}
+    for key, kind in wanted.items():
+        if not isinstance(found[key], kind):
+            raise FewstepError(f"bad {key} beside {path}", got=repr(found[key])[:80])
+    return found
+
+
+# Archives of torch.save
+
+
+class _Inert:
+    """Stands for any object of a class that is not trusted; keeps its state, does nothing."""
+
+    origin = "an unknown class"
+    state: Mapping[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "_Inert":
+        self = super().__new__(cls)
+        self.state = {}
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Accept and ignore any arguments."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> "_Inert":
+        return _Inert()
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state if isinstance(state, dict) else {}
+
+    def _ignore(self, *args: Any) -> None: ...
+
+    __setitem__ = append = extend = add = _ignore
+
+
+class _Ordered(dict):
+    """An ordered dictionary on which a pickle can set no attributes (such as ``items``)."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Drop the state: state dicts carry only module versions there."""
+
+
+class _GuardedUnpickler(pickle.Unpickler):
+    """Resolves a short list of harmless names; everything else becomes an inert class."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        if (found := _harmless(module, name)) is not None:
+            return found
+        return type("Inert", (_Inert,), {"origin": f"{module}.{name}"})
+
+
+def _harmless(module: str, name: str) -> Any:
+    if module in ("builtins", "__builtin__"):
+        return {"dict": dict, "list": list, "int": int, "long": int}.get(name)
+    if (module, name) == ("collections", "OrderedDict"):
+        return _Ordered
+    # Fresh functions each time: a pickle can set attributes on what it is handed.
+    if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+        return lambda storage, offset, size, stride, *_: _rebuild_tensor_v2(
+            storage, offset, size, stride, False, {}
+        )
+    if (module, name) == ("torch._utils", "_rebuild_parameter"):
+        return lambda data, *_: data
+    return None
+
+
+def _load_archive(path: Path) -> Any:
+    _check_archive(path)
+    guard = types.SimpleNamespace(Unpickler=_GuardedUnpickler, __name__="guarded pickle")
+    try:
+        # Mapped, so that optimiser states, two thirds of a checkpoint, are never read.
+        return torch.load(
+            path, map_location="cpu", weights_only=False, pickle_module=guard, mmap=True
+        )
+    except Exception as error:  # A hostile file can fail anywhere.
+        raise FewstepError(f"can't read {path}", got=str(error)[:200], do=_UNSAFE) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse anything but a plain zip of stored entries as torch.save writes it."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if head != b"PK\x03\x04":
+        kind = "a bare pickle (old torch format, or a whole module)" if head[:1] == b"\x80" else ""
+        raise FewstepError(f"{path} is not a zip archive", got=kind or repr(head), do=_UNSAFE)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _check_entries(path, entries)
+            root = entries[0].filename.partition("/")[0]
+            program = archive.read(f"{root}/data.pkl")
+        _check_program(path, program)
+        # torch's own reader must see the same archive, or what was checked is not what is
+        # loaded: it would hand a TorchScript program to torch.jit.load, past the unpickler.
+        reader = torch._C.PyTorchFileReader(str(path))
+        names, seen = sorted(reader.get_all_records()), reader.get_record("data.pkl")
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, NotImplementedError) as error:
+        raise FewstepError(f"{path} is damaged or cut short", got=str(error)[:200]) from error
+    if seen != program or names != sorted(e.filename.partition("/")[2] for e in entries):
+        raise FewstepError(f"{path} has an ambiguous archive directory", do=_UNSAFE)
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    names = [entry.filename for entry in entries]
+    for name in names:
+        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+            raise FewstepError(f"{path} has an entry outside the archive", got=repr(name))
+    roots = {name.partition("/")[0] for name in names}
+    inner = {name.partition("/")[2] for name in names}
+    if len(roots) != 1 or len(inner) != len(names) or "data.pkl" not in inner:
+        raise FewstepError(f"{path} is not written by torch.save", do=_UNSAFE)
+    if "constants.pkl" in inner:
+        raise FewstepError(f"{path} is a TorchScript program", do=_UNSAFE)
+    # torch.save stores without compression, so the parts can't add up to more than the file.
+    size, declared = path.stat().st_size, sum(entry.file_size for entry in entries)
+    if declared > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise FewstepError(
+            f"{path} unpacks to more than it holds",
+            expected=f"at most {size} bytes, not compressed",
+            got=f"{declared} bytes",
+        )
+
+
+def _check_program(path: Path, program: bytes) -> None:
+    """Walk the pickle without running it: whole, and no memo slot beyond its own length."""
+    for opcode, argument, _ in pickletools.genops(io.BytesIO(program)):
+        # The C unpickler allocates as many slots as the largest index says.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(program):
+            raise FewstepError(f"{path} asks for absurd amounts of memory", do=_UNSAFE)
+
+
+# Meaning of the content
+
+
+def _split(path: Path, content: Any) -> tuple[Any, dict[str, Any], str]:
+    """Return the state dict, the settings and the kind of a loaded file."""
+    empty = {"network": None, "target": None, "motif": False, "lora_alpha": None}
+    if not isinstance(content, dict):
+        raise _unsupported(path, content)
+    if not isinstance(content.get("state_dict"), dict):
+        for value in content.values():
+            if isinstance(value, _Inert):
+                raise _unsupported(path, value)
+        return content, empty, "state-dict"
+    states = content.get("optimizer_states")
+    first = states[0] if isinstance(states, list) and states else None
+    kind = "lightning-ema" if isinstance(first, dict) and "ema" in first else "lightning"
+    try:
+        settings = empty | _settings(_child(content.get("hyper_parameters"), "cfg_exp"))
+    except RecursionError as error:
+        raise FewstepError(f"the configuration in {path} contains itself") from error
+    return content["state_dict"], settings, kind
+
+
+def _unsupported(path: Path, value: Any) -> FewstepError:
+    return FewstepError(
+        f"{path} holds a pickled object, not plain weights",
+        got=value.origin if isinstance(value, _Inert) else type(value).__name__,
+        do=_UNSAFE,
+    )
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    model, budget = _child(config, "model"), itertools.count()
+    network = _plain(_child(model, "nn"), budget)
+    target = _plain(_child(model, "target_pred"), budget)
+    motif = _plain(_child(_child(config, "training"), "motif_conditioning"), budget)
+    return {
+        "network": network if isinstance(network, dict) else None,
+        "target": target if isinstance(target, str) else None,
+        "motif": motif is True,
+        "lora_alpha": _plain(_child(_child(config, "lora"), "lora_alpha"), budget),
+    }
+
+
+def _open(node: Any) -> Any:
+    """Return what an omegaconf stand-in wraps: a container's content or a leaf's value."""
+    if isinstance(node, _Inert):
+        for key in ("_content", "_val"):
+            if key in node.state:
+                return node.state[key]
+        raise FewstepError("a setting is of an unknown class", got=node.origin)
+    return node
+
+
+def _child(node: Any, key: str) -> Any:
+    content = _open(node)
+    return content.get(key) if isinstance(content, dict) else None
+
+
+def _plain(node: Any, budget: Iterator[int]) -> Any:
+    if next(budget) > _MOST_SETTINGS:
+        raise FewstepError("a configuration is absurdly large", expected=f"{_MOST_SETTINGS} nodes")
+    content = _open(node)
+    if isinstance(content, dict):
+        return {str(_open(key)): _plain(value, budget) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value, budget) for value in content]
+    if content is None or isinstance(content, str | bool | int | float):
+        return content
+    raise FewstepError("a setting is of an unknown kind", got=type(content).__name__)
+
+
+def _agreed_alpha(path: Path, stored: Any, given: float | None) -> float | None:
+    if stored is None:
+        return given
+    if type(stored) not in (int, float):
+        raise FewstepError(f"bad lora_alpha in {path}", expected="a number", got=repr(stored)[:80])
+    if given is not None and stored != given:
+        raise FewstepError(f"lora_alpha contradicts {path}", expected=stored, got=given)
+    return float(stored)
+
+
+def _network_weights(path: Path, state: dict[Any, Any]) -> dict[str, Tensor]:
+    """Strip wrappers' prefixes and copy the tensors out of the mapped file."""
+    found: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise FewstepError(f"{path} holds more than tensors", got=repr(key)[:80], do=_UNSAFE)
+        name = _strip(key)
+        if name in found:
+            raise FewstepError(f"two tensors in {path} are both called {name}")
+        found[name] = value
+    _check_weights(path, found)
+    if not any(name.startswith("transformer_layers.") for name in found):
+        raise FewstepError(f"no protein network in {path}", expected="transformer_layers.*")
+    return {name: value.detach().clone() for name, value in found.items()}
+
+
+def _strip(name: str) -> str:
+    while name.startswith(_PREFIXES):
+        name = name.partition(".")[2]
+    return name
+
+
+def _check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    if not weights:
+        raise FewstepError(f"no weights in {path}")
+    # A view can claim any size over a few bytes, so sizes come before values.
+    total = sum(value.numel() * value.element_size() for value in weights.values())
+    storages = [value.untyped_storage() for value in weights.values()]
+    held = {storage.data_ptr(): storage.nbytes() for storage in storages}
+    if total > 4 * sum(held.values()):
+        raise FewstepError(f"weights in {path} claim more memory than the file holds", got=total)
+    for name, value in weights.items():
+        if value.dtype not in _FLOATS:
+            raise FewstepError(
+                f"weight {name} in {path}", expected="floating-point numbers", got=value.dtype
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise FewstepError(f"weight {name} in {path} is not finite", do="Use another file")
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise FewstepError(f"no file {path}", do="Check the path")
+    if not path.is_file():
+        raise FewstepError(f"{path} is not a file", do="Name the weights file itself")
+    if path.suffix == ".pkl":
+        raise FewstepError(
+            f"{path} is a pickled module, which is unsupported: reading it would run its code",
+            do=_UNSAFE,
+        )
+    return path

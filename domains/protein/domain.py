@@ -1,0 +1,146 @@
+"""Protein backbones as a field of the engine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from domains.config import Evaluate, Pretrain
+from domains.distillation.process import FlowMatching, NoiseProcess
+from domains.distillation.roles import Draws, Loss
+from domains.domain import Batch, Sample
+from domains.errors import FewstepError
+from domains.protein.cath import CathMapping, level_key
+from domains.protein.checkpoint import read_checkpoint
+from domains.protein.dataset import CathDomains, TokenBatches, load_domains
+from domains.protein.denoiser import ProteinaDenoiser
+from domains.protein.flow_loss import proteina_loss
+from domains.protein.network import NetworkConfig, Proteina
+from domains.protein.network.initialise import initialise
+from domains.protein.structure import read_ca, write_mmcif, write_pdb
+
+__all__ = ["DOMAIN", "ProteinDomain"]
+
+
+class ProteinDomain:
+    """Teacher, data, files and measures of protein backbones (see ``Domain``)."""
+
+    name = "protein"
+
+    def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
+        """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
+        if source.is_dir():
+            denoiser = ProteinaDenoiser.load(source)
+        else:
+            denoiser = _from_checkpoint(source, options)
+        denoiser.save(output, source=source.name)
+
+    def load(self, directory: Path) -> nn.Module:
+        """Return the denoiser stored in ``directory``."""
+        return ProteinaDenoiser.load(directory)
+
+    def save(self, denoiser: nn.Module, directory: Path, **provenance: Any) -> None:
+        """Write a denoiser in canonical form."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        denoiser.save(directory, **provenance)
+
+    def new(self, config: Pretrain, seed: int) -> nn.Module:
+        """Return an untrained denoiser that knows the fold classes of its data."""
+        network_config = NetworkConfig.parse(config.network, "pretrain.network")
+        mapping = _mapping(_training_data(config))
+        classes = mapping.classes
+        network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
+        initialise(network, seed)
+        return ProteinaDenoiser(network, "v", mapping)
+
+    def process(self, denoiser: nn.Module) -> NoiseProcess:
+        """Return Proteina's flow; motif models live in the motif's frame, uncentred."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        return FlowMatching("none" if denoiser.motif else "masked")
+
+    def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
+        """Return batches of rotated domains, of similar lengths, by number."""
+        batches = TokenBatches(_training_data(config), config.residues_per_batch, seed)
+        return lambda index, _: batches.batch(index)
+
+    def teacher_loss(
+        self, denoiser: nn.Module, process: NoiseProcess, batch: Batch, draws: Draws
+    ) -> Loss:
+        """Return Proteina's training loss."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        return proteina_loss(denoiser, process, batch, draws)
+
+    def blank(self, sizes: Sequence[int], conditions: Sequence[Mapping[str, Any]] = ()) -> Batch:
+        """Return a mask of chains of these lengths, and their fold classes if given."""
+        places = torch.arange(max(sizes))
+        mask = places < torch.tensor(list(sizes))[:, None]
+        codes = [list(condition.get("cath_code", [])) for condition in conditions]
+        return Batch(mask=mask, condition={"cath_code": codes} if any(codes) else {})
+
+    def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
+        """Write a PDB file, and mmCIF beside it on request."""
+        points = sample.points.numpy()
+        names = [f"{sample.name}.pdb"]
+        write_pdb(directory / names[0], points)
+        if options.get("mmcif"):
+            names.append(f"{sample.name}.cif")
+            write_mmcif(directory / names[1], points)
+        return names
+
+    def read(self, path: Path) -> Sample:
+        """Read the Cα of a PDB or mmCIF file."""
+        return Sample(path.stem, torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32)))
+
+    def held_out(self, sizes: Sequence[int], seed: int) -> list[Sample]:
+        """Return test domains, for each size one of the nearest length not yet taken."""
+        domains = load_domains().subset("test")
+        order = np.random.default_rng(seed).permutation(len(domains))
+        taken: list[Sample] = []
+        left = list(order)
+        for size in sizes:
+            if not left:
+                break
+            near = min(left, key=lambda index: abs(int(domains.lengths[index]) - size))
+            left.remove(near)
+            points = torch.from_numpy(np.array(domains.points(near)))
+            taken.append(Sample(domains.ids[near], points))
+        return taken
+
+
+def _training_data(config: Pretrain) -> CathDomains:
+    path = Path(config.data) if config.data else None
+    return load_domains(path).subset("train", config.lengths.low, config.lengths.high)
+
+
+def _mapping(domains: CathDomains) -> CathMapping:
+    """Number the classes, architectures and topologies that occur in the data."""
+    levels = {
+        level: sorted({level_key(code, level) for code in domains.cath}) for level in "CAT"
+    }
+    rows = {level: {code: row for row, code in enumerate(codes)} for level, codes in levels.items()}
+    return CathMapping.from_dict(rows)
+
+
+def _from_checkpoint(source: Path, options: Mapping[str, Any]) -> ProteinaDenoiser:
+    """Read a public checkpoint; students bring no architecture, so theirs must be given."""
+    checkpoint = read_checkpoint(source, lora_alpha=options.get("lora_alpha"))
+    network = checkpoint.network or options.get("network")
+    if network is None:
+        raise FewstepError(
+            f"{source} holds weights but no architecture",
+            do="Give the teacher's checkpoint or model.json with --architecture",
+        )
+    config = {
+        "network": network,
+        "target": checkpoint.target or "v",
+        "motif": checkpoint.motif,
+        "cath_mapping": options.get("cath_mapping"),
+    }
+    return ProteinaDenoiser.build(checkpoint.weights, config, str(source))
+
+
+DOMAIN = ProteinDomain()

@@ -1,0 +1,1 @@
+"""Measures of generated protein backbones, on Cα coordinates in nanometre."""

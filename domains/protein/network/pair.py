@@ -1,0 +1,220 @@
+"""The pair representation: attention bias by distinct codes, and its updates.
+
+Without pair updates the bias of a pair is a function of its integer code alone, so it is
+computed once per distinct code and gathered straight into [heads, n, n].
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from domains.protein.network.config import NetworkConfig
+from domains.protein.network.embeddings import time_embedding
+from domains.protein.network.features import Inputs, PairFactory
+from domains.protein.network.layers import AdaLN, PairBiasAttention
+
+__all__ = ["DistinctPairs", "PairBuilder", "PairUpdate", "bias_of_pairs", "mask_bias"]
+
+# Added to padded keys: exp underflows to 0 in every dtype, and sums stay finite.
+MASKED = -1e30
+# Pair vectors handled at a time where no gradient is kept: the working set stays in cache.
+_ROWS = 8192
+
+
+class TimeFactory(nn.Module):
+    """Conditioning of the pair representation: time only."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.dim = config.t_emb_dim
+        self.linear_out = nn.Linear(config.t_emb_dim, config.dim_cond, bias=False)
+        self.ln_out = nn.LayerNorm(config.dim_cond)
+
+    def forward(self, inputs: Inputs) -> Float[Tensor, "b c"]:
+        """Return one vector per sample."""
+        embedded = time_embedding(inputs.t, self.dim).to(self.linear_out.weight.dtype)
+        return self.ln_out(self.linear_out(embedded))
+
+
+@dataclass(frozen=True)
+class DistinctPairs:
+    """Embedded distinct pairs and where they go.
+
+    Attributes:
+        vectors: One vector per distinct (sample, code).
+        index: Row of ``vectors`` of each residue pair.
+    """
+
+    vectors: Float[Tensor, "r p"]
+    index: Int[Tensor, "b n n"]
+
+
+class PairBuilder(nn.Module):
+    """Builds the initial pair representation for each distinct code."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.init_repr_factory = PairFactory(config)
+        self.timed = bool(config.feats_pair_cond)
+        if self.timed:
+            self.cond_factory = TimeFactory(config)
+            self.adaln = AdaLN(config.pair_repr_dim, config.dim_cond)
+
+    def forward(self, inputs: Inputs) -> DistinctPairs:
+        """Embed the distinct pairs of a batch, modulated by each sample's time."""
+        factory = self.init_repr_factory
+        columns, sizes = factory.codes(inputs)
+        sample = torch.arange(inputs.t.shape[0], device=inputs.t.device)
+        code = sample[:, None, None].expand(-1, *inputs.mask.shape[1:] * 2)
+        for column, size in zip(columns, sizes, strict=True):
+            if column is not None:
+                code = code * size + column
+        distinct, index = torch.unique(code, return_inverse=True)
+        rows: list[Tensor | None] = []
+        for column, size in zip(reversed(columns), reversed(sizes), strict=True):
+            rows.append(None if column is None else distinct % size)
+            distinct = distinct if column is None else distinct // size
+        vectors = factory.embed(rows[::-1])
+        return DistinctPairs(self._modulate(vectors, distinct, inputs), index)
+
+    def _modulate(self, vectors: Tensor, sample: Tensor, inputs: Inputs) -> Tensor:
+        if not self.timed:
+            return vectors
+        condition = self.cond_factory(inputs)
+        gamma, beta = self.adaln.modulation(F.layer_norm(condition, condition.shape[-1:]))
+        normed = F.layer_norm(vectors, vectors.shape[-1:])
+        return torch.addcmul(beta[sample], normed, gamma[sample])
+
+
+def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 n"]:
+    """Return what padded keys add to the logits."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
+        ~mask, MASKED
+    )[:, None, None]
+
+
+def bias_of_codes(
+    pairs: DistinctPairs,
+    mask: Bool[Tensor, "b n"],
+    registers: int,
+    layers: list[PairBiasAttention],
+) -> list[Float[Tensor, "b h m m"]]:
+    """Return each layer's attention bias from distinct pairs, registers and mask included."""
+    standard = F.layer_norm(pairs.vectors, pairs.vectors.shape[-1:])
+    weight = torch.cat([layer.bias_weight() for layer in layers])
+    table = F.linear(standard, weight)
+    # Two more rows: register pairs (no bias) and padded keys (never attended).
+    table = F.pad(F.pad(table, (0, 0, 0, 1)), (0, 0, 0, 1), value=MASKED)
+    rows = pairs.vectors.shape[0]
+    index = torch.where(mask[:, None], pairs.index, rows + 1)
+    index = F.pad(index, (registers, 0, 0, 0), value=rows)
+    top = F.pad(torch.where(mask, rows, rows + 1), (registers, 0), value=rows)
+    index = torch.cat([top[:, None].expand(-1, registers, -1), index], 1)
+    b, m, _ = index.shape
+    heads = layers[0].heads
+    if torch.is_grad_enabled() and table.requires_grad:
+        gathered = F.embedding(index, table).permute(3, 0, 1, 2).contiguous()
+    else:
+        gathered = table.t().contiguous().index_select(1, index.flatten())
+    return list(gathered.view(len(layers), heads, b, m, m).transpose(1, 2))
+
+
+def bias_of_pairs(
+    pair: Float[Tensor, "b m m p"],
+    mask: Bool[Tensor, "b m"],
+    layers: list[PairBiasAttention],
+) -> list[Float[Tensor, "b h m m"]]:
+    """Return each layer's attention bias from a full pair representation."""
+    weight = torch.cat([layer.bias_weight() for layer in layers])
+
+    def project(rows: Tensor) -> Tensor:
+        return F.linear(F.layer_norm(rows, rows.shape[-1:]), weight)
+
+    flat = in_chunks(project, pair.flatten(0, 2))
+    b, m = mask.shape
+    bias = flat.view(b, m, m, len(layers), layers[0].heads).permute(3, 0, 4, 1, 2)
+    return list(bias.contiguous() + mask_bias(mask, bias.dtype))
+
+
+def in_chunks(function, rows: Float[Tensor, "r p"]) -> Tensor:  # noqa: ANN001
+    """Apply a row-wise function in cache-sized pieces unless a gradient is kept."""
+    if torch.is_grad_enabled() or rows.shape[0] <= _ROWS:
+        return function(rows)
+    return torch.cat([function(piece) for piece in rows.split(_ROWS)])
+
+
+class TriangleMultiplication(nn.Module):
+    """Triangle multiplicative update (AlphaFold 2, algorithms 11 and 12)."""
+
+    def __init__(self, dim: int, hidden: int, outgoing: bool):
+        super().__init__()
+        self.outgoing = outgoing
+        self.hidden = hidden
+        self.layer_norm_in = nn.LayerNorm(dim)
+        self.layer_norm_out = nn.LayerNorm(hidden)
+        self.linear_a_p, self.linear_a_g = nn.Linear(dim, hidden), nn.Linear(dim, hidden)
+        self.linear_b_p, self.linear_b_g = nn.Linear(dim, hidden), nn.Linear(dim, hidden)
+        self.linear_g, self.linear_z = nn.Linear(dim, dim), nn.Linear(hidden, dim)
+
+    def forward(
+        self, z: Float[Tensor, "b m m p"], mask: Float[Tensor, "b m m 1"]
+    ) -> Float[Tensor, "b m m p"]:
+        """Return the update of every edge from the two other edges of its triangles."""
+        normed = self.layer_norm_in(z)
+        a = self.linear_a_p(normed) * torch.sigmoid(self.linear_a_g(normed)) * mask
+        b = self.linear_b_p(normed) * torch.sigmoid(self.linear_b_g(normed)) * mask
+        a, b = a.permute(0, 3, 1, 2), b.permute(0, 3, 1, 2)
+        x = a @ b.transpose(-1, -2) if self.outgoing else a.transpose(-1, -2) @ b
+        x = self.linear_z(self.layer_norm_out(x.permute(0, 2, 3, 1)))
+        return x * torch.sigmoid(self.linear_g(normed))
+
+
+class PairTransition(nn.Module):
+    """Feed-forward of the pair representation."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(dim)
+        self.linear_1, self.linear_2 = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+
+    def forward(self, z: Float[Tensor, "b m m p"]) -> Float[Tensor, "b m m p"]:
+        """Return the update of every pair."""
+
+        def rows(x: Tensor) -> Tensor:
+            return self.linear_2(F.relu(self.linear_1(self.layer_norm(x))))
+
+        return in_chunks(rows, z.flatten(0, 2)).view(z.shape)
+
+
+class PairUpdate(nn.Module):
+    """Update pairs from tokens, then (optionally) along triangles."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        dim = config.pair_repr_dim
+        hidden = min(dim, 196)  # Proteina's cap on the triangle's channels
+        self.layer_norm_in = nn.LayerNorm(config.token_dim)
+        self.linear_x = nn.Linear(config.token_dim, 2 * dim, bias=False)
+        self.triangles = config.use_tri_mult
+        if self.triangles:
+            self.tri_mult_out = TriangleMultiplication(dim, hidden, outgoing=True)
+            self.tri_mult_in = TriangleMultiplication(dim, hidden, outgoing=False)
+        self.transition_out = PairTransition(dim)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b m d"],
+        z: Float[Tensor, "b m m p"],
+        mask: Bool[Tensor, "b m"],
+    ) -> Float[Tensor, "b m m p"]:
+        """Return the updated pair representation, zero where a residue is padded."""
+        pairs = (mask[:, :, None] & mask[:, None])[..., None].to(z.dtype)
+        column, row = self.linear_x(self.layer_norm_in(x * mask[..., None])).chunk(2, -1)
+        z = (z + column[:, None] + row[:, :, None]) * pairs
+        if self.triangles:
+            z = (z + self.tri_mult_out(z, pairs)) * pairs
+            z = (z + self.tri_mult_in(z, pairs)) * pairs
+        return (z + self.transition_out(z)) * pairs

@@ -1,0 +1,196 @@
+"""The Proteina Cα network (arXiv 2503.00710), compatible with its checkpoints."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from domains.errors import FewstepError
+from domains.protein.network.config import NetworkConfig
+from domains.protein.network.features import (
+    ConditionFactory,
+    FoldEmbedding,
+    Inputs,
+    SequenceFactory,
+)
+from domains.protein.network.layers import Conditioning, Layer, PairBiasAttention, Transition
+from domains.protein.network.pair import (
+    DistinctPairs,
+    PairBuilder,
+    PairUpdate,
+    bias_of_codes,
+    bias_of_pairs,
+    mask_bias,
+)
+
+__all__ = ["Proteina"]
+
+# C, A, T classes of a network that has never seen labels: the null class only.
+_NO_CLASSES = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Network output: ``coors_pred`` in nm (velocity or clean), distogram logits if asked."""
+
+    coors_pred: Float[Tensor, "b n 3"]
+    pair_logits: Float[Tensor, "b n n k"] | None
+
+
+class Proteina(nn.Module):
+    """Transformer over residues with pair-biased attention.
+
+    Args:
+        config: Architecture.
+        classes: Number of CATH classes, architectures and topologies it was trained with.
+    """
+
+    def __init__(self, config: NetworkConfig, classes: tuple[int, int, int] = _NO_CLASSES):
+        super().__init__()
+        self.config = config
+        dim = config.token_dim
+        self.linear_3d_embed = nn.Linear(3, dim, bias=False)
+        self.init_repr_factory = SequenceFactory(config)
+        self.cond_factory = ConditionFactory(config, classes)
+        self.transition_c_1 = Transition(config.dim_cond, 2)
+        self.transition_c_2 = Transition(config.dim_cond, 2)
+        if config.registers:
+            self.registers = nn.Parameter(torch.randn(config.registers, dim) / 20)
+        if config.use_attn_pair_bias:
+            self.pair_repr_builder = PairBuilder(config)
+        self.transformer_layers = nn.ModuleList(Layer(config) for _ in range(config.nlayers))
+        updates = config.pair_update_layers()
+        if updates:
+            self.pair_update_layers = nn.ModuleList(
+                PairUpdate(config) if layer in updates else None  # type: ignore[arg-type]
+                for layer in range(config.nlayers - 1)
+            )
+        self.coors_3d_decoder = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 3, bias=False))
+        buckets = config.num_buckets_predict_pair
+        if updates and buckets:
+            width = config.pair_repr_dim
+            self.pair_head_prediction = nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, buckets)
+            )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the weights, and of the computation outside autocast."""
+        return self.linear_3d_embed.weight.dtype
+
+    @property
+    def fold_classes(self) -> tuple[int, int, int]:
+        """Number of CATH classes, architectures and topologies with an embedding."""
+        for creator in self.cond_factory.feat_creators:
+            if isinstance(creator, FoldEmbedding):
+                c, a, t = (table.num_embeddings - 1 for table in creator.tables)
+                return c, a, t
+        return _NO_CLASSES
+
+    @property
+    def predicts_pairs(self) -> bool:
+        """Whether there is a distogram head."""
+        return bool(self.config.pair_update_layers() and self.config.num_buckets_predict_pair)
+
+    def forward(self, inputs: Inputs, *, pair_logits: bool = False) -> Prediction:
+        """Predict the target (velocity or clean coordinates) of noisy coordinates.
+
+        Args:
+            inputs: Noisy coordinates, times, mask and conditions.
+            pair_logits: Also return the distogram logits (None without that head).
+
+        Returns:
+            Coordinates in nm, zero at padding, in the dtype of ``x_t``.
+        """
+        registers = self.config.registers
+        condition = self._condition(inputs)
+        tokens = self._tokens(inputs)
+        mask = F.pad(inputs.mask, (registers, 0), value=True)
+        pair = None
+        if not self.config.use_attn_pair_bias:
+            bias = mask_bias(mask, tokens.dtype).expand(-1, -1, mask.shape[1], -1)
+            biases = iter([bias] * self.config.nlayers)
+            tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
+        else:
+            pairs = self.pair_repr_builder(inputs)
+            if self.config.pair_update_layers():
+                tokens, pair = self._trunk_with_updates(inputs, tokens, condition, pairs, mask)
+            else:
+                biases = iter(bias_of_codes(pairs, inputs.mask, registers, self._attentions()))
+                tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
+        out = self.coors_3d_decoder(tokens[:, registers:]) * inputs.mask[..., None]
+        logits = self._pair_logits(pair) if pair_logits else None
+        return Prediction(out.to(inputs.x_t.dtype), logits)
+
+    def _condition(self, inputs: Inputs) -> Conditioning:
+        vector = self.transition_c_2(self.transition_c_1(self.cond_factory(inputs)))
+        return Conditioning(vector, self.config.registers, inputs.mask.shape[1])
+
+    def _tokens(self, inputs: Inputs) -> Float[Tensor, "b m d"]:
+        noisy = (inputs.x_t * inputs.mask[..., None]).to(self.dtype)
+        tokens = self.linear_3d_embed(noisy) + self.init_repr_factory(inputs)
+        if not self.config.registers:
+            return tokens
+        registers = self.registers.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
+        return torch.cat([registers, tokens], 1)
+
+    def _attentions(self) -> list[PairBiasAttention]:
+        return [layer.mhba.mha for layer in self.transformer_layers]  # type: ignore[union-attr]
+
+    def _run(self, layers, tokens, condition, biases):  # noqa: ANN001, ANN202
+        for layer in layers:
+            tokens = self.transformer_layers[layer](tokens, condition, next(biases))
+        return tokens
+
+    def _trunk_with_updates(
+        self, inputs: Inputs, tokens: Tensor, condition: Conditioning, pairs: DistinctPairs, mask
+    ) -> tuple[Tensor, Tensor]:
+        """Run groups of layers that share a pair representation, updating it in between."""
+        registers, attentions = self.config.registers, self._attentions()
+        real = (inputs.mask[:, :, None] & inputs.mask[:, None])[..., None]
+        pair = F.pad(F.embedding(pairs.index, pairs.vectors) * real, (0, 0) + (registers, 0) * 2)
+        ends = [layer + 1 for layer in self.config.pair_update_layers()]
+        start = 0
+        for end in [*ends, self.config.nlayers]:
+            biases = iter(bias_of_pairs(pair, mask, attentions[start:end]))
+            tokens = self._run(range(start, end), tokens, condition, biases)
+            if end in ends:
+                pair = self.pair_update_layers[end - 1](tokens, pair, mask)
+            start = end
+        return tokens, pair
+
+    def _pair_logits(self, pair: Tensor | None) -> Tensor | None:
+        if pair is None or not self.predicts_pairs:
+            return None
+        start = self.config.registers
+        return self.pair_head_prediction(pair[:, start:, start:])
+
+    @classmethod
+    def from_weights(
+        cls, config: NetworkConfig, weights: dict[str, Tensor], source: str = "weights"
+    ) -> "Proteina":
+        """Build a network around a checkpoint's weights; the class counts come from them.
+
+        Raises:
+            FewstepError: Keys or shapes belong to another architecture.
+        """
+        tables = [f"cond_factory.feat_creators.1.embedding_{level}.weight" for level in "CAT"]
+        found = [weights[key].shape[0] - 1 for key in tables if key in weights]
+        classes = (found[0], found[1], found[2]) if len(found) == 3 else _NO_CLASSES
+        with torch.device("meta"):
+            network = cls(config, classes)
+        expected = network.state_dict()
+        missing = sorted(expected.keys() - weights.keys())
+        unknown = sorted(weights.keys() - expected.keys())
+        shapes = [k for k in expected if k in weights and weights[k].shape != expected[k].shape]
+        for what, keys in (("lacks", missing), ("also has", unknown), ("misshapes", shapes)):
+            if keys:
+                raise FewstepError(
+                    f"{source} is not of the configured architecture: it {what} {len(keys)}"
+                    f" tensors, the first {keys[0]}",
+                    do="Give the model configuration that the checkpoint was trained with",
+                )
+        network.load_state_dict(weights, assign=True)
+        return network.float().requires_grad_(True)

@@ -1,0 +1,88 @@
+"""Atomic writes and the record of where a file came from."""
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from domains import __version__
+from domains.errors import FewstepError
+
+__all__ = ["atomic_path", "package_versions", "record", "sha256", "write_json", "write_text"]
+
+_PACKAGES = ("torch", "pytorch-lightning", "numpy", "biotite", "pandas")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it only on success.
+
+    The file is flushed to disk before the rename, so a crash leaves either the old file or
+    the whole new one.
+
+    Args:
+        path: The final place; parent directories are made.
+
+    Raises:
+        FewstepError: The directory can't be written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        os.chmod(temporary, 0o644)
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise FewstepError(
+            f"can't write {path}",
+            got=error.strerror or str(error),
+            do="Free disk space or choose a directory that you may write to",
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON, atomically; NaN is refused."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file, read in blocks."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide numbers."""
+    found = {"fewstep": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def record(**facts: Any) -> dict[str, Any]:
+    """Return a provenance record: the given facts and the versions in use."""
+    return {**facts, "versions": package_versions()}

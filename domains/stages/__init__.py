@@ -1,0 +1,1 @@
+"""Stages: one function each, which is also a command and a rule."""

@@ -1,0 +1,98 @@
+"""Stage: measure a set of samples."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from domains.config import RunConfig, SampleSet, load_config
+from domains.errors import FewstepError
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    config: Annotated[Path, typer.Option(help="Run configuration (YAML).")],
+    set_name: Annotated[str, typer.Option(help="Which of its sets.")],
+    samples: Annotated[Path, typer.Option(help="Directory of the set's shards.")],
+    output: Annotated[Path, typer.Option(help="Directory of the tables.")],
+    tools: Annotated[
+        Path | None, typer.Option(help="Directory of fetched tools (ProteinMPNN weights).")
+    ] = None,
+) -> None:
+    """Measure a set: samples.csv, set.csv, set.json, gallery.json."""
+    import pandas as pd
+
+    from domains.domain import load_domain
+    from domains.evaluation.table import SAMPLE, SUMMARY, write_table
+    from domains.provenance import write_json
+    from domains.stages.generate import read_index
+
+    settings = load_config(config)
+    if set_name not in settings.sets:
+        raise FewstepError("unknown set", expected=f"one of {sorted(settings.sets)}", got=set_name)
+    sample_set = settings.sets[set_name]
+    domain = load_domain(settings.domain)
+    shards = [samples / f"shard_{k:04d}" for k in range(settings.generate.shards)]
+    index = pd.concat([read_index(shard).assign(shard=shard.name) for shard in shards])
+    read = [domain.read(samples / row.shard / row.file) for row in index.itertuples()]
+    measured = domain.evaluate(read, settings.evaluate, settings.seed, tools)
+    table = _sample_table(settings, sample_set, index, measured.samples)
+    summary = _summary(settings, sample_set, table, measured)
+    write_table(output / "samples.csv", table, SAMPLE)
+    write_table(output / "set.csv", summary, SUMMARY)
+    write_json(output / "gallery.json", domain.gallery(read[: settings.evaluate.gallery]))
+    write_json(output / "set.json", _facts(settings, sample_set, index))
+
+
+def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
+    data = sample_set.model == "data"
+    return {
+        "run": settings.name,
+        "domain": settings.domain,
+        "role": sample_set.role,
+        "steps": 0 if data else sample_set.sampler.steps,
+        "noise_scale": float("nan") if data else sample_set.sampler.noise_scale,
+    }
+
+
+def _sample_table(settings: RunConfig, sample_set: SampleSet, index: Any, measured: Any) -> Any:
+    """Join what was sampled with what was measured."""
+    keys = index[["seed", "sample"]].reset_index(drop=True)
+    facts = index[["file", "shard", "seconds", "network_calls"]].reset_index(drop=True)
+    table = keys.join(measured.reset_index(drop=True)).join(facts)
+    for position, (name, value) in enumerate(_setting(settings, sample_set).items()):
+        table.insert(position, name, value)
+    return table
+
+
+def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: Any) -> Any:
+    import pandas as pd
+
+    from domains.evaluation.table import Setting, set_row, summarise
+
+    setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
+    per_sample = [*measured.metrics, "seconds", "network_calls"]
+    rows = summarise(table, per_sample, setting, measured.tools, settings.seed)
+    of_set = [set_row(setting, m.name, m.interval, m.n, m.tool) for m in measured.of_set]
+    return pd.concat([rows, pd.DataFrame(of_set, columns=rows.columns)]) if of_set else rows
+
+
+def _facts(settings: RunConfig, sample_set: SampleSet, index: Any) -> dict[str, Any]:
+    from domains.provenance import record
+
+    setting = _setting(settings, sample_set)
+    if sample_set.model == "data":
+        setting["noise_scale"] = None
+    return record(
+        **setting,
+        label=sample_set.label or f"{sample_set.model}",
+        model=sample_set.model,
+        sampler=sample_set.sampler.kind,
+        seeds=[settings.seed],
+        n=len(index),
+        seconds_per_sample=float(index["seconds"].mean()),
+        network_calls=int(index["network_calls"].max()),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,40 @@
+"""Stage: train a teacher from scratch."""
+
+from pathlib import Path
+
+from domains.config import load_config
+from domains.errors import FewstepError
+
+__all__ = ["pretrain"]
+
+
+def pretrain(config: Path, state: Path, output: Path) -> None:
+    """Train a teacher on data with its field's own loss; resumable.
+
+    Args:
+        config: Run configuration (YAML) with a ``pretrain`` section.
+        state: Directory of checkpoints, log and curves of this training.
+        output: Directory of the finished model.
+    """
+    from domains.distillation.distiller import STUDENT, Distiller, Plan
+    from domains.distillation.objectives.teacher import TeacherTraining
+    from domains.domain import load_domain
+    from domains.stages.training import train_and_save
+
+    settings = load_config(config)
+    section = settings.pretrain
+    if section is None:
+        raise FewstepError(f"{config} has no pretrain section", do="Add one, or use prepare")
+    domain = load_domain(settings.domain)
+    network = domain.new(section, settings.seed)
+    plan = Plan(
+        objective=TeacherTraining(domain.teacher_loss),
+        process=domain.process(network),
+        batches=domain.training_batches(section, settings.seed),
+        fit=section.fit,
+        optimisers={STUDENT: section.optimiser},
+        seed=settings.seed,
+    )
+    distiller = Distiller(plan, network)
+    facts = section.model_dump(mode="json", exclude_defaults=True)
+    train_and_save(domain, distiller, state, output, settings, pretrain=facts)

@@ -1,0 +1,64 @@
+"""Contract: the verdict follows the interval of the difference, and the headline is honest.
+
+It says so when the student is worse or slower, or when a number is missing.
+"""
+
+import math
+from pathlib import Path
+
+import pytest
+from evaluation.report_files import METRICS, write_set
+
+from domains.evaluation.comparison import compare, headline
+from domains.evaluation.sets import read_set
+
+
+def _say(*paths: Path) -> str:
+    return headline([read_set(path) for path in paths], METRICS)
+
+
+def test_compare_is_the_interval_of_the_difference() -> None:
+    found = compare((0.8, 0.77, 0.82), (0.9, 0.86, 0.93), "higher")
+    assert found.difference == pytest.approx(-0.1)
+    assert found.low == pytest.approx(-0.1 - math.hypot(0.03, 0.03))
+    assert found.high == pytest.approx(-0.1 + math.hypot(0.02, 0.04))
+    assert found.verdict == "worse"
+    assert compare((0.8, 0.77, 0.82), (0.9, 0.86, 0.93), "lower").verdict == "better"
+    assert compare((0.89, 0.8, 0.95), (0.9, 0.86, 0.93), "higher").verdict == "same"
+    assert compare((math.nan, math.nan, math.nan), (0.9, 0.86, 0.93), "higher").verdict == "n/a"
+    assert compare((0.8, math.nan, math.nan), (0.9, 0.86, 0.93), "higher").verdict == "n/a"
+
+
+@pytest.mark.parametrize(
+    ("good", "seconds", "words"),
+    [
+        (
+            0.70,
+            0.5,
+            "is worse than its teacher on Goodness (0.700 against 0.900), but is 20 times faster",
+        ),
+        (
+            0.89,
+            0.5,
+            "can't be told apart from its teacher on Goodness (0.890 against 0.900), "
+            "and is 20 times faster",
+        ),
+        (0.99, 0.5, "is better than its teacher"),
+        (0.99, 20.0, ", but is 2 times slower"),
+        (0.70, 20.0, ", and is 2 times slower"),
+        (math.nan, 0.5, "can't be compared with its teacher on Goodness (n/a against 0.900)"),
+        (0.99, None, "its speed-up is n/a"),
+    ],
+)
+def test_headline_is_honest(tmp_path: Path, good: float, seconds: float | None, words: str) -> None:
+    teacher = write_set(tmp_path, "t", "teacher", 0.9, steps=400, seconds=10.0)
+    student = write_set(tmp_path, "s", "student", good, seconds=seconds)
+    assert words in _say(teacher, student)
+
+
+def test_headline_takes_the_best_student_and_says_what_is_absent(tmp_path: Path) -> None:
+    teacher = write_set(tmp_path, "t", "teacher", 0.9, steps=400)
+    few = write_set(tmp_path, "s1", "student", 0.5, steps=1)
+    more = write_set(tmp_path, "s8", "student", 0.8, steps=8)
+    assert _say(few, teacher, more).startswith("The 8-step student is worse")
+    assert "No student" in _say(teacher) and "No teacher" in _say(few)
