@@ -1,9 +1,11 @@
 """The ``fewstep`` command: stages by name; an error is one line and exit code 2."""
 
+import inspect
 import logging
-import os
+import re
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -17,7 +19,7 @@ from domains.stages.report import report
 
 __all__ = ["STAGES", "app", "main"]
 
-STAGES = (prepare, pretrain, distill, generate, evaluate, report)
+STAGES: tuple[Callable[..., None], ...] = (prepare, pretrain, distill, generate, evaluate, report)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,14 +29,37 @@ app = typer.Typer(
 )
 
 
-def _register(stage: Any) -> None:
-    """Make a stage a command whose help is the stage's docstring."""
-    summary, _, arguments = (stage.__doc__ or "").partition("Args:")
-    app.command(stage.__name__, help=summary.strip() + "\n\n" + arguments.strip())(stage)
+def _argument_help(docstring: str) -> dict[str, str]:
+    """Return the text of each entry in a docstring's Args section."""
+    section = docstring.partition("Args:\n")[2].partition("\n\n")[0]
+    entries = re.split(r"\n?^ +(\w+): ", section, flags=re.MULTILINE)[1:]
+    return {name: " ".join(text.split()) for name, text in zip(*[iter(entries)] * 2, strict=True)}
+
+
+def _command(stage: Callable[..., None]) -> Callable[..., None]:
+    """Return a stage whose parameters are all options, described by its docstring."""
+    docstring = inspect.getdoc(stage) or ""
+    texts, hints = _argument_help(docstring), get_type_hints(stage)
+    parameters = [
+        parameter.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[hints[name], typer.Option(help=texts[name])],
+        )
+        for name, parameter in inspect.signature(stage).parameters.items()
+    ]
+
+    def command(**options: Any) -> None:
+        stage(**options)
+
+    command.__name__ = stage.__name__
+    command.__doc__ = docstring.partition("\n")[0]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
 
 
 for _stage in STAGES:
-    _register(_stage)
+    app.command()(_command(_stage))
 
 
 def main() -> None:
@@ -48,5 +73,3 @@ def main() -> None:
     except MemoryError:
         print("fewstep: out of memory. Lower the batch or shard size.", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        os._exit(130)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -77,6 +77,7 @@ class Sample:
     condition: Mapping[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Domain(Protocol):
     """All that stages and engine may know of a field."""
 

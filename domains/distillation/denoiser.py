@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +13,7 @@ from domains.domain import Batch
 __all__ = ["Denoiser", "Guided", "Tempered", "Unconditional"]
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """Teacher, student and fake score are roles of this one type.
 

@@ -1,10 +1,11 @@
 """The one LightningModule: alternates fake scores and student; contains no formula."""
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -33,10 +34,10 @@ class Plan:
     Attributes:
         objective: The two losses.
         process: Noise process.
-        batches: Micro-batch number ``index`` of a run, its numbers drawn from ``draws``.
+        batches: Micro-batch step ``index`` of a run, its steps drawn from ``draws``.
         fit: Length, accumulation, averaging.
         optimisers: One per role: "student" and each fake score.
-        seed: Key of all random numbers.
+        seed: Key of all random steps.
         roll_out: How the student is played; None when a teacher is trained.
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
@@ -67,8 +68,8 @@ class Best:
 class Distiller(pl.LightningModule):
     """Trains a student, and the fake scores that its objective needs.
 
-    A step of the data loader is one update of the student, identified by its number alone:
-    all numbers are drawn by (seed, step, micro-batch, role), so a resumed run equals an
+    A step of the data loader is one update of the student, identified by its step alone:
+    all steps are drawn by (seed, step, micro-batch, role), so a resumed run equals an
     uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
 
     Args:
@@ -82,18 +83,26 @@ class Distiller(pl.LightningModule):
         self.automatic_optimization = False
         self.plan = plan
         self.student = student
-        names = plan.objective.fake_scores
-        self.fakes = nn.ModuleDict({name: copy.deepcopy(teacher or student) for name in names})
+        first = student if teacher is None else teacher
+        self.fakes = nn.ModuleDict(
+            {name: copy.deepcopy(first).requires_grad_(True) for name in plan.objective.fake_scores}
+        )
         self.average = copy.deepcopy(student).requires_grad_(False).eval()
         # In a tuple, so that Lightning neither counts it as trainable nor saves it.
-        self._teacher = (teacher.requires_grad_(False).eval() if teacher else None,)
+        self._teacher = (None if teacher is None else teacher.requires_grad_(False).eval(),)
         self.done = 0
         self.best = Best()
         self.role_optimisers: dict[str, Optimizer] = {
             role: build_optimiser(network, plan.optimisers[role])
             for role, network in self._networks().items()
         }
+        # A part of the student that was frozen when it came stays frozen.
+        self._trainable = {
+            role: [parameter for parameter in network.parameters() if parameter.requires_grad]
+            for role, network in self._networks().items()
+        }
         self.diagnostics: dict[str, Tensor | float] = {}
+        self._noted: defaultdict[str, list[Tensor | float]] = defaultdict(list)
 
     def _networks(self) -> dict[str, nn.Module]:
         return {STUDENT: self.student, **dict(self.fakes.items())}
@@ -112,17 +121,18 @@ class Distiller(pl.LightningModule):
         if self.teacher is not None:
             self.teacher.to(self.device)
 
-    def training_step(self, step: Tensor, batch_idx: int) -> None:
+    def training_step(self, step: int, batch_idx: int) -> None:
         """Update the fake scores, then the student, then its average."""
-        number = int(step)
-        self.diagnostics = {}
+        self._noted.clear()
         for repeat in range(self.plan.fake_updates):
             for name in self.plan.objective.fake_scores:
-                self._update(name, number, repeat)
-        self._update(STUDENT, number, 0)
-        self._advance_average(number)
-        self._maybe_reset(number)
-        self.done = number + 1
+                self._update(name, step, repeat)
+        self._update(STUDENT, step, 0)
+        self._advance_average(step)
+        self._maybe_reset(step)
+        self.done = step + 1
+        # Means over micro-batches and repeated updates.
+        self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
 
     def _roles(self) -> Roles:
         teacher: Denoiser | None = self.teacher
@@ -133,25 +143,30 @@ class Distiller(pl.LightningModule):
 
     def _update(self, role: str, step: int, repeat: int) -> None:
         """Make one optimiser step of one role over all micro-batches of all processes."""
-        network, optimiser = self._networks()[role], self.role_optimisers[role]
-        for name, other in self._networks().items():
-            other.requires_grad_(name == role)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser, parameters = self.role_optimisers[role], self._trainable[role]
+        for name, others in self._trainable.items():
+            for parameter in others:
+                parameter.requires_grad_(name == role)
         count = self.plan.fit.accumulate
         for micro in range(count):
             loss = self._loss(role, step, repeat, micro * self.trainer.world_size)
             self._check(loss, role, step)
             with self._unsynchronised():
                 self.manual_backward(loss.value / count)
-        self._average_gradients(network)
+        self._average_gradients(parameters)
         config = self.plan.optimisers[role]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         if not torch.isfinite(norm):
-            raise _not_finite(step, role, f"gradient of {_first_bad(network)}")
+            raise _not_finite(step, role, f"gradient of {self._first_bad(role, 'grad')}")
         rate = learning_rate(config, step, self.plan.fit.steps)
         set_rate(optimiser, rate)
         optimiser.step()
-        self.diagnostics |= {f"{role}/gradient_norm": norm, f"{role}/rate": rate}
+        optimiser.zero_grad(set_to_none=True)
+        # Before they can reach a checkpoint.
+        if not torch.isfinite(nn.utils.get_total_norm(parameters)):
+            raise _not_finite(step, role, f"weight {self._first_bad(role, 'data')}")
+        self._noted[f"{role}/gradient_norm"].append(norm)
+        self._noted[f"{role}/rate"].append(rate)
 
     def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
         objective, roles = self.plan.objective, self._roles()
@@ -167,21 +182,28 @@ class Distiller(pl.LightningModule):
         for term, value in {"loss": loss.value, **loss.diagnostics}.items():
             if not torch.isfinite(value.detach()).all():
                 raise _not_finite(step, role, term)
-            self.diagnostics[f"{role}/{term}"] = value.detach()
+            self._noted[f"{role}/{term}"].append(value.detach())
 
     def _unsynchronised(self) -> AbstractContextManager:
         """Keep DDP from averaging after each micro-batch: it is done once, below."""
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
 
-    def _average_gradients(self, network: nn.Module) -> None:
+    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.trainer.world_size == 1:
             return
-        for parameter in network.parameters():
+        for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             torch.distributed.all_reduce(parameter.grad)
             parameter.grad /= self.trainer.world_size
+
+    def _first_bad(self, role: str, part: Literal["grad", "data"]) -> str:
+        for name, parameter in self._networks()[role].named_parameters():
+            values = getattr(parameter, part)
+            if values is not None and not torch.isfinite(values).all():
+                return name
+        return "the network"
 
     @torch.no_grad()
     def _advance_average(self, step: int) -> None:
@@ -198,7 +220,7 @@ class Distiller(pl.LightningModule):
 
     def consider(self, score: float) -> bool:
         """Remember the present average if it scores better than all before."""
-        if score <= self.best.score:
+        if not score > self.best.score:  # NaN is never the best
             return False
         weights = {name: value.cpu().clone() for name, value in self.average.state_dict().items()}
         self.best = Best(score, self.done, weights)
@@ -224,15 +246,8 @@ class Distiller(pl.LightningModule):
         self.done = state["done"]
 
 
-def _first_bad(network: nn.Module) -> str:
-    for name, parameter in network.named_parameters():
-        if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
-            return name
-    return "the network"
-
-
 def _not_finite(step: int, role: str, term: str) -> FewstepError:
     return FewstepError(
-        f"training left the finite numbers at step {step}, role {role}, term {term}",
+        f"training left the finite steps at step {step}, role {role}, term {term}",
         do="Lower the learning rate or the loss scale; the last checkpoint is whole",
     )

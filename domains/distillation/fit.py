@@ -96,11 +96,16 @@ class _Keeper(pl.Callback):
         self.began = time.monotonic()
         self.bar: tqdm | None = None
         self.saved_at = -1
+        self.terminated = False
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for SIGTERM and open the progress bar."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for SIGTERM and open the progress bar.
+
+        Lightning has put its own handler in place by now, which would end training without
+        saving; when training ends it restores the one from before.
+        """
         assert isinstance(pl_module, Distiller)
-        signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "should_stop", True))
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "terminated", True))
         steps = pl_module.plan.fit.steps
         if trainer.is_global_zero and sys.stderr.isatty():
             self.bar = tqdm(total=steps, initial=pl_module.done, unit="step", smoothing=0.1)
@@ -118,7 +123,9 @@ class _Keeper(pl.Callback):
             self._report(trainer, pl_module)
         if done % fit.checkpoint_every == 0 or done == fit.steps:
             self._save(trainer, pl_module)
-        if fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds:
+        late = fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds
+        # All processes stop at the same step, or the others would wait for ever.
+        if trainer.strategy.reduce_boolean_decision(late or self.terminated, all=False):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -68,5 +68,8 @@ class LogTable:
 
 
 def _text(value: float) -> str:
-    whole = math.isfinite(value) and value == int(value)
-    return str(int(value)) if whole else f"{value:.6g}"
+    """Return six significant digits, and the same again when they are read back."""
+    if not math.isfinite(value):
+        return str(value)
+    short = value if value == int(value) else float(f"{value:.6g}")
+    return str(int(short)) if short == int(short) else f"{short:.6g}"

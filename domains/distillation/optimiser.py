@@ -18,7 +18,7 @@ def learning_rate(config: Optimiser, step: int, steps: int) -> float:
     if config.schedule == "constant":
         return warm * config.rate
     if config.schedule == "cosine":
-        progress = min(1.0, step / max(1, steps))
+        progress = min(1.0, step / max(1, steps - 1))
     else:
         start, period = 0, config.period
         while step - start >= period:

@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from domains.domain import Batch
 from domains.distillation.schedule import renoise_times
+from domains.domain import Batch
 
 __all__ = ["Centring", "FlowMatching", "NoiseProcess"]
 

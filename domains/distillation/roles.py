@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.sampler import renoise
 from domains.domain import Batch
 
-__all__ = ["Draws", "Loss", "RollOut", "Roles", "by_time"]
+__all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time"]
 
 
 class Loss(NamedTuple):
@@ -128,7 +129,7 @@ def by_time(
 ) -> dict[str, Tensor]:
     """Return the mean of ``values`` in each time bin that holds a sample."""
     found = {}
-    for low, high in zip(_TIME_EDGES, _TIME_EDGES[1:], strict=False):
+    for low, high in pairwise(_TIME_EDGES):
         inside = (time >= low) & (time < high)
         if inside.any():
             found[f"{name}_t{low:.1f}"] = values[inside].mean()

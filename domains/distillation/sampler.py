@@ -1,5 +1,6 @@
 """Samplers: functions over any denoiser, teacher or student alike."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,12 +36,10 @@ class Step:
 
 def last(steps: Iterator[Step]) -> Float[Tensor, "b n 3"]:
     """Run a sampler to its end and return the sample."""
-    final = None
-    for final in steps:
-        pass
-    if final is None:
+    played = deque(steps, maxlen=1)
+    if not played:
         raise ValueError("a sampler without steps")
-    return final.points
+    return played[0].points
 
 
 def _time(time: Tensor, batch: Batch) -> Float[Tensor, " b"]:

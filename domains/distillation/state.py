@@ -37,6 +37,8 @@ class StateDirectory:
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest state that is whole, or None; damaged ones are reported."""
+        for unfinished in self.directory.glob(".step-*"):
+            unfinished.unlink(missing_ok=True)  # left by a process that was killed
         for path in reversed(self._paths()):
             try:
                 recorded = path.with_suffix(".sha256").read_text(encoding="utf-8").strip()

@@ -1,20 +1,20 @@
-"""Tables of results: bootstrap intervals, tidy summaries, checked CSV files.
+"""Tables of results: tidy summaries with intervals, checked CSV files.
 
 Two kinds of table. ``SAMPLE``: one row per sample, key columns first, then any measures.
 ``SUMMARY``: one row per measure of a set, with its interval.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float
 
 from domains.errors import FewstepError
+from domains.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_pairs
 from domains.provenance import atomic_path
 
 __all__ = [
@@ -89,75 +89,6 @@ class Setting:
     steps: int
     noise_scale: float
     seeds: tuple[int, ...]
-
-
-class Interval(NamedTuple):
-    """A value and its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def bootstrap_interval(
-    values: Real[np.ndarray, " n"],
-    statistic: Callable[[Float[np.ndarray, " n"]], float] = np.mean,
-    seed: int = 0,
-    draws: int = 1000,
-    level: float = 0.95,
-) -> Interval:
-    """Return a statistic and its percentile bootstrap interval (Efron 1979).
-
-    The interval holds the luck of drawing these samples, not that of training again.
-    When all values agree it has width 0, and below about 20 values it is too narrow.
-
-    Args:
-        values: Finite values, one per independent sample.
-        statistic: Function of an array.
-        seed: Of the draws; the same seed gives the same interval.
-        draws: Number of resamples.
-        level: Share of intervals that should hold the true value.
-
-    Raises:
-        FewstepError: A value isn't finite, or level or draws make no sense.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise FewstepError(
-            "a bootstrap got values that are not finite",
-            got=f"{int((~np.isfinite(values)).sum())} of {len(values)}",
-            do="Leave them out, and report their share",
-        )
-    return _resample(
-        len(values), lambda chosen: float(statistic(values[chosen])), seed, draws, level
-    )
-
-
-def bootstrap_pairs(
-    matrix: Float[np.ndarray, "n n"],
-    statistic: Callable[[Float[np.ndarray, "n n"], Int[np.ndarray, " k"]], float],
-    seed: int = 0,
-    draws: int = 1000,
-    level: float = 0.95,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
-) -> Interval:
-    """Return a statistic of pairs and its interval from resampling the *samples*.
-
-    Pairs that share a sample are not independent, so samples are drawn, not pairs. A draw
-    holds only about 63 % different samples, which shifts a count of groups; so the draws
-    give the spread only, and the interval is laid around the value.
-
-    Args:
-        matrix: One number per pair, such as a similarity; computed once.
-        statistic: Function of the matrix and of the drawn indices, with repeats.
-        seed: Of the draws.
-        draws: Number of resamples.
-        level: Share of intervals that should hold the true value.
-        bounds: Smallest and largest possible value; the interval is cut to them.
-    """
-    return _resample(
-        len(matrix), lambda chosen: float(statistic(matrix, chosen)), seed, draws, level, bounds
-    )
 
 
 def summarise(
@@ -241,34 +172,6 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
             f"can't read the table {path}", got=error, do="Run the stage that makes it again"
         ) from error
     return _checked(table, schema, str(path))
-
-
-def _resample(
-    count: int,
-    measure: Callable[[Int[np.ndarray, " k"]], float],
-    seed: int,
-    draws: int,
-    level: float,
-    bounds: tuple[float, float] | None = None,
-) -> Interval:
-    """Return a measure of indices and its bootstrap interval, centred when bounds are given."""
-    if not 0 < level < 1 or draws < 1:
-        raise FewstepError(
-            "a bootstrap needs a level in (0, 1) and at least one draw", got=f"{level}, {draws}"
-        )
-    if not count:
-        return Interval(math.nan, math.nan, math.nan)
-    value = measure(np.arange(count))
-    rng = np.random.default_rng(seed)
-    drawn = np.array([measure(rng.integers(count, size=count)) for _ in range(draws)])
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn) or not math.isfinite(value):
-        return Interval(value, math.nan, math.nan)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    if bounds is not None:
-        shift = value - drawn.mean()
-        low, high = np.clip([low + shift, high + shift], *bounds)
-    return Interval(value, float(low), float(high))
 
 
 def _numbers(samples: pd.DataFrame, name: str) -> Float[np.ndarray, " n"]:

@@ -1,18 +1,11 @@
 """Teacher and student weights from files, without running anything that is in them.
 
-Checkpoints are zip archives around a pickle, and a pickle is a program. It is read here by
-an unpickler that knows only containers and tensors; every other name becomes an inert
-stand-in, so neither omegaconf nor Lightning is needed and nothing foreign is called.
+Foreign checkpoints are read by ``safe_archive``; the canonical form, safetensors with a JSON
+file beside it, holds no program at all.
 """
 
-import io
-import itertools
 import json
-import pickle
-import pickletools
-import types
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +14,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch._utils import _rebuild_tensor_v2
 
 from domains.errors import FewstepError
+from domains.protein.hyper_parameters import read_settings
 from domains.protein.lora import has_lora, merge_lora
+from domains.protein.safe_archive import UNSAFE, Inert, load_archive
 from domains.provenance import atomic_path, record, sha256, write_json
 
 __all__ = ["Checkpoint", "read_checkpoint", "read_model", "write_model"]
@@ -32,8 +26,6 @@ __all__ = ["Checkpoint", "read_checkpoint", "read_model", "write_model"]
 _PREFIXES = ("module.", "model.", "nn.")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMAT = "fewstep-model-1"
-_MOST_SETTINGS = 10_000  # real configurations have about a hundred
-_UNSAFE = "Use a state_dict saved with torch.save, or a Lightning .ckpt"
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ def read_checkpoint(path: Path, *, lora_alpha: float | None = None) -> Checkpoin
         weights, settings = _read_pair(path, path.with_suffix(".json"), required=False)
         settings, source = _canonical_settings(path, settings), "safetensors"
     else:
-        state, settings, source = _split(path, _load_archive(path))
+        state, settings, source = _split(path, load_archive(path))
         weights = _network_weights(path, state)
     alpha = _agreed_alpha(path, settings.pop("lora_alpha"), lora_alpha)
     if has_lora(weights):
@@ -166,132 +158,6 @@ def _canonical_settings(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-# Archives of torch.save
-
-
-class _Inert:
-    """Stands for any object of a class that is not trusted; keeps its state, does nothing."""
-
-    origin = "an unknown class"
-    state: Mapping[str, Any]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> "_Inert":
-        self = super().__new__(cls)
-        self.state = {}
-        return self
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Accept and ignore any arguments."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> "_Inert":
-        return _Inert()
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state if isinstance(state, dict) else {}
-
-    def _ignore(self, *args: Any) -> None: ...
-
-    __setitem__ = append = extend = add = _ignore
-
-
-class _Ordered(dict):
-    """An ordered dictionary on which a pickle can set no attributes (such as ``items``)."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        """Drop the state: state dicts carry only module versions there."""
-
-
-class _GuardedUnpickler(pickle.Unpickler):
-    """Resolves a short list of harmless names; everything else becomes an inert class."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        if (found := _harmless(module, name)) is not None:
-            return found
-        return type("Inert", (_Inert,), {"origin": f"{module}.{name}"})
-
-
-def _harmless(module: str, name: str) -> Any:
-    if module in ("builtins", "__builtin__"):
-        return {"dict": dict, "list": list, "int": int, "long": int}.get(name)
-    if (module, name) == ("collections", "OrderedDict"):
-        return _Ordered
-    # Fresh functions each time: a pickle can set attributes on what it is handed.
-    if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-        return lambda storage, offset, size, stride, *_: _rebuild_tensor_v2(
-            storage, offset, size, stride, False, {}
-        )
-    if (module, name) == ("torch._utils", "_rebuild_parameter"):
-        return lambda data, *_: data
-    return None
-
-
-def _load_archive(path: Path) -> Any:
-    _check_archive(path)
-    guard = types.SimpleNamespace(Unpickler=_GuardedUnpickler, __name__="guarded pickle")
-    try:
-        # Mapped, so that optimiser states, two thirds of a checkpoint, are never read.
-        return torch.load(
-            path, map_location="cpu", weights_only=False, pickle_module=guard, mmap=True
-        )
-    except Exception as error:  # A hostile file can fail anywhere.
-        raise FewstepError(f"can't read {path}", got=str(error)[:200], do=_UNSAFE) from error
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse anything but a plain zip of stored entries as torch.save writes it."""
-    with path.open("rb") as stream:
-        head = stream.read(4)
-    if head != b"PK\x03\x04":
-        kind = "a bare pickle (old torch format, or a whole module)" if head[:1] == b"\x80" else ""
-        raise FewstepError(f"{path} is not a zip archive", got=kind or repr(head), do=_UNSAFE)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_entries(path, entries)
-            root = entries[0].filename.partition("/")[0]
-            program = archive.read(f"{root}/data.pkl")
-        _check_program(path, program)
-        # torch's own reader must see the same archive, or what was checked is not what is
-        # loaded: it would hand a TorchScript program to torch.jit.load, past the unpickler.
-        reader = torch._C.PyTorchFileReader(str(path))
-        names, seen = sorted(reader.get_all_records()), reader.get_record("data.pkl")
-    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, NotImplementedError) as error:
-        raise FewstepError(f"{path} is damaged or cut short", got=str(error)[:200]) from error
-    if seen != program or names != sorted(e.filename.partition("/")[2] for e in entries):
-        raise FewstepError(f"{path} has an ambiguous archive directory", do=_UNSAFE)
-
-
-def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    names = [entry.filename for entry in entries]
-    for name in names:
-        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
-            raise FewstepError(f"{path} has an entry outside the archive", got=repr(name))
-    roots = {name.partition("/")[0] for name in names}
-    inner = {name.partition("/")[2] for name in names}
-    if len(roots) != 1 or len(inner) != len(names) or "data.pkl" not in inner:
-        raise FewstepError(f"{path} is not written by torch.save", do=_UNSAFE)
-    if "constants.pkl" in inner:
-        raise FewstepError(f"{path} is a TorchScript program", do=_UNSAFE)
-    # torch.save stores without compression, so the parts can't add up to more than the file.
-    size, declared = path.stat().st_size, sum(entry.file_size for entry in entries)
-    if declared > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise FewstepError(
-            f"{path} unpacks to more than it holds",
-            expected=f"at most {size} bytes, not compressed",
-            got=f"{declared} bytes",
-        )
-
-
-def _check_program(path: Path, program: bytes) -> None:
-    """Walk the pickle without running it: whole, and no memo slot beyond its own length."""
-    for opcode, argument, _ in pickletools.genops(io.BytesIO(program)):
-        # The C unpickler allocates as many slots as the largest index says.
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(program):
-            raise FewstepError(f"{path} asks for absurd amounts of memory", do=_UNSAFE)
-
-
 # Meaning of the content
 
 
@@ -302,14 +168,14 @@ def _split(path: Path, content: Any) -> tuple[Any, dict[str, Any], str]:
         raise _unsupported(path, content)
     if not isinstance(content.get("state_dict"), dict):
         for value in content.values():
-            if isinstance(value, _Inert):
+            if isinstance(value, Inert):
                 raise _unsupported(path, value)
         return content, empty, "state-dict"
     states = content.get("optimizer_states")
     first = states[0] if isinstance(states, list) and states else None
     kind = "lightning-ema" if isinstance(first, dict) and "ema" in first else "lightning"
     try:
-        settings = empty | _settings(_child(content.get("hyper_parameters"), "cfg_exp"))
+        settings = empty | read_settings(content.get("hyper_parameters"))
     except RecursionError as error:
         raise FewstepError(f"the configuration in {path} contains itself") from error
     return content["state_dict"], settings, kind
@@ -318,50 +184,9 @@ def _split(path: Path, content: Any) -> tuple[Any, dict[str, Any], str]:
 def _unsupported(path: Path, value: Any) -> FewstepError:
     return FewstepError(
         f"{path} holds a pickled object, not plain weights",
-        got=value.origin if isinstance(value, _Inert) else type(value).__name__,
-        do=_UNSAFE,
+        got=value.origin if isinstance(value, Inert) else type(value).__name__,
+        do=UNSAFE,
     )
-
-
-def _settings(config: Any) -> dict[str, Any]:
-    model, budget = _child(config, "model"), itertools.count()
-    network = _plain(_child(model, "nn"), budget)
-    target = _plain(_child(model, "target_pred"), budget)
-    motif = _plain(_child(_child(config, "training"), "motif_conditioning"), budget)
-    return {
-        "network": network if isinstance(network, dict) else None,
-        "target": target if isinstance(target, str) else None,
-        "motif": motif is True,
-        "lora_alpha": _plain(_child(_child(config, "lora"), "lora_alpha"), budget),
-    }
-
-
-def _open(node: Any) -> Any:
-    """Return what an omegaconf stand-in wraps: a container's content or a leaf's value."""
-    if isinstance(node, _Inert):
-        for key in ("_content", "_val"):
-            if key in node.state:
-                return node.state[key]
-        raise FewstepError("a setting is of an unknown class", got=node.origin)
-    return node
-
-
-def _child(node: Any, key: str) -> Any:
-    content = _open(node)
-    return content.get(key) if isinstance(content, dict) else None
-
-
-def _plain(node: Any, budget: Iterator[int]) -> Any:
-    if next(budget) > _MOST_SETTINGS:
-        raise FewstepError("a configuration is absurdly large", expected=f"{_MOST_SETTINGS} nodes")
-    content = _open(node)
-    if isinstance(content, dict):
-        return {str(_open(key)): _plain(value, budget) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_plain(value, budget) for value in content]
-    if content is None or isinstance(content, str | bool | int | float):
-        return content
-    raise FewstepError("a setting is of an unknown kind", got=type(content).__name__)
 
 
 def _agreed_alpha(path: Path, stored: Any, given: float | None) -> float | None:
@@ -379,7 +204,7 @@ def _network_weights(path: Path, state: dict[Any, Any]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise FewstepError(f"{path} holds more than tensors", got=repr(key)[:80], do=_UNSAFE)
+            raise FewstepError(f"{path} holds more than tensors", got=repr(key)[:80], do=UNSAFE)
         name = _strip(key)
         if name in found:
             raise FewstepError(f"two tensors in {path} are both called {name}")
@@ -422,6 +247,6 @@ def _existing(path: Path) -> Path:
     if path.suffix == ".pkl":
         raise FewstepError(
             f"{path} is a pickled module, which is unsupported: reading it would run its code",
-            do=_UNSAFE,
+            do=UNSAFE,
         )
     return path

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -14,14 +13,17 @@ from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
 from domains.domain import Batch, Sample
 from domains.errors import FewstepError
+from domains.evaluation.measured import Measured
 from domains.protein.cath import CathMapping, level_key
 from domains.protein.checkpoint import read_checkpoint
-from domains.protein.dataset import CathDomains, TokenBatches, load_domains
+from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
+from domains.protein.evaluation import METRICS, gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.initialise import initialise
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.token_batches import TokenBatches
 
 __all__ = ["DOMAIN", "ProteinDomain"]
 
@@ -30,6 +32,7 @@ class ProteinDomain:
     """Teacher, data, files and measures of protein backbones (see ``Domain``)."""
 
     name = "protein"
+    metrics = METRICS
 
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
@@ -109,6 +112,20 @@ class ProteinDomain:
             points = torch.from_numpy(np.array(domains.points(near)))
             taken.append(Sample(domains.ids[near], points))
         return taken
+
+    def validate(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Return quick measures; ``quality`` is a proxy (see ``evaluation.quick``)."""
+        return quick(samples)
+
+    def evaluate(
+        self, samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
+    ) -> Measured:
+        """Measure samples."""
+        return measure(samples, config, seed, tools)
+
+    def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return traces and distance maps."""
+        return gallery(samples)
 
 
 def _training_data(config: Pretrain) -> CathDomains:

@@ -65,9 +65,11 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
     process = domain.process(network)
     objective = build_objective(section.objective)
 
-    def batches(_: int, draws: Draws):  # noqa: ANN202 - a Batch, imported by the domain
+    def batches(_: int, draws: Draws):
         low, high = section.lengths.low, section.lengths.high
-        sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(section.batch_size)]
+        sizes = [
+            low + draws.integer(f"size {k}", high - low + 1) for k in range(section.batch_size)
+        ]
         return domain.blank(sizes)
 
     roll_out = section.roll_out
@@ -103,7 +105,7 @@ def _times(config: Times) -> TimeDistribution:
     return TimeDistribution(config.kind, config.low, config.high)
 
 
-def _validation(domain: Domain, section: Distil, seed: int):  # noqa: ANN202
+def _validation(domain: Domain, section: Distil, seed: int):
     """Return a function that samples the averaged student and measures the samples."""
     from domains.distillation.noise import SampleNoise, generator
     from domains.distillation.sampler import last, renoise

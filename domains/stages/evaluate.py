@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from domains.config import RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
@@ -13,15 +11,21 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    config: Annotated[Path, typer.Option(help="Run configuration (YAML).")],
-    set_name: Annotated[str, typer.Option(help="Which of its sets.")],
-    samples: Annotated[Path, typer.Option(help="Directory of the set's shards.")],
-    output: Annotated[Path, typer.Option(help="Directory of the tables.")],
-    tools: Annotated[
-        Path | None, typer.Option(help="Directory of fetched tools (ProteinMPNN weights).")
-    ] = None,
+    config: Path,
+    set_name: str,
+    samples: Path,
+    output: Path,
+    tools: Path | None = None,
 ) -> None:
-    """Measure a set: samples.csv, set.csv, set.json, gallery.json."""
+    """Measure a set: samples.csv, set.csv, set.json, gallery.json.
+
+    Args:
+        config: Run configuration (YAML).
+        set_name: Which of its sets.
+        samples: Directory of the set's shards.
+        output: Directory of the tables.
+        tools: Directory of fetched tools (ProteinMPNN weights).
+    """
     import pandas as pd
 
     from domains.domain import load_domain
@@ -73,7 +77,9 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
     from domains.evaluation.table import Setting, set_row, summarise
 
     setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
-    per_sample = [*measured.metrics, "seconds", "network_calls"]
+    per_sample = [*measured.metrics]
+    if sample_set.model != "data":
+        per_sample += ["seconds", "network_calls"]
     rows = summarise(table, per_sample, setting, measured.tools, settings.seed)
     of_set = [set_row(setting, m.name, m.interval, m.n, m.tool) for m in measured.of_set]
     return pd.concat([rows, pd.DataFrame(of_set, columns=rows.columns)]) if of_set else rows

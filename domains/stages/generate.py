@@ -20,7 +20,9 @@ __all__ = ["generate", "read_index"]
 INDEX = "index.csv"
 
 
-def generate(config: Path, set_name: str, shard: int, output: Path, model: Path | None = None) -> None:
+def generate(
+    config: Path, set_name: str, shard: int, output: Path, model: Path | None = None
+) -> None:
     """Sample one shard of a set; teacher, student and held-out data by the same command.
 
     Args:
@@ -54,12 +56,18 @@ def _known(settings: RunConfig, set_name: str, shard: int) -> SampleSet:
     if set_name not in settings.sets:
         raise FewstepError("unknown set", expected=f"one of {sorted(settings.sets)}", got=set_name)
     if not 0 <= shard < settings.generate.shards:
-        raise FewstepError("no such shard", expected=f"0 to {settings.generate.shards - 1}", got=shard)
+        raise FewstepError(
+            "no such shard", expected=f"0 to {settings.generate.shards - 1}", got=shard
+        )
     return settings.sets[set_name]
 
 
 def _samples(
-    domain: Domain, settings: RunConfig, sample_set: SampleSet, numbers: list[int], model: Path | None
+    domain: Domain,
+    settings: RunConfig,
+    sample_set: SampleSet,
+    numbers: list[int],
+    model: Path | None,
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield samples and their index rows, batch by batch."""
     from domains.domain import Sample

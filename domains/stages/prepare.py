@@ -2,9 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from domains.errors import FewstepError
 
@@ -15,16 +12,23 @@ BUNDLED = {"proteina-mini": "protein/assets/proteina-mini"}
 
 
 def prepare(
-    source: Annotated[str, typer.Option(help="Checkpoint, model directory or bundled name.")],
-    output: Annotated[Path, typer.Option(help="Directory of the model.")],
-    domain: Annotated[str, typer.Option(help="Scientific field.")] = "protein",
-    architecture: Annotated[
-        Path | None, typer.Option(help="model.json or checkpoint that gives the architecture.")
-    ] = None,
-    lora_alpha: Annotated[float | None, typer.Option(help="α of LoRA weights.")] = None,
-    sha256: Annotated[str, typer.Option(help="Expected checksum of the checkpoint.")] = "",
+    source: str,
+    output: Path,
+    domain: str = "protein",
+    architecture: Path | None = None,
+    lora_alpha: float | None = None,
+    sha256: str = "",
 ) -> None:
-    """Turn a teacher's checkpoint into model.safetensors + model.json; runs no pickled code."""
+    """Turn a teacher's checkpoint into model.safetensors + model.json; runs no pickled code.
+
+    Args:
+        source: Checkpoint file, model directory or bundled name (proteina-mini).
+        output: Directory of the model.
+        domain: Scientific field.
+        architecture: model.json of the architecture, for files that hold weights only.
+        lora_alpha: α of LoRA weights whose file does not say it.
+        sha256: Expected checksum of the checkpoint file.
+    """
     from domains import provenance
     from domains.domain import load_domain
 

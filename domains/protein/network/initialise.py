@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from domains.protein.network.layers import OutputScale
-from domains.protein.network.pair import PairTransition, TriangleMultiplication
+from domains.protein.network.pair import PairTransition
 from domains.protein.network.proteina import Proteina
+from domains.protein.network.triangle import TriangleMultiplication
 
 __all__ = ["initialise"]
 

@@ -15,13 +15,17 @@ from domains.protein.network.config import NetworkConfig
 from domains.protein.network.embeddings import time_embedding
 from domains.protein.network.features import Inputs, PairFactory
 from domains.protein.network.layers import AdaLN, PairBiasAttention
+from domains.protein.network.triangle import (
+    TriangleMultiplication,
+    folded,
+    pieces,
+    standardised,
+)
 
 __all__ = ["DistinctPairs", "PairBuilder", "PairUpdate", "bias_of_pairs", "mask_bias"]
 
 # Added to padded keys: exp underflows to 0 in every dtype, and sums stay finite.
 MASKED = -1e30
-# Pair vectors handled at a time where no gradient is kept: the working set stays in cache.
-_ROWS = 8192
 
 
 class TimeFactory(nn.Module):
@@ -129,47 +133,16 @@ def bias_of_pairs(
 ) -> list[Float[Tensor, "b h m m"]]:
     """Return each layer's attention bias from a full pair representation."""
     weight = torch.cat([layer.bias_weight() for layer in layers])
-
-    def project(rows: Tensor) -> Tensor:
-        return F.linear(F.layer_norm(rows, rows.shape[-1:]), weight)
-
-    flat = in_chunks(project, pair.flatten(0, 2))
+    rows = pair.flatten(0, 2)
+    if torch.is_grad_enabled():
+        bias = weight @ standardised(rows).t()
+    else:
+        bias = rows.new_empty(weight.shape[0], rows.shape[0])
+        for piece in pieces(rows):
+            bias[:, piece] = weight @ standardised(rows[piece]).t()
     b, m = mask.shape
-    bias = flat.view(b, m, m, len(layers), layers[0].heads).permute(3, 0, 4, 1, 2)
-    return list(bias.contiguous() + mask_bias(mask, bias.dtype))
-
-
-def in_chunks(function, rows: Float[Tensor, "r p"]) -> Tensor:  # noqa: ANN001
-    """Apply a row-wise function in cache-sized pieces unless a gradient is kept."""
-    if torch.is_grad_enabled() or rows.shape[0] <= _ROWS:
-        return function(rows)
-    return torch.cat([function(piece) for piece in rows.split(_ROWS)])
-
-
-class TriangleMultiplication(nn.Module):
-    """Triangle multiplicative update (AlphaFold 2, algorithms 11 and 12)."""
-
-    def __init__(self, dim: int, hidden: int, outgoing: bool):
-        super().__init__()
-        self.outgoing = outgoing
-        self.hidden = hidden
-        self.layer_norm_in = nn.LayerNorm(dim)
-        self.layer_norm_out = nn.LayerNorm(hidden)
-        self.linear_a_p, self.linear_a_g = nn.Linear(dim, hidden), nn.Linear(dim, hidden)
-        self.linear_b_p, self.linear_b_g = nn.Linear(dim, hidden), nn.Linear(dim, hidden)
-        self.linear_g, self.linear_z = nn.Linear(dim, dim), nn.Linear(hidden, dim)
-
-    def forward(
-        self, z: Float[Tensor, "b m m p"], mask: Float[Tensor, "b m m 1"]
-    ) -> Float[Tensor, "b m m p"]:
-        """Return the update of every edge from the two other edges of its triangles."""
-        normed = self.layer_norm_in(z)
-        a = self.linear_a_p(normed) * torch.sigmoid(self.linear_a_g(normed)) * mask
-        b = self.linear_b_p(normed) * torch.sigmoid(self.linear_b_g(normed)) * mask
-        a, b = a.permute(0, 3, 1, 2), b.permute(0, 3, 1, 2)
-        x = a @ b.transpose(-1, -2) if self.outgoing else a.transpose(-1, -2) @ b
-        x = self.linear_z(self.layer_norm_out(x.permute(0, 2, 3, 1)))
-        return x * torch.sigmoid(self.linear_g(normed))
+    bias = bias.view(len(layers), layers[0].heads, b, m, m).transpose(1, 2)
+    return list(bias if mask.all() else bias + mask_bias(mask, bias.dtype))
 
 
 class PairTransition(nn.Module):
@@ -181,16 +154,25 @@ class PairTransition(nn.Module):
         self.linear_1, self.linear_2 = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
 
     def forward(self, z: Float[Tensor, "b m m p"]) -> Float[Tensor, "b m m p"]:
-        """Return the update of every pair."""
+        """Return the pairs after the update; ``z`` is overwritten where no gradient is kept."""
+        rows = z.flatten(0, 2)
+        enter = folded(self.layer_norm, [self.linear_1])
+        if torch.is_grad_enabled():
+            return z + self._update(rows, enter).view(z.shape)
+        for piece in pieces(rows):
+            rows[piece] += self._update(rows[piece], enter)
+        return z
 
-        def rows(x: Tensor) -> Tensor:
-            return self.linear_2(F.relu(self.linear_1(self.layer_norm(x))))
-
-        return in_chunks(rows, z.flatten(0, 2)).view(z.shape)
+    def _update(self, rows: Tensor, enter: tuple[Tensor, Tensor]) -> Tensor:
+        return self.linear_2(F.relu(F.linear(standardised(rows), *enter)))
 
 
 class PairUpdate(nn.Module):
-    """Update pairs from tokens, then (optionally) along triangles."""
+    """Update pairs from tokens, then (optionally) along triangles.
+
+    What padded pairs hold cannot reach real ones: padded keys are never attended to, and
+    triangles leave them out.
+    """
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -210,11 +192,16 @@ class PairUpdate(nn.Module):
         z: Float[Tensor, "b m m p"],
         mask: Bool[Tensor, "b m"],
     ) -> Float[Tensor, "b m m p"]:
-        """Return the updated pair representation, zero where a residue is padded."""
-        pairs = (mask[:, :, None] & mask[:, None])[..., None].to(z.dtype)
-        column, row = self.linear_x(self.layer_norm_in(x * mask[..., None])).chunk(2, -1)
-        z = (z + column[:, None] + row[:, :, None]) * pairs
+        """Return the updated pairs; ``z`` is overwritten where no gradient is kept."""
+        column, row = self.linear_x(self.layer_norm_in(x)).chunk(2, -1)
+        if torch.is_grad_enabled():
+            z = z + column[:, None] + row[:, :, None]
+        else:
+            for i in range(z.shape[1]):
+                z[:, i] += column + row[:, i, None]
         if self.triangles:
-            z = (z + self.tri_mult_out(z, pairs)) * pairs
-            z = (z + self.tri_mult_in(z, pairs)) * pairs
-        return (z + self.transition_out(z)) * pairs
+            real = None
+            if not mask.all():
+                real = (mask[:, :, None] & mask[:, None]).flatten().to(z.dtype)
+            z = self.tri_mult_in(self.tri_mult_out(z, real), real)
+        return self.transition_out(z)

@@ -1,0 +1,202 @@
+"""What is measured of a set of protein backbones, and what a reader must know of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from domains.config import Evaluate
+from domains.domain import Sample
+from domains.evaluation.measured import Measured, SetMeasure
+from domains.evaluation.sets import Metric
+from domains.evaluation.table import Interval, bootstrap_interval, bootstrap_pairs
+from domains.protein.dataset import load_domains
+from domains.protein.metrics import geometry, secondary_structure, similarity
+
+__all__ = ["METRICS", "gallery", "measure", "quick"]
+
+# Most important first: the first one with a direction decides the report's headline.
+METRICS = {
+    "designability": Metric(
+        "Designability", "Best scRMSD of 8 ProteinMPNN designs under 2 Å (ESMFold).", "higher"
+    ),
+    "designability_proxy": Metric(
+        "Designability proxy",
+        "Share that passes all gates of the proxy: cross NLL of ProteinMPNN designs, bonds,"
+        " clashes, size, handedness. No structure prediction: not designability.",
+        "higher",
+    ),
+    "cross_nll": Metric(
+        "Cross NLL (nat)",
+        "How surprised one ProteinMPNN is by the sequences that another designed.",
+        "lower",
+    ),
+    "bond_fraction": Metric(
+        "Bonds in range", "Share of Cα–Cα steps between 3.6 and 4.0 Å.", "higher"
+    ),
+    "clashes": Metric("Clashes", "Non-adjacent Cα pairs closer than 3 Å, per chain.", "lower"),
+    "right_handed": Metric(
+        "Right-handed helices", "Share of helical windows that turn right.", "higher"
+    ),
+    "helix": Metric("Helix", "Share of residues in helices (P-SEA, from Cα).", "none"),
+    "strand": Metric("Strand", "Share of residues in strands (P-SEA, from Cα).", "none"),
+    "helix_gap": Metric(
+        "Helix, distance to data",
+        "Absolute difference of the mean helix share to natives.",
+        "lower",
+    ),
+    "strand_gap": Metric(
+        "Strand, distance to data",
+        "Absolute difference of the mean strand share to natives.",
+        "lower",
+    ),
+    "rg_ratio": Metric(
+        "Size ratio", "Radius of gyration over that of a globule of its length.", "none"
+    ),
+    "pairwise_tm": Metric(
+        "Pairwise TM", "Mean TM-score of samples of one length: lower is more diverse.", "lower"
+    ),
+    "cluster_share": Metric(
+        "Clusters / samples", "Clusters at TM > 0.5 per sample: higher is more diverse.", "higher"
+    ),
+    "novelty_tm": Metric("Nearest known fold (TM)", "Highest TM to a training domain.", "lower"),
+    "sc_rmsd_nm": Metric("scRMSD (nm)", "Smallest distance of a refolded design.", "lower"),
+    "sc_tm": Metric("scTM", "Largest TM of a refolded design.", "higher"),
+    "plddt": Metric("pLDDT", "Confidence of the refolded design.", "higher"),
+    "seconds": Metric("Seconds / sample", "Wall-clock time of sampling, model loaded.", "lower"),
+    "network_calls": Metric("Network calls", "Network evaluations per sample.", "lower"),
+}
+
+_GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
+_STRUCTURE = ("helix", "strand")
+
+
+def measure(
+    samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
+) -> Measured:
+    """Measure chains: geometry, secondary structure, proxy, designability, diversity, novelty.
+
+    Args:
+        samples: Chains in nm.
+        config: What to measure.
+        seed: Decides designed sequences and bootstrap draws.
+        tools: Directory of the ProteinMPNN weights, or None to look in the usual places.
+    """
+    chains = [sample.points.numpy().astype(np.float64) for sample in samples]
+    rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
+    metrics, used = [*_GEOMETRY, *_STRUCTURE], {name: "biotite P-SEA" for name in _STRUCTURE}
+    for names, tool, columns in _judges(chains, config, seed, tools):
+        rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
+        metrics += names
+        used |= dict.fromkeys(names, tool)
+    table = pd.DataFrame(rows)
+    of_set = [*_structure_gaps(table, chains, seed), *_diversity(chains, config, seed)]
+    return Measured(table, tuple(metrics), tuple(of_set), used)
+
+
+def _judges(chains: list, config: Evaluate, seed: int, tools: Path | None):
+    """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
+    if config.proxy:
+        from domains.protein.metrics.proxy import load_proxy
+
+        proxy = load_proxy(tools)
+        found = proxy.describe_all(chains, seed)
+        yield ("cross_nll", "designability_proxy"), proxy.backend, found
+    if config.folding_model:
+        from domains.protein.metrics.designability import Designability, load_esmfold
+        from domains.protein.metrics.mpnn import load
+
+        judge = Designability(load("v_48_020", tools), load_esmfold(config.folding_model))
+        found = [judge.describe(chain, seed) for chain in chains]
+        yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
+    if config.novelty_shortlist:
+        name = similarity.novelty_column(config.novelty_shortlist)
+        best, _ = similarity.novelty(chains, _references(chains), config.novelty_shortlist)
+        rows = [{"novelty_tm": value} for value in best]
+        yield ("novelty_tm",), f"{similarity.engine()}, {name}", rows
+
+
+def _references(chains: list) -> list:
+    """Return training domains of the samples' sizes."""
+    sizes = [len(chain) for chain in chains]
+    known = load_domains().subset("train", max(1, int(0.8 * min(sizes))), int(1.25 * max(sizes)))
+    return [np.array(known.points(index)) for index in range(len(known))]
+
+
+def _structure_gaps(table: pd.DataFrame, chains: list, seed: int) -> list[SetMeasure]:
+    """Return how far mean helix and strand content are from those of natives of these sizes."""
+    natives = [secondary_structure.describe(chain) for chain in _references(chains)]
+    gaps = []
+    for name in _STRUCTURE:
+        target = float(np.mean([float(row[name]) for row in natives]))
+        values = table[name].to_numpy(dtype=float)
+        values = values[np.isfinite(values)]
+        interval = bootstrap_interval(values, lambda v, t=target: abs(float(np.mean(v)) - t), seed)
+        tool = f"biotite P-SEA, {len(natives)} training domains"
+        gaps.append(SetMeasure(f"{name}_gap", interval, len(values), tool))
+    return gaps
+
+
+def _diversity(chains: list, config: Evaluate, seed: int) -> list[SetMeasure]:
+    finite = [chain for chain in chains if np.isfinite(chain).all()]
+    if not config.diversity or len(finite) < 2:
+        return []
+    pairs = similarity.pairwise_tm(finite, seed=seed)
+    tool = similarity.engine()
+    mean: Interval = bootstrap_pairs(pairs.tm, similarity.mean_tm, seed, bounds=(0, 1))
+    share = bootstrap_pairs(pairs.tm, similarity.cluster_share, seed, draws=200, bounds=(0, 1))
+    return [
+        SetMeasure("pairwise_tm", mean, len(finite), tool),
+        SetMeasure("cluster_share", share, len(finite), tool),
+    ]
+
+
+def quick(samples: Sequence[Sample]) -> dict[str, float]:
+    """Return measures that cost milliseconds, to choose checkpoints by.
+
+    ``quality`` is a proxy: bonds in range × share of chains without a clash × secondary
+    structure relative to natives' (0.55 of residues), capped at 1.
+    """
+    rows = []
+    for sample in samples:
+        chain = sample.points.numpy().astype(np.float64)
+        rows.append({**geometry.describe(chain), **secondary_structure.describe(chain)})
+    table = pd.DataFrame(rows)
+    bonds = float(table["bond_fraction"].fillna(0).mean())
+    clean = float((table["clashes"] == 0).mean())
+    content = float((table["helix"] + table["strand"]).fillna(0).mean())
+    return {
+        "quality": bonds * clean * min(1.0, content / _NATIVE_CONTENT),
+        "bond_fraction": bonds,
+        "clash_free": clean,
+        "helix": float(table["helix"].fillna(0).mean()),
+        "strand": float(table["strand"].fillna(0).mean()),
+    }
+
+
+# Mean helix + strand content of the packed CATH domains.
+_NATIVE_CONTENT = 0.55
+
+
+def gallery(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return traces and distance maps of samples for the report."""
+    scenes, matrices = [], []
+    for sample in samples:
+        points = 10 * sample.points.numpy().astype(float)
+        distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        scenes.append(
+            {
+                "title": sample.name,
+                "caption": f"{len(points)} residues",
+                "kind": "trace",
+                "points": points.round(2).tolist(),
+                "colour": None,
+                "link": None,
+            }
+        )
+        matrices.append(
+            {"title": f"{sample.name}: Cα distances (Å)", "values": distances.round(1).tolist()}
+        )
+    return {"scenes": scenes, "matrices": matrices}

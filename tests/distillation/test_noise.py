@@ -1,0 +1,100 @@
+"""Contract: random numbers depend on names only, and times follow their distribution."""
+
+import pytest
+import torch
+from scipy import stats
+
+from domains.distillation.noise import KeyedNoise, SampleNoise, TimeDistribution, generator
+from domains.distillation.roles import Draws
+from domains.distillation.schedule import log_time
+
+MANY = 40_000
+
+
+def draw(*key: int | str) -> torch.Tensor:
+    return torch.randn(8, generator=generator(*key))
+
+
+def test_same_key_gives_the_same_numbers():
+    assert torch.equal(draw(1, 2, "student"), draw(1, 2, "student"))
+    draws = Draws((3, "x"))
+    shape = (2, 5, 3)
+    assert torch.equal(draws.noise("a")(shape), draws.noise("a")(shape))
+    assert draws.integer("k", 100) == Draws((3, "x")).integer("k", 100)
+
+
+def test_different_keys_give_different_numbers():
+    keys = [(1, 2), (2, 1), (12,), ("12",), (1, "2"), (1, 2, 0), (0, 1, 2), ("a", 1), ("a1",)]
+    drawn = torch.stack([draw(*key) for key in keys])
+    assert len({tuple(row.tolist()) for row in drawn}) == len(keys)
+    many = [torch.randn(4096, generator=generator(key, "many")) for key in range(64)]
+    correlation = torch.corrcoef(torch.stack(many)) - torch.eye(64)
+    assert correlation.abs().max() < 0.1  # 4096 numbers: 0.016 by chance, so 6 sigma
+
+
+def test_keys_are_stable_over_versions():
+    """A resumed run on another machine must draw the same: this value may never change."""
+    assert generator(0, 1, "student").initial_seed() == 936335225870456285
+
+
+def test_successive_draws_differ():
+    noise = KeyedNoise(generator("stream"))
+    assert not torch.equal(noise((1, 4, 3)), noise((1, 4, 3)))
+
+
+def test_integers_cover_their_range_evenly():
+    counts = torch.zeros(4)
+    for key in range(800):
+        counts[Draws((key,)).integer("step", 4)] += 1
+    assert stats.chisquare(counts.numpy()).pvalue > 0.01
+
+
+def test_sample_noise_depends_on_neither_batch_nor_padding():
+    def sources(*names: str) -> list[torch.Generator]:
+        return [generator("sample", name) for name in names]
+
+    alone = SampleNoise(sources("b"), [20])
+    together = SampleNoise(sources("a", "b", "c"), [50, 20, 3])
+    for _ in range(3):  # successive draws, too
+        single, batch = alone((1, 20, 3)), together((3, 64, 3))
+        assert torch.equal(batch[1, :20], single[0])
+        assert (batch[1, 20:] == 0).all() and (batch[2, 3:] == 0).all()
+        assert not torch.equal(batch[0, :20], batch[1, :20])
+
+
+def test_sample_noise_is_standard_normal():
+    noise = SampleNoise([generator("n", k) for k in range(20)], [500] * 20)((20, 500, 3))
+    assert stats.kstest(noise.flatten().numpy(), "norm").pvalue > 0.01
+
+
+def test_beta_times_mix_beta_with_two_percent_uniform():
+    times = TimeDistribution("beta").sample(MANY, generator("times")).numpy()
+
+    def cumulative(t):
+        return 0.98 * t**1.9 + 0.02 * t
+
+    assert stats.kstest(times, cumulative).pvalue > 0.01
+    # The uniform branch shows where Beta(1.9, 1) has next to nothing: P(t < 0.02) is
+    # 0.98 · 0.02^1.9 + 0.02 · 0.02 = 0.00098, of which Beta alone would give 0.00059.
+    many = TimeDistribution("beta").sample(20 * MANY, generator("small times"))
+    assert float((many < 0.02).double().mean()) == pytest.approx(cumulative(0.02), abs=1.2e-4)
+
+
+def test_log_grid_times_are_uniform_over_401_positions():
+    times = TimeDistribution("log_grid").sample(MANY, generator("grid"))
+    grid = log_time(torch.arange(401))
+    position = torch.searchsorted(grid, times)
+    assert torch.equal(grid[position], times)
+    counts = torch.bincount(position, minlength=401)
+    assert stats.chisquare(counts.numpy()).pvalue > 0.01
+
+
+@pytest.mark.parametrize("kind", ["beta", "log_grid"])
+def test_times_are_clamped_not_redrawn(kind):
+    free = TimeDistribution(kind).sample(MANY, generator("clamp"))
+    held = TimeDistribution(kind, 0.02, 0.98).sample(MANY, generator("clamp"))
+    assert torch.equal(held, free.clamp(0.02, 0.98))
+    assert held.min() == pytest.approx(0.02) and held.max() == pytest.approx(0.98)
+    # SiD's grid puts 0.15 of its mass on the upper bound.
+    if kind == "log_grid":
+        assert float((held == held.max()).float().mean()) == pytest.approx(0.152, abs=0.01)

@@ -1,0 +1,314 @@
+"""Contract: the six tests that every objective must pass; a new one joins by a line of CASES.
+
+Gradients are compared with those derived by hand for a Gaussian teacher N(a_T m, s_T²) and a
+student x = a m + c ε, at one time t, with b = 1 − t and k_S the slope of the posterior mean of
+a Gaussian of std S (``toy.slope``). Then, per coordinate,
+
+    D_T = a_T m (1 − t k_T) + k_T (t x + b ε'),    D_F the same with (a, c) in place of T.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from distillation.toy import (
+    TIMES,
+    GaussianDenoiser,
+    GaussianStudent,
+    SetDraws,
+    ToyDenoiser,
+    blank,
+    slope,
+    template,
+)
+from torch import Tensor, nn
+
+from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives.objective import Objective
+from domains.distillation.objectives.sid import SiD
+from domains.distillation.objectives.vsd import VSD
+from domains.distillation.process import FlowMatching
+from domains.distillation.roles import Draws, Roles, RollOut
+from domains.distillation.sampler import renoise
+
+COUNT, SAMPLES = 400, 96
+PROCESS = FlowMatching()
+DEGREES = (COUNT - 1) / COUNT  # centring takes one point's worth of noise
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Teacher N(1 · m, s_T²) and student N(a m, c²), observed at time t."""
+
+    shift: float
+    std: float
+    teacher_std: float
+    time: float
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        t = torch.tensor(self.time, dtype=torch.float64)
+        return float(slope(self.teacher_std, t)), float(slope(self.std, t))
+
+    def normaliser(self) -> float:
+        """E|x − D_T| over coordinates: folded normals around (a − a_T)(1 − t k_T) m."""
+        t, (k, _) = self.time, self.slopes
+        mean = (self.shift - 1) * (1 - t * k) * template(COUNT).double()
+        variance = DEGREES * ((self.std * (1 - t * k)) ** 2 + (k * (1 - t)) ** 2)
+        folded = mean * torch.erf(mean / math.sqrt(2 * variance)) + math.sqrt(
+            2 * variance / math.pi
+        ) * torch.exp(-(mean**2) / (2 * variance))
+        return float(folded.mean())
+
+    def marginals(self) -> tuple[float, float, float]:
+        """Mean difference (in units of m) and variances of student and teacher at t."""
+        noise = (1 - self.time) ** 2
+        student = (self.time * self.std) ** 2 + noise
+        return self.time * (self.shift - 1), student, (self.time * self.teacher_std) ** 2 + noise
+
+
+Gradient = tuple[float, float]
+
+
+def vsd_gradient(case: Gaussians) -> Gradient:
+    """w E[Δ ∂x/∂θ] with Δ = (a − a_T)(1 − t k_T) m + (k_F − k_T)(t c ε + b ε')."""
+    t, (k, k_f) = case.time, case.slopes
+    w = 1 / case.normaliser()
+    return w * (case.shift - 1) * (1 - t * k), w * DEGREES * (k_f - k) * t * case.std
+
+
+def sid_gradient(alpha: float) -> Callable[[Gaussians], Gradient]:
+    """Derivative of w E[δ (r − α δ)], δ = D_T − D_F = P m + κ (t c ε + b ε'), r = D_T − x.
+
+    At the student's own fake score, P = r's mean part = (a_T − a)(1 − t k_T), P' = κ t with
+    κ = k_T − k_F, and r' = −(1 − t k_T).
+    """
+
+    def gradient(case: Gaussians) -> Gradient:
+        t, (k, k_f) = case.time, case.slopes
+        w, kappa, p = 1 / case.normaliser(), k - k_f, (1 - case.shift) * (1 - t * k)
+        by_shift = kappa * t * (1 - alpha) * p + p * (-(1 - t * k) - alpha * kappa * t)
+        by_std = 2 * case.std * kappa * t * ((k * t - 1) - alpha * kappa * t)
+        return w * by_shift, w * DEGREES * by_std
+
+    return gradient
+
+
+def reverse_kl(case: Gaussians) -> float:
+    """KL(student ‖ teacher) of the noised marginals, per coordinate."""
+    mean, student, teacher = case.marginals()
+    return 0.5 * (student / teacher + mean**2 / teacher - 1 - math.log(student / teacher))
+
+
+def fisher(case: Gaussians) -> float:
+    """E‖∇log p_F − ∇log p_T‖² of the noised marginals under the student, per coordinate."""
+    mean, student, teacher = case.marginals()
+    return (1 / teacher - 1 / student) ** 2 * student + (mean / teacher) ** 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """An objective, the gradient it should have and the divergence it should lower."""
+
+    name: str
+    build: Callable[[TimeDistribution], Objective]
+    gradient: Callable[[Gaussians], Gradient]
+    divergence: Callable[[Gaussians], float]
+
+
+CASES = [
+    Case("vsd", lambda t: VSD(t, t), vsd_gradient, reverse_kl),
+    Case("sid", lambda t: SiD(t, t, 1.0, scale=1.0), sid_gradient(1.0), fisher),
+    Case("sid-1.2", lambda t: SiD(t, t, 1.2, scale=1.0), sid_gradient(1.2), fisher),
+]
+every_objective = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_roll_out = pytest.mark.parametrize("steps", [1, 4], ids=lambda k: f"K{k}")
+every_setting = pytest.mark.parametrize(
+    "setting",
+    [
+        Gaussians(1.0, 0.9, 0.5, 0.6),
+        Gaussians(1.0, 0.3, 0.8, 0.8),
+        Gaussians(1.4, 0.5, 0.5, 0.5),
+        Gaussians(0.2, 0.4, 0.7, 0.7),
+    ],
+    ids=["wide", "narrow", "beyond", "short"],
+)
+
+
+def gaussian_roles(setting: Gaussians, steps: int) -> tuple[Roles, GaussianStudent]:
+    times = PROCESS.times(steps)
+    student = GaussianStudent(setting.shift, setting.std, COUNT, float(times[0]))
+    teacher = GaussianDenoiser(1.0, setting.teacher_std, COUNT).requires_grad_(False)
+    fake = GaussianDenoiser(setting.shift, setting.std, COUNT).requires_grad_(False)
+    return Roles(PROCESS, student, teacher, {"fake": fake}, RollOut(times)), student
+
+
+def gaussian_gradient(case: Case, setting: Gaussians, steps: int) -> Gradient:
+    at = TimeDistribution("beta", setting.time, setting.time)
+    roles, student = gaussian_roles(setting, steps)
+    batch = blank([COUNT] * SAMPLES)
+    loss = case.build(at).student_loss(roles, batch, Draws(("gaussian", case.name))).value
+    found = torch.autograd.grad(loss, [student.shift, student.std])
+    return float(found[0]), float(found[1])
+
+
+def toy_roles(steps: int) -> Roles:
+    roll_out = RollOut(PROCESS.times(steps))
+    fakes = {"fake": ToyDenoiser(2)}
+    return Roles(PROCESS, ToyDenoiser(1), ToyDenoiser(0).requires_grad_(False), fakes, roll_out)
+
+
+def module(denoiser: object) -> nn.Module:
+    assert isinstance(denoiser, nn.Module)
+    return denoiser
+
+
+def losses_and_gradients(
+    case: Case, steps: int, draws: Draws, length: int, sizes: tuple[int, ...] = (5, 7)
+) -> list[Tensor]:
+    """Both losses and their gradients, as a flat list."""
+    objective, roles, batch = case.build(TIMES), toy_roles(steps), blank(sizes, length)
+    found = []
+    for loss, network in (
+        (objective.student_loss(roles, batch, draws), roles.student),
+        (objective.fake_score_loss("fake", roles, batch, draws), roles.fakes["fake"]),
+    ):
+        found += [loss.value, *loss.diagnostics.values()]
+        found += torch.autograd.grad(loss.value, list(module(network).parameters()))
+    return found
+
+
+@every_objective
+@every_roll_out
+@every_setting
+def test_1_gradient_of_gaussians_is_the_known_one(case: Case, steps: int, setting: Gaussians):
+    found = gaussian_gradient(case, setting, steps)
+    expected = case.gradient(setting)
+    # Absolute part: Monte-Carlo error where the expected derivative is zero by symmetry.
+    assert found == pytest.approx(expected, rel=0.02, abs=0.01)
+    assert max(map(abs, expected)) > 0.05
+
+
+@every_objective
+@every_roll_out
+def test_1_fake_score_loss_is_least_at_the_students_own_score(case: Case, steps: int):
+    setting = Gaussians(1.3, 0.6, 0.5, 0.6)
+    roles, _ = gaussian_roles(setting, steps)
+    fake = GaussianDenoiser(setting.shift, setting.std, COUNT)
+    draws, batch = Draws(("fake",)), blank([COUNT] * SAMPLES)
+    roles = Roles(PROCESS, roles.student, roles.teacher, {"fake": fake}, roles.roll_out)
+    objective = case.build(TimeDistribution("beta", 0.2, 0.8))
+
+    def gradient(shift: float, std: float) -> Gradient:
+        with torch.no_grad():
+            fake.shift.fill_(shift), fake.std.fill_(std)
+        loss = objective.fake_score_loss("fake", roles, batch, draws).value
+        by_shift, by_std = torch.autograd.grad(loss, [fake.shift, fake.std])
+        return float(by_shift), float(by_std)
+
+    assert gradient(1.3, 0.6) == pytest.approx((0, 0), abs=0.03)
+    assert gradient(1.6, 0.6)[0] > 0.1 and gradient(1.0, 0.6)[0] < -0.1
+    assert gradient(1.3, 0.9)[1] > 0.1 and gradient(1.3, 0.4)[1] < -0.1
+
+
+@every_objective
+@every_roll_out
+def test_2_every_trainable_role_learns_and_the_frozen_teacher_does_not(case: Case, steps: int):
+    roles, batch, draws = toy_roles(steps), blank([6, 8]), Draws(("roles",))
+    student, fake, teacher = map(module, (roles.student, roles.fakes["fake"], roles.teacher))
+    objective = case.build(TIMES)
+
+    fake.requires_grad_(False)
+    objective.student_loss(roles, batch, draws).value.backward()
+    assert all(p.grad is None for p in [*fake.parameters(), *teacher.parameters()])
+    for parameter in student.parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all()
+        assert parameter.grad.abs().max() > 0
+
+    student.zero_grad()
+    fake.requires_grad_(True)
+    objective.fake_score_loss("fake", roles, batch, draws).value.backward()
+    assert all(p.grad is None for p in [*student.parameters(), *teacher.parameters()])
+    for parameter in fake.parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0
+
+
+@every_objective
+@every_roll_out
+@every_setting
+def test_3_a_student_step_lowers_its_divergence(case: Case, steps: int, setting: Gaussians):
+    by_shift, by_std = gaussian_gradient(case, setting, steps)
+    rate = 0.02 / max(abs(by_shift), abs(by_std))
+    moved = Gaussians(
+        setting.shift - rate * by_shift,
+        setting.std - rate * by_std,
+        setting.teacher_std,
+        setting.time,
+    )
+    assert case.divergence(moved) < 0.99 * case.divergence(setting)
+
+
+@every_objective
+@every_roll_out
+def test_4_identical_teacher_and_fake_score_give_no_signal(case: Case, steps: int):
+    roles = toy_roles(steps)
+    module(roles.fakes["fake"]).load_state_dict(module(roles.teacher).state_dict())
+    loss = case.build(TIMES).student_loss(roles, blank([6, 8]), Draws(("same",))).value
+    for gradient in torch.autograd.grad(loss, list(module(roles.student).parameters())):
+        assert gradient.abs().max() < 1e-6
+
+
+@every_objective
+@every_roll_out
+def test_5_padding_and_masked_points_change_nothing(case: Case, steps: int):
+    def result(length: int, fill: float) -> list[Tensor]:
+        mask = blank([5, 7], length).mask
+        draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
+        return losses_and_gradients(case, steps, draws, length)
+
+    torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
+
+
+@every_objective
+@every_roll_out
+def test_5_permuting_points_changes_neither_loss_nor_gradient(case: Case, steps: int):
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(1))
+    mask = blank([7, 7]).mask
+    results = [
+        losses_and_gradients(
+            case, steps, SetDraws(("order",), mask=mask, count=7, order=chosen), 7, (7, 7)
+        )
+        for chosen in (None, order)
+    ]
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-6)
+
+
+@every_roll_out
+def test_5_roll_out_is_centred_and_permutes_with_its_noise(steps: int):
+    roles, batch = toy_roles(steps), blank([7, 7])
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(2))
+    plain, permuted = (
+        roles.play(
+            batch, SetDraws(("play",), mask=batch.mask, count=7, order=chosen), gradient=False
+        )
+        for chosen in (None, order)
+    )
+    torch.testing.assert_close(permuted, plain[:, order])
+    torch.testing.assert_close(plain.mean(1), torch.zeros(2, 3), atol=1e-6, rtol=0)
+    assert plain.std() > 0.1
+
+
+@every_roll_out
+@pytest.mark.parametrize("noise_scale", [1.0, 0.45])
+def test_6_training_roll_out_is_the_sampler(steps: int, noise_scale: float):
+    batch, student, draws = blank([5, 8]), ToyDenoiser(1), Draws(("roll-out",))
+    roll_out = RollOut(PROCESS.times(steps), noise_scale)
+    noise = draws.noise("roll-out")
+    sampled = list(renoise(student, PROCESS, batch, roll_out.times, noise, noise_scale))
+    assert len(sampled) == steps
+    for step, reference in enumerate(sampled):
+        played = roll_out.generate(student, PROCESS, batch, draws, gradient=True, step=step)
+        assert torch.equal(played, PROCESS.target(reference.points, batch))
+        assert played.requires_grad

@@ -1,0 +1,148 @@
+"""Contract: samplers are exact where the answer is known, and play their steps as specified."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from distillation.toy import GaussianDenoiser, GaussianStudent, ToyDenoiser, blank, template
+from torch import Tensor
+
+from domains.distillation.noise import KeyedNoise, SampleNoise, generator
+from domains.distillation.process import FlowMatching
+from domains.distillation.sampler import SDE, integrate, last, renoise
+from domains.distillation.schedule import sampling_times
+from domains.domain import Batch
+
+PROCESS = FlowMatching()
+
+
+@dataclass
+class Recorder:
+    """Answers with a network's estimate and keeps what it was asked."""
+
+    inner: ToyDenoiser = field(default_factory=ToyDenoiser)
+    asked: list[tuple[Tensor, float, Tensor | None]] = field(default_factory=list)
+
+    def __call__(
+        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+    ) -> Tensor:
+        self.asked.append((noisy, float(time[0]), previous))
+        return self.inner(noisy, time, batch)
+
+
+def keyed(name: str) -> KeyedNoise:
+    return KeyedNoise(generator(name))
+
+
+@torch.no_grad()
+def test_renoise_is_the_recursion_of_the_paper():
+    batch, times, scales = blank([5, 7]), PROCESS.times(3), [1.0, 0.5, 0.25]
+    recorder, noise = Recorder(), keyed("x")
+    steps = list(renoise(recorder, PROCESS, batch, times, keyed("x"), scales))
+    clean = torch.zeros(batch.shape)
+    for step, time, scale, (noisy, told, previous) in zip(
+        steps, times.tolist(), scales, recorder.asked, strict=True
+    ):
+        fresh = PROCESS.project(noise(batch.shape), batch)
+        expected = time * PROCESS.project(clean, batch) + (1 - time) * scale * fresh
+        torch.testing.assert_close(noisy, expected)
+        assert told == step.time == time and previous is None
+        assert torch.equal(step.noisy, noisy) and torch.equal(step.points, step.clean)
+        clean = step.clean
+
+
+@torch.no_grad()
+def test_renoise_starts_from_the_origin_or_where_it_is_told():
+    mask, times = blank([6]).mask, torch.tensor([0.5])
+    origin = template(6)[None]
+    silent = lambda shape: torch.zeros(shape)  # noqa: E731
+    process = FlowMatching("none")
+    (step,) = renoise(ToyDenoiser(), process, Batch(mask, origin=origin), times, silent)
+    torch.testing.assert_close(step.noisy, origin)
+    (step,) = renoise(ToyDenoiser(), process, Batch(mask), times, silent, start=2 * origin)
+    torch.testing.assert_close(step.noisy, origin)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("steps", [1, 4])
+def test_renoise_gives_a_gaussian_student_its_distribution(steps: int):
+    times = PROCESS.times(steps)
+    student = GaussianStudent(1.2, 0.6, 300, float(times[0]))
+    points = last(renoise(student, PROCESS, blank([300] * 40), times, keyed("s")))
+    mean = template(300)
+    assert float((points * mean).mean()) == pytest.approx(1.2, abs=0.02)
+    assert float((points - 1.2 * mean).std()) == pytest.approx(0.6, rel=0.02)
+
+
+@torch.no_grad()
+def test_ode_carries_noise_to_gaussian_data():
+    teacher, batch = GaussianDenoiser(1.0, 0.5, 300), blank([300] * 20)
+    times = sampling_times("uniform", 400)
+    points = last(integrate(teacher, PROCESS, batch, times, keyed("ode")))
+    # The exact map is x_1 = m + std · ε of the starting noise (Euler: error ~ 1/steps).
+    start = PROCESS.project(keyed("ode")(batch.shape), batch)
+    expected = template(300) + 0.5 * start
+    torch.testing.assert_close(points, expected, rtol=0, atol=0.02)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("noise_scale", [1.0, 0.0])
+def test_sde_keeps_the_marginal_or_shrinks_it_without_noise(noise_scale: float):
+    teacher, batch = GaussianDenoiser(1.0, 0.5, 200), blank([200] * 20)
+    sde = SDE(noise_scale, diffusion="us")
+    steps = integrate(teacher, PROCESS, batch, sampling_times("log", 400), keyed("sde"), sde)
+    points = last(steps)
+    spread = float((points - template(200)).std())
+    if noise_scale == 1:
+        assert spread == pytest.approx(0.5, rel=0.05)
+    else:
+        assert spread < 0.1
+    assert float((points * template(200)).mean()) == pytest.approx(1, abs=0.05)
+
+
+@torch.no_grad()
+def test_self_conditioning_hands_on_the_clean_estimate():
+    batch, times = blank([5]), sampling_times("log", 3)
+    recorder = Recorder()
+    steps = list(integrate(recorder, PROCESS, batch, times, keyed("a"), self_conditioning=True))
+    previous = [asked[2] for asked in recorder.asked]
+    assert previous[0] is None
+    for told, step in zip(previous[1:], steps, strict=False):
+        assert told is not None and torch.equal(told, step.clean)
+    assert [step.time for step in steps] == pytest.approx(times[:-1].tolist())
+
+
+@torch.no_grad()
+def test_sde_ends_with_the_ode():
+    """Above ``until`` no noise is drawn."""
+    times = torch.tensor([0.0, 0.5, 0.9, 0.995, 1.0])
+    drawn = []
+
+    def noise(shape: tuple[int, int, int]) -> Tensor:
+        drawn.append(shape)
+        return torch.ones(shape)
+
+    list(integrate(ToyDenoiser(), PROCESS, blank([4]), times, noise, SDE(until=0.99)))
+    assert len(drawn) == 1 + 3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["renoise", "ode", "sde"])
+def test_a_sample_does_not_depend_on_its_batch_or_padding(kind: str):
+    def sample(sizes: list[int], names: list[str], length: int) -> Tensor:
+        noise = SampleNoise([generator(name) for name in names], sizes)
+        batch, student = blank(sizes, length), ToyDenoiser(1)
+        if kind == "renoise":
+            return last(renoise(student, PROCESS, batch, PROCESS.times(4), noise, 0.45))
+        sde = SDE() if kind == "sde" else None
+        return last(integrate(student, PROCESS, batch, sampling_times("log", 20), noise, sde))
+
+    alone = sample([6], ["b"], 6)[0]
+    together = sample([9, 6], ["a", "b"], 12)[1]
+    torch.testing.assert_close(together[:6], alone, rtol=1e-3, atol=1e-5)
+    assert (together[6:] == 0).all()
+
+
+def test_a_sampler_without_steps_is_an_error():
+    with pytest.raises(ValueError, match="without steps"):
+        last(iter(()))

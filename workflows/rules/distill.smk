@@ -1,0 +1,31 @@
+# Train students. State lives in an undeclared directory, because Snakemake deletes the
+# declared outputs of a failed job; the model is written last.
+
+
+rule distill:
+    input:
+        settings=ancient(SETTINGS),
+        teacher=f"{OUT}/teacher",
+    output:
+        directory(f"{OUT}/students/{{student}}"),
+    log:
+        f"{OUT}/logs/distill_{{student}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/distill_{{student}}.jsonl"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        settings=lambda w: RUN.students[w.student].model_dump_json(),
+        seed=RUN.seed,
+        state=f"{OUT}/state/{{student}}",
+    message:
+        "Distilling {wildcards.student}"
+    shell:
+        "fewstep distill --config {input.settings:q} --student {wildcards.student:q}"
+        " --teacher {input.teacher:q} --state {params.state:q} --output {output:q}"
+        " 2>&1 | tee {log:q}"

@@ -1,0 +1,31 @@
+# Sample sets in shards; teacher, student and held-out data by the same command.
+
+
+rule generate:
+    input:
+        settings=ancient(SETTINGS),
+        model=model_of,
+    output:
+        directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
+    log:
+        f"{OUT}/logs/generate_{{set}}_{{shard}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/generate_{{set}}_{{shard}}.jsonl"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
+        samples=lambda w: [(k, RUN.generate.size(k)) for k in RUN.generate.shard(int(w.shard))],
+        seed=RUN.seed,
+        model=lambda w, input: f"--model {input.model}" if input.model else "",
+    message:
+        "Sampling {wildcards.set}, shard {wildcards.shard}"
+    shell:
+        "fewstep generate --config {input.settings:q} --set-name {wildcards.set:q}"
+        " --shard $((10#{wildcards.shard})) {params.model} --output {output:q}"
+        " 2>&1 | tee {log:q}"
