@@ -12,6 +12,7 @@ import typer
 from domains.errors import FewstepError
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
+from domains.stages.fetch import fetch
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
@@ -19,7 +20,15 @@ from domains.stages.report import report
 
 __all__ = ["STAGES", "app", "main"]
 
-STAGES: tuple[Callable[..., None], ...] = (prepare, pretrain, distill, generate, evaluate, report)
+STAGES: tuple[Callable[..., None], ...] = (
+    fetch,
+    prepare,
+    pretrain,
+    distill,
+    generate,
+    evaluate,
+    report,
+)
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -187,7 +187,9 @@ class Distiller(pl.LightningModule):
     def _unsynchronised(self) -> AbstractContextManager:
         """Keep DDP from averaging after each micro-batch: it is done once, below."""
         strategy = self.trainer.strategy
-        return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
+        return (
+            strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
+        )
 
     def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.trainer.world_size == 1:

@@ -27,7 +27,9 @@ class LogTable:
         self.rows: list[dict[str, float]] = []
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as stream:
-                read = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+                read = [
+                    {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)
+                ]
             self.rows = [row for row in read if row["step"] <= step]
 
     def add(self, **values: Tensor | float) -> None:

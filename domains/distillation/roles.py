@@ -115,18 +115,14 @@ class Roles:
         """Return a sample of the student's roll-out."""
         if self.roll_out is None:
             raise ValueError("these roles have no roll-out")
-        return self.roll_out.generate(
-            self.student, self.process, batch, draws, gradient=gradient
-        )
+        return self.roll_out.generate(self.student, self.process, batch, draws, gradient=gradient)
 
 
 # Edges of the time bins that diagnostics are reported in.
 _TIME_EDGES = (0.0, 0.4, 0.7, 0.9, 1.01)
 
 
-def by_time(
-    name: str, values: Float[Tensor, " b"], time: Float[Tensor, " b"]
-) -> dict[str, Tensor]:
+def by_time(name: str, values: Float[Tensor, " b"], time: Float[Tensor, " b"]) -> dict[str, Tensor]:
     """Return the mean of ``values`` in each time bin that holds a sample."""
     found = {}
     for low, high in pairwise(_TIME_EDGES):

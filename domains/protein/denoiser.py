@@ -28,9 +28,7 @@ class ProteinaDenoiser(nn.Module):
         motif: Whether it was trained in the frame of a motif (then nothing is centred).
     """
 
-    def __init__(
-        self, network: Proteina, target: str, mapping: CathMapping, motif: bool = False
-    ):
+    def __init__(self, network: Proteina, target: str, mapping: CathMapping, motif: bool = False):
         super().__init__()
         if target not in ("v", "x_1"):
             raise FewstepError("prediction target of the network", expected="v or x_1", got=target)

@@ -135,9 +135,7 @@ def _training_data(config: Pretrain) -> CathDomains:
 
 def _mapping(domains: CathDomains) -> CathMapping:
     """Number the classes, architectures and topologies that occur in the data."""
-    levels = {
-        level: sorted({level_key(code, level) for code in domains.cath}) for level in "CAT"
-    }
+    levels = {level: sorted({level_key(code, level) for code in domains.cath}) for level in "CAT"}
     rows = {level: {code: row for row, code in enumerate(codes)} for level, codes in levels.items()}
     return CathMapping.from_dict(rows)
 

@@ -71,11 +71,10 @@ METRICS = {
 
 _GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
 _STRUCTURE = ("helix", "strand")
+_QUICK = ("bond_fraction", *_STRUCTURE)
 
 
-def measure(
-    samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
-) -> Measured:
+def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None) -> Measured:
     """Measure chains: geometry, secondary structure, proxy, designability, diversity, novelty.
 
     Args:
@@ -164,15 +163,13 @@ def quick(samples: Sequence[Sample]) -> dict[str, float]:
         chain = sample.points.numpy().astype(np.float64)
         rows.append({**geometry.describe(chain), **secondary_structure.describe(chain)})
     table = pd.DataFrame(rows)
-    bonds = float(table["bond_fraction"].fillna(0).mean())
-    clean = float((table["clashes"] == 0).mean())
-    content = float((table["helix"] + table["strand"]).fillna(0).mean())
+    mean = {name: float(np.nan_to_num(table[name].to_numpy(float)).mean()) for name in _QUICK}
+    clean = float(np.mean(table["clashes"].to_numpy(float) == 0))
+    content = mean["helix"] + mean["strand"]
     return {
-        "quality": bonds * clean * min(1.0, content / _NATIVE_CONTENT),
-        "bond_fraction": bonds,
+        "quality": mean["bond_fraction"] * clean * min(1.0, content / _NATIVE_CONTENT),
         "clash_free": clean,
-        "helix": float(table["helix"].fillna(0).mean()),
-        "strand": float(table["strand"].fillna(0).mean()),
+        **mean,
     }
 
 

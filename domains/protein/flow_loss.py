@@ -94,8 +94,8 @@ def proteina_loss(
         batch: Data; ``points`` in nm.
         draws: Numbers of this micro-batch.
     """
-    assert batch.points is not None
     batch = _drop_labels(batch, draws)
+    assert batch.points is not None
     clean = process.target(batch.points, batch)
     time = _TIMES.sample(clean.shape[0], draws.source("time")).to(clean.device)
     noisy = process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)

@@ -40,7 +40,8 @@ def evaluate(
     domain = load_domain(settings.domain)
     shards = [samples / f"shard_{k:04d}" for k in range(settings.generate.shards)]
     index = pd.concat([read_index(shard).assign(shard=shard.name) for shard in shards])
-    read = [domain.read(samples / row.shard / row.file) for row in index.itertuples()]
+    files = zip(index["shard"], index["file"], strict=True)
+    read = [domain.read(samples / shard / file) for shard, file in files]
     measured = domain.evaluate(read, settings.evaluate, settings.seed, tools)
     table = _sample_table(settings, sample_set, index, measured.samples)
     summary = _summary(settings, sample_set, table, measured)

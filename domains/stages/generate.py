@@ -166,10 +166,9 @@ def read_index(shard: Path) -> Any:
 
     try:
         table = pd.read_csv(shard / INDEX)
-        damaged = [
-            row.file for row in table.itertuples() if sha256(shard / str(row.file)) != row.sha256
-        ]
-    except (OSError, ValueError, AttributeError) as error:
+        recorded = zip(table["file"], table["sha256"], strict=True)
+        damaged = [file for file, digest in recorded if sha256(shard / file) != digest]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise FewstepError(f"shard {shard} is incomplete", got=error, do=_AGAIN) from error
     if damaged:
         raise FewstepError(f"shard {shard} is damaged", got=damaged[0], do=_AGAIN)

@@ -155,7 +155,7 @@ def test_accumulation_is_the_gradient_of_the_mean(tmp_path: Path):
     found = watcher.gradients[0]["fake"]
     torch.testing.assert_close(found, list(expected))
     logged = LogTable(tmp_path / "log.csv", 1).rows[0]
-    assert logged["fake/loss"] == pytest.approx(float(torch.stack(losses).mean()), rel=1e-4)
+    assert logged["fake/loss"] == pytest.approx(torch.stack(losses).mean().item(), rel=1e-4)
 
 
 def test_the_average_ramps_up(tmp_path: Path):
@@ -265,7 +265,7 @@ def test_what_is_not_finite_is_an_error_that_names_it(tmp_path: Path, role: str,
 
 
 def test_weights_that_overflow_are_an_error_before_they_are_saved(tmp_path: Path):
-    distiller = toy_distiller(rate=3e38, fit={"checkpoint_every": 1})
+    distiller = toy_distiller(rate=3e37, fit={"checkpoint_every": 1})
     with pytest.raises(FewstepError, match=r"step \d, role fake, term weight lift\.weight"):
         run(distiller, tmp_path)
     assert not list((tmp_path / "state").glob("*.pt"))

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,12 +70,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def processes() -> Iterator[Any]:
     """Child processes that start at once: a server that has imported everything forks them."""
     roots = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-    sys.path[:0] = roots
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["distillation.toy_run"])
-    yield context
-    for root in roots:
-        sys.path.remove(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(roots))
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["distillation.toy_run"])
+        yield context
 
 
 def test_a_finished_run_does_nothing_more(reference: Path):

@@ -76,4 +76,3 @@ def lag(
         error = per_sample((fake - clean) ** 2, batch)
         reference = per_sample((teacher - clean) ** 2, batch)
         return {"gap": gap.mean(), "lag": (error / reference).mean(), **by_time("gap", gap, time)}
-

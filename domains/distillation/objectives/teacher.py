@@ -1,8 +1,8 @@
 """Training a teacher: its field's own denoising loss on data, no other network."""
 
 from collections.abc import Callable
+from typing import Any
 
-from domains.distillation.denoiser import Denoiser
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles
@@ -16,9 +16,10 @@ class TeacherTraining(Objective):
 
     Args:
         loss: The field's training loss: (network, process, batch with points, draws) → Loss.
+            The network is the module that is trained, which must be a Denoiser.
     """
 
-    def __init__(self, loss: Callable[[Denoiser, NoiseProcess, Batch, Draws], Loss]):
+    def __init__(self, loss: Callable[[Any, NoiseProcess, Batch, Draws], Loss]):
         self.loss = loss
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:

@@ -46,9 +46,7 @@ class AdaLN(nn.Module):
         condition = torch.addcmul(self.norm_cond.bias, normed, self.norm_cond.weight)
         return self.to_gamma(condition), self.to_beta(condition)
 
-    def forward(
-        self, x: Float[Tensor, "b n d"], condition: Conditioning
-    ) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], condition: Conditioning) -> Float[Tensor, "b n d"]:
         """Return norm(x) · γ(c) + β(c)."""
         gamma, beta = self.modulation(condition.normed)
         normed = F.layer_norm(x, x.shape[-1:])

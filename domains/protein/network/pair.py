@@ -95,9 +95,9 @@ class PairBuilder(nn.Module):
 
 def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 n"]:
     """Return what padded keys add to the logits."""
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
-        ~mask, MASKED
-    )[:, None, None]
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, MASKED)[
+        :, None, None
+    ]
 
 
 def bias_of_codes(
@@ -160,7 +160,8 @@ class PairTransition(nn.Module):
         if torch.is_grad_enabled():
             return z + self._update(rows, enter).view(z.shape)
         for piece in pieces(rows):
-            rows[piece] += self._update(rows[piece], enter)
+            some = rows[piece]
+            some.add_(self._update(some, enter))
         return z
 
     def _update(self, rows: Tensor, enter: tuple[Tensor, Tensor]) -> Tensor:
@@ -198,7 +199,7 @@ class PairUpdate(nn.Module):
             z = z + column[:, None] + row[:, :, None]
         else:
             for i in range(z.shape[1]):
-                z[:, i] += column + row[:, i, None]
+                z[:, i].add_(column + row[:, i, None])
         if self.triangles:
             real = None
             if not mask.all():

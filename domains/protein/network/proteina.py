@@ -139,7 +139,7 @@ class Proteina(nn.Module):
     def _attentions(self) -> list[PairBiasAttention]:
         return [layer.mhba.mha for layer in self.transformer_layers]  # type: ignore[union-attr]
 
-    def _run(self, layers, tokens, condition, biases):  # noqa: ANN001, ANN202
+    def _run(self, layers, tokens, condition, biases):
         for layer in layers:
             tokens = self.transformer_layers[layer](tokens, condition, next(biases))
         return tokens

@@ -73,12 +73,12 @@ class TriangleMultiplication(nn.Module):
             return z + _update(standard, product, leave, gate).view(z.shape)
         sides = rows.new_empty(2 * self.hidden, rows.shape[0])
         for piece in pieces(rows):
-            edges = None if real is None else real[piece]
-            sides[:, piece] = self._sides(standardised(rows[piece]), enter, edges)
+            some = None if real is None else real[piece]
+            sides[:, piece] = self._sides(standardised(rows[piece]), enter, some)
         product = self._multiplied(sides, z)
         for piece in pieces(rows):
-            standard = standardised(rows[piece])
-            rows[piece] += _update(standard, product[:, piece], leave, gate)
+            edges = rows[piece]
+            edges.add_(_update(standardised(edges), product[:, piece], leave, gate))
         return z
 
     def _sides(
