@@ -34,10 +34,10 @@ class Plan:
     Attributes:
         objective: The two losses.
         process: Noise process.
-        batches: Micro-batch step ``index`` of a run, its steps drawn from ``draws``.
+        batches: Micro-batch number ``index`` of a run, its numbers drawn from ``draws``.
         fit: Length, accumulation, averaging.
         optimisers: One per role: "student" and each fake score.
-        seed: Key of all random steps.
+        seed: Key of all random numbers.
         roll_out: How the student is played; None when a teacher is trained.
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
@@ -68,8 +68,8 @@ class Best:
 class Distiller(pl.LightningModule):
     """Trains a student, and the fake scores that its objective needs.
 
-    A step of the data loader is one update of the student, identified by its step alone:
-    all steps are drawn by (seed, step, micro-batch, role), so a resumed run equals an
+    A step of the data loader is one update of the student, identified by its number alone:
+    all numbers are drawn by (seed, step, micro-batch, role), so a resumed run equals an
     uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
 
     Args:
@@ -147,23 +147,25 @@ class Distiller(pl.LightningModule):
         for name, others in self._trainable.items():
             for parameter in others:
                 parameter.requires_grad_(name == role)
-        count = self.plan.fit.accumulate
+        count, bad = self.plan.fit.accumulate, None
         for micro in range(count):
             loss = self._loss(role, step, repeat, micro * self.trainer.world_size)
-            self._check(loss, role, step)
+            bad = bad or self._note(loss, role)
+            # A NaN reaches all processes with the gradients, so that all stop at this step.
+            value = loss.value if bad is None else loss.value * float("nan")
             with self._unsynchronised():
-                self.manual_backward(loss.value / count)
+                self.manual_backward(value / count)
         self._average_gradients(parameters)
         config = self.plan.optimisers[role]
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         if not torch.isfinite(norm):
-            raise _not_finite(step, role, f"gradient of {self._first_bad(role, 'grad')}")
+            raise _not_finite(step, role, bad or f"gradient of {self._first_bad(role, 'grad')}")
         rate = learning_rate(config, step, self.plan.fit.steps)
         set_rate(optimiser, rate)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         # Before they can reach a checkpoint.
-        if not torch.isfinite(nn.utils.get_total_norm(parameters)):
+        if not torch.isfinite(nn.utils.get_total_norm(parameters, float("inf"))):
             raise _not_finite(step, role, f"weight {self._first_bad(role, 'data')}")
         self._noted[f"{role}/gradient_norm"].append(norm)
         self._noted[f"{role}/rate"].append(rate)
@@ -178,11 +180,14 @@ class Distiller(pl.LightningModule):
             return objective.student_loss(roles, batch, draws)
         return objective.fake_score_loss(role, roles, batch, draws)
 
-    def _check(self, loss: Loss, role: str, step: int) -> None:
+    def _note(self, loss: Loss, role: str) -> str | None:
+        """Keep the terms for the log; return the name of one that is not finite."""
+        bad = None
         for term, value in {"loss": loss.value, **loss.diagnostics}.items():
             if not torch.isfinite(value.detach()).all():
-                raise _not_finite(step, role, term)
+                bad = bad or term
             self._noted[f"{role}/{term}"].append(value.detach())
+        return bad
 
     def _unsynchronised(self) -> AbstractContextManager:
         """Keep DDP from averaging after each micro-batch: it is done once, below."""
@@ -210,8 +215,11 @@ class Distiller(pl.LightningModule):
     @torch.no_grad()
     def _advance_average(self, step: int) -> None:
         decay = min(self.plan.fit.ema, (1 + step) / (10 + step))
-        ours, theirs = list(self.average.parameters()), list(self.student.parameters())
-        torch._foreach_lerp_(ours, [parameter.detach() for parameter in theirs], 1 - decay)
+        average, student = self.average, self.student
+        for ours, theirs in zip(average.parameters(), student.parameters(), strict=True):
+            ours.lerp_(theirs, 1 - decay)
+        for ours, theirs in zip(average.buffers(), student.buffers(), strict=True):
+            ours.copy_(theirs)
 
     def _maybe_reset(self, step: int) -> None:
         every = self.plan.reset_fake_every
@@ -250,6 +258,6 @@ class Distiller(pl.LightningModule):
 
 def _not_finite(step: int, role: str, term: str) -> FewstepError:
     return FewstepError(
-        f"training left the finite steps at step {step}, role {role}, term {term}",
+        f"training left the finite numbers at step {step}, role {role}, term {term}",
         do="Lower the learning rate or the loss scale; the last checkpoint is whole",
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -42,7 +42,8 @@ def run(
         distiller: What to train.
         directory: State, log and curves of this run.
         validate: Scores the student's average every ``fit.validate_every`` steps.
-        devices, nodes: Processes per node and nodes.
+        devices: Processes per node.
+        nodes: Number of nodes.
 
     Returns:
         Whether the last step was reached.
@@ -94,6 +95,7 @@ class _Keeper(pl.Callback):
         self.table = LogTable(directory / "log.csv", saved["done"] if saved else 0)
         self.table.restore(saved["interval"] if saved else {})
         self.began = time.monotonic()
+        self.first = saved["done"] if saved else 0
         self.bar: tqdm | None = None
         self.saved_at = -1
         self.terminated = False
@@ -158,9 +160,7 @@ class _Keeper(pl.Callback):
     def _line(self, distiller: Distiller, shown: dict[str, str]) -> str:
         done, steps = distiller.done, distiller.plan.fit.steps
         elapsed = time.monotonic() - self.began
-        first = getattr(self, "first", None) or done
-        self.first = first
-        left = elapsed / max(1, done - first + 1) * (steps - done)
+        left = elapsed / max(1, done - self.first) * (steps - done)
         losses = "  ".join(f"{name} {value}" for name, value in shown.items())
         return f"step {done}/{steps}  {losses}  {left / 60:.0f} min left"
 

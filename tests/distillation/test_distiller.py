@@ -264,9 +264,17 @@ def test_what_is_not_finite_is_an_error_that_names_it(tmp_path: Path, role: str,
         assert all(value.isfinite().all() for value in network.values())
 
 
-def test_weights_that_overflow_are_an_error_before_they_are_saved(tmp_path: Path):
-    distiller = toy_distiller(rate=3e37, fit={"checkpoint_every": 1})
-    with pytest.raises(FewstepError, match=r"step \d, role fake, term weight lift\.weight"):
+@pytest.mark.parametrize("role", [STUDENT, "fake"])
+def test_weights_that_overflow_are_an_error_before_they_are_saved(tmp_path: Path, role: str):
+    distiller = toy_distiller(fit={"checkpoint_every": 1})
+    network = distiller.student if role == STUDENT else distiller.fakes[role]
+    assert isinstance(network, ToyDenoiser)
+
+    def overflow(*_: Any) -> None:
+        network.drop.weight.data[0, 0] = float("inf")
+
+    distiller.role_optimisers[role].register_step_post_hook(overflow)
+    with pytest.raises(FewstepError, match=rf"step 0, role {role}, term weight drop\.weight"):
         run(distiller, tmp_path)
     assert not list((tmp_path / "state").glob("*.pt"))
 

@@ -1,4 +1,4 @@
-"""Contract: a process's conversions are inverses; it projects out what it cannot see, and only that."""
+"""Contract: a process's conversions are inverses; it projects out only what it cannot see."""
 
 import pytest
 import torch

@@ -54,9 +54,7 @@ def test_steps_are_drawn_uniformly():
     student, counts = Steered(times), Counter()
     for key in range(200):
         student.gains.grad = None
-        points = RollOut(times).generate(
-            student, PROCESS, blank([4]), Draws((key,)), gradient=True
-        )
+        points = RollOut(times).generate(student, PROCESS, blank([4]), Draws((key,)), gradient=True)
         points.square().sum().backward()
         counts[int(student.gains.grad.nonzero())] += 1
     assert set(counts) == set(range(4)) and min(counts.values()) > 30

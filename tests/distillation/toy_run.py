@@ -1,7 +1,7 @@
 """Trains the toy student in a process of its own, which may be told to die on the way.
 
-Run by tests as ``toy_run.train`` in a child process, and as a script by Lightning's launcher:
-``python toy_run.py DIRECTORY DEVICES ACCUMULATE``.
+Run by tests as ``toy_run.train`` in a child process, and by Lightning's launcher as a script,
+``python toy_run.py DIRECTORY DEVICES ACCUMULATE``, with ``tests`` on the import path.
 """
 
 import os
@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from distillation.toy import blank_batches, toy_distiller, toy_validation
 
 import domains.distillation.state as state_module
-from distillation.toy import blank_batches, toy_distiller, toy_validation
 from domains.distillation.fit import run
 from domains.distillation.log_table import LogTable
 from domains.distillation.roles import Draws

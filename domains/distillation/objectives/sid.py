@@ -71,7 +71,8 @@ class SiD(Objective):
         weighting: Literal["mean", "reference"] = "mean",
     ):
         self.student_times, self.fake_times = student_times, fake_times
-        self.alpha, self.scale, self.weighting = alpha, scale, weighting
+        self.alpha, self.scale = alpha, scale
+        self.weighting: Literal["mean", "reference"] = weighting
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""

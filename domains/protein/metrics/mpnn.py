@@ -131,12 +131,13 @@ def _angstrom(points: NDArray[np.floating] | Tensor) -> Float[Tensor, "n 3"]:
         )
     if not np.isfinite(array).all():
         raise FewstepError("Cα coordinates for ProteinMPNN", expected="finite numbers", got="NaN")
-    step = float(np.median(np.linalg.norm(np.diff(array, axis=0), axis=1)))
-    if 3.6 < step < 4.0:
+    steps = np.linalg.norm(np.diff(array, axis=0), axis=1)
+    # Nearly all of them: broken samples may have single steps of this length in nm.
+    if np.mean((steps > 3.6) & (steps < 4.0)) > 0.9:
         raise FewstepError(
             "Cα coordinates for ProteinMPNN",
             expected="nanometres (steps of 0.38)",
-            got=f"steps of {step:.2f}",
+            got=f"steps of {np.median(steps):.2f}",
             do="Divide angstrom by ten",
         )
     return torch.from_numpy(np.round(array * 10, 3).astype(np.float32))

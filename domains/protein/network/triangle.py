@@ -19,6 +19,8 @@ __all__ = ["TriangleMultiplication", "folded", "pieces", "standardised"]
 _EDGES, _EDGES_ACCELERATOR = 512, 65536
 # Channels multiplied at a time; each product takes the place of its first factor.
 _CHANNELS = 16
+# Of every layer norm in the network.
+_EPSILON = 1e-5
 
 
 def pieces(rows: Float[Tensor, "r p"]) -> Iterator[slice]:
@@ -74,7 +76,7 @@ class TriangleMultiplication(nn.Module):
         sides = rows.new_empty(2 * self.hidden, rows.shape[0])
         for piece in pieces(rows):
             some = None if real is None else real[piece]
-            sides[:, piece] = self._sides(standardised(rows[piece]), enter, some)
+            self._sides(standardised(rows[piece]), enter, some, out=sides[:, piece])
         product = self._multiplied(sides, z)
         for piece in pieces(rows):
             edges = rows[piece]
@@ -82,13 +84,19 @@ class TriangleMultiplication(nn.Module):
         return z
 
     def _sides(
-        self, standard: Tensor, enter: tuple[Tensor, Tensor], real: Tensor | None
+        self,
+        standard: Tensor,
+        enter: tuple[Tensor, Tensor],
+        real: Tensor | None,
+        out: Tensor | None = None,
     ) -> Float[Tensor, "c2 r"]:
         """Return both gated projections of the edges, a before b."""
         weight, bias = enter
         value, gate = torch.addmm(bias[:, None], weight, standard.t()).chunk(2)
-        sides = value * torch.sigmoid(gate)
-        return sides if real is None else sides * real
+        gate = torch.sigmoid(gate)
+        if real is not None:
+            gate = gate * real
+        return torch.mul(value, gate, out=out)
 
     def _times(self, a: Tensor, b: Tensor) -> Tensor:
         """Return Σ_k a_ik b_jk (outgoing) or Σ_k a_ki b_kj (incoming) of every channel."""
@@ -107,5 +115,8 @@ class TriangleMultiplication(nn.Module):
 def _update(
     standard: Tensor, product: Tensor, leave: tuple[Tensor, Tensor], gate: tuple[Tensor, Tensor]
 ) -> Float[Tensor, "r p"]:
-    moved = F.linear(standardised(product.t()), *leave)
+    weight, bias = leave
+    centred = product - product.mean(0)
+    scale = torch.rsqrt(centred.square().mean(0) + _EPSILON)
+    moved = torch.addmm(bias, (centred * scale).t(), weight.t())
     return moved * torch.sigmoid(F.linear(standard, *gate))
