@@ -21,28 +21,35 @@ __all__ = [
 
 
 class Optimiser(Config):
-    """How one role is optimised, by Adam.
-
-    ``schedule`` "cosine" decays to ``floor`` at the last step, "cosine_restarts" is SGDR with
-    ``period`` doubled at each restart. ``clip`` bounds the gradient norm.
-    """
+    """How one role is optimised, by Adam."""
 
     rate: float = Field(default=1e-4, gt=0)
+    """Learning rate, after the warm-up."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the gradient's running mean."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the squared gradient's running mean."""
     clip: float = Field(default=1.0, gt=0)
+    """Bound of the gradient norm."""
     schedule: Literal["constant", "cosine", "cosine_restarts"] = "constant"
+    """`cosine` decays to `floor` at the last step; `cosine_restarts` is SGDR."""
     warmup: int = Field(default=0, ge=0)
+    """Steps of linear warm-up."""
     floor: float = Field(default=1e-6, ge=0)
+    """Learning rate that a cosine ends at."""
     period: int = Field(default=1000, ge=1)
+    """Steps to the first restart; doubled at each."""
 
 
 class Times(Config):
     """Where training times are drawn (see ``TimeDistribution``)."""
 
     kind: Literal["beta", "log_grid"]
+    """A Beta distribution, or the points of the samplers' logarithmic grid."""
     low: float = Field(default=0.0, ge=0, lt=1)
+    """Earliest time; 0 is noise."""
     high: float = Field(default=1.0, gt=0, le=1)
+    """Latest time, above `low`; 1 is data."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Times:
@@ -55,59 +62,72 @@ class SiDConfig(Config):
     """Score identity Distillation; the defaults are 2510.03095's."""
 
     kind: Literal["sid"] = "sid"
+    """Chooses this objective."""
     alpha: float = 1.0
+    """Weight of the correction term, α."""
     scale: float = Field(default=100.0, gt=0)
+    """Factor of the student's loss."""
     weighting: Literal["mean", "reference"] = "mean"
+    """How residuals are weighted: by their mean size, or as the reference program does."""
     student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
 
 
 class VSDConfig(Config):
     """Variational score distillation / Diff-Instruct."""
 
     kind: Literal["vsd"] = "vsd"
+    """Chooses this objective."""
     scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss."""
     student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
 
 
 ObjectiveConfig = Annotated[SiDConfig | VSDConfig, Field(discriminator="kind")]
 
 
 class RollOutConfig(Config):
-    """The student's steps during training, and the noise scale γ of its roll-out."""
+    """How the student samples during training."""
 
     steps: int = Field(default=8, ge=1, le=400)
+    """Steps of a roll-out."""
     noise_scale: float = Field(default=1.0, ge=0)
+    """Noise scale γ of the roll-out."""
 
 
 class Fit(Config):
-    """A training run: its length, its batches, what is kept.
-
-    Attributes:
-        steps: Optimisation steps of the student.
-        accumulate: Micro-batches per step.
-        ema: Decay of the student's running average, per step (ramped up at the start).
-        precision: Of the networks' forward passes.
-        checkpoint_every, validate_every, log_every: In steps; 0 is never.
-        max_seconds: Stop (resumably) after this long, or None.
-    """
+    """A training run: its length, its batches, what is kept."""
 
     steps: int = Field(ge=1)
+    """Optimisation steps of the student."""
     accumulate: int = Field(default=1, ge=1)
+    """Micro-batches per step."""
     ema: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the student's running average, per step (ramped up at the start)."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Of the networks' forward passes."""
     checkpoint_every: int = Field(default=100, ge=1)
+    """Steps between checkpoints."""
     validate_every: int = Field(default=0, ge=0)
+    """Steps between validations; 0 is never."""
     log_every: int = Field(default=10, ge=1)
+    """Steps between rows of the log."""
     max_seconds: float | None = Field(default=None, gt=0)
+    """Stop (resumably) after this long."""
 
 
 class Lengths(Config):
     """Sizes of samples: uniform integers in [low, high]."""
 
     low: int = Field(default=40, ge=1)
+    """Smallest."""
     high: int = Field(default=80, ge=1)
+    """Largest, not below `low`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Lengths:
@@ -117,37 +137,46 @@ class Lengths(Config):
 
 
 class Pretrain(Config):
-    """A teacher trained from scratch: its network (``model.nn`` keys), data and fit."""
+    """A teacher trained from scratch."""
 
     network: dict[str, Any]
+    """Its architecture, in the keys of Proteina's `model.nn`."""
     data: str | None = None
+    """Packed domains (.npz); those of the package if not given."""
     lengths: Lengths = Lengths()
+    """Which domains are used."""
     residues_per_batch: int = Field(default=1000, ge=16)
+    """Most residues per micro-batch."""
     optimiser: Optimiser = Optimiser()
+    """How the network is optimised."""
     fit: Fit
+    """The training run."""
 
 
 class Distil(Config):
-    """A student: objective, roll-out, optimisers, fit.
-
-    Attributes:
-        fake_updates: Updates of each fake score per update of the student.
-        reset_fake_every: Reset the fake scores to the teacher every so many steps; 0 never.
-        batch_size: Samples per micro-batch.
-        teacher_noise_scale: γ of the tempered teacher (see ``Tempered``); 1 is the teacher.
-        validation_samples: Samples drawn at each validation.
-        validation_noise_scale: Their γ.
-    """
+    """A student: objective, roll-out, optimisers, fit."""
 
     objective: ObjectiveConfig = SiDConfig()
+    """What is minimised."""
     roll_out: RollOutConfig = RollOutConfig()
+    """How the student samples during training."""
     lengths: Lengths = Lengths()
+    """Sizes of the samples it trains on."""
     batch_size: int = Field(default=16, ge=1)
+    """Samples per micro-batch."""
     fake_updates: int = Field(default=1, ge=1)
+    """Updates of each fake score per update of the student."""
     reset_fake_every: int = Field(default=0, ge=0)
+    """Reset the fake scores to the teacher every so many steps; 0 is never."""
     student: Optimiser = Optimiser(rate=5e-5, schedule="cosine_restarts")
+    """How the student is optimised."""
     fake: Optimiser = Optimiser(rate=1e-4, beta1=0.0, schedule="cosine_restarts")
+    """How each fake score is optimised."""
     teacher_noise_scale: float = Field(default=1.0, gt=0, le=1)
+    """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
     validation_samples: int = Field(default=64, ge=1)
+    """Samples drawn at each validation."""
     validation_noise_scale: float = Field(default=0.45, ge=0)
+    """Their noise scale γ."""
     fit: Fit
+    """The training run."""

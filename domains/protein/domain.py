@@ -54,7 +54,8 @@ class ProteinDomain:
     def new(self, config: Pretrain, seed: int) -> nn.Module:
         """Return an untrained denoiser that knows the fold classes of its data."""
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
-        mapping = _mapping(_training_data(config))
+        labelled = "fold_emb" in network_config.feats_cond_seq
+        mapping = _mapping(_training_data(config) if labelled else None)
         classes = mapping.classes
         network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
         initialise(network, seed)
@@ -133,9 +134,10 @@ def _training_data(config: Pretrain) -> CathDomains:
     return load_domains(path).subset("train", config.lengths.low, config.lengths.high)
 
 
-def _mapping(domains: CathDomains) -> CathMapping:
-    """Number the classes, architectures and topologies that occur in the data."""
-    levels = {level: sorted({level_key(code, level) for code in domains.cath}) for level in "CAT"}
+def _mapping(domains: CathDomains | None) -> CathMapping:
+    """Number the classes, architectures and topologies that occur in the data, if any."""
+    known = domains.cath if domains else ()
+    levels = {level: sorted({level_key(code, level) for code in known}) for level in "CAT"}
     rows = {level: {code: row for row, code in enumerate(codes)} for level, codes in levels.items()}
     return CathMapping.from_dict(rows)
 
