@@ -1,6 +1,9 @@
 """Training state on disk: atomic, checked by hash, the one before kept as a fall-back."""
 
+import hashlib
+import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +11,31 @@ import torch
 
 from domains.provenance import atomic_path, sha256, write_text
 
-__all__ = ["StateDirectory"]
+__all__ = ["StateDirectory", "claim"]
 
 _log = logging.getLogger(__name__)
 _KEPT = 2
+
+
+def claim(directory: Path, settings: dict[str, Any]) -> None:
+    """Make sure that a directory's state belongs to these settings.
+
+    State of other settings is never resumed and never lost: it is moved aside.
+
+    Args:
+        directory: State, log and curves of a training.
+        settings: Everything that decides the result; plain JSON.
+    """
+    owner = directory / "settings.json"
+    text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
+    found = owner.read_text(encoding="utf-8") if owner.exists() else text
+    if found != text:
+        name = hashlib.sha256(found.encode()).hexdigest()[:8]
+        aside = directory.with_name(f"{directory.name}.superseded-{name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        directory.replace(aside)
+        _log.warning("other settings: training starts anew; the old state is in %s", aside)
+    write_text(owner, text)
 
 
 class StateDirectory:

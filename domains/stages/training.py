@@ -11,6 +11,7 @@ from torch import nn
 from domains.config import RunConfig
 from domains.distillation.distiller import Distiller
 from domains.distillation.fit import process_count, run
+from domains.distillation.state import claim
 from domains.domain import Domain
 from domains.errors import FewstepError
 from domains.provenance import record
@@ -34,6 +35,7 @@ def train_and_save(
     Raises:
         FewstepError: Training stopped early (signal, time limit); the same command resumes.
     """
+    claim(state, {"seed": config.seed, **_deciding(provenance)})
     devices, nodes = process_count()
     finished = run(distiller, state, validate, devices=devices, nodes=nodes)
     if not finished:
@@ -55,3 +57,16 @@ def train_and_save(
     )
     domain.save(denoiser, output, **facts)
     _log.info("wrote %s (average of step %d)", output, chosen)
+
+
+# Settings of a fit that change when a run stops or what it prints, but not its result.
+_INCIDENTAL = {"checkpoint_every", "log_every", "max_seconds"}
+
+
+def _deciding(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts that decide a training's result."""
+    kept = copy.deepcopy(provenance)
+    for section in kept.values():
+        if isinstance(section, dict) and isinstance(section.get("fit"), dict):
+            section["fit"] = {k: v for k, v in section["fit"].items() if k not in _INCIDENTAL}
+    return kept

@@ -63,6 +63,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run(distiller, directory, toy_validation)
     assert distiller.done == STEPS
     assert 0 < distiller.best.step < STEPS  # so that "best" has something to lose
+    saved = torch.load(directory / LAST, weights_only=True)["best"]
+    assert (saved["step"], saved["score"]) == (distiller.best.step, distiller.best.score)
+    assert saved["weights"].keys() == distiller.average.state_dict().keys()
     return directory
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from domains.distillation.state import StateDirectory
+from domains.distillation.state import StateDirectory, claim
 
 
 def saved(directory: Path, steps: int) -> StateDirectory:
@@ -88,3 +88,15 @@ def test_code_in_a_state_is_not_run(tmp_path: Path):
     states.save(1, {"done": 1, "code": Path("x")})
     with pytest.raises(Exception, match="Weights only"):
         states.load()
+
+
+def test_state_of_other_settings_is_moved_aside(tmp_path: Path) -> None:
+    directory = tmp_path / "student"
+    claim(directory, {"steps": 10})
+    StateDirectory(directory / "state").save(5, {"done": 5})
+    claim(directory, {"steps": 10})
+    assert StateDirectory(directory / "state").load() == {"done": 5}
+    claim(directory, {"steps": 20})
+    assert StateDirectory(directory / "state").load() is None
+    (aside,) = tmp_path.glob("student.superseded-*")
+    assert StateDirectory(aside / "state").load() == {"done": 5}
