@@ -72,13 +72,33 @@ for _stage in STAGES:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; what a user or a machine can cause is one line and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         app()
-    except FewstepError as error:
-        print(f"fewstep: {error}", file=sys.stderr)
+    except Exception as error:
+        line = _explain(error)
+        if line is None:
+            raise
+        print(f"fewstep: {line}", file=sys.stderr)
         raise SystemExit(2) from None
-    except MemoryError:
-        print("fewstep: out of memory. Lower the batch or shard size.", file=sys.stderr)
-        raise SystemExit(2) from None
+
+
+def _explain(error: Exception) -> str | None:
+    """Return one line on an error; None for a fault of this program, whose traceback counts."""
+    if isinstance(error, FewstepError):
+        return str(error)
+    if isinstance(error, OSError):
+        return str(
+            FewstepError(
+                f"can't use {error.filename or 'a file'}",
+                got=error.strerror or error,
+                do="Check the path, its permissions and the free disk space",
+            )
+        )
+    text = str(error).lower()
+    # Torch's own errors are RuntimeErrors; torch is not imported for their sake.
+    exhausted = "out of memory" in text or "not enough memory" in text or "allocate memory" in text
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and exhausted):
+        return "out of memory. Lower the batch size or generate.batch_points."
+    return None

@@ -4,7 +4,7 @@ Imports no torch: Snakemake parses it on a login node. YAML holds only departure
 defaults written here.
 """
 
-from domains.config.run import RunConfig, load_config, parse_config
+from domains.config.run import PRETRAIN, RunConfig, load_config, parse_config, read_yaml
 from domains.config.sampling import Evaluate, Generate, SampleSet
 from domains.config.training import (
     Distil,
@@ -17,6 +17,7 @@ from domains.config.training import (
 )
 
 __all__ = [
+    "PRETRAIN",
     "Distil",
     "Evaluate",
     "Fit",
@@ -30,4 +31,5 @@ __all__ = [
     "VSDConfig",
     "load_config",
     "parse_config",
+    "read_yaml",
 ]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["Config", "Name"]
 
@@ -19,11 +19,12 @@ class Config(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _truth_is_no_number(cls, content: Any) -> Any:
         """Refuse yes and no where a number is meant, which pydantic would read as 1 and 0."""
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and kind in (int, float, float | None):
-            raise ValueError("Input should be a number, not yes or no")
-        return value
+        for name, field in cls.model_fields.items():
+            value = content.get(name) if isinstance(content, dict) else None
+            if isinstance(value, bool) and field.annotation in (int, float, float | None):
+                raise ValueError(f"{name} should be a number, not yes or no")
+        return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,26 +14,49 @@ from domains.config.sampling import Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
 
-__all__ = ["RunConfig", "load_config", "parse_config"]
+__all__ = ["PRETRAIN", "RunConfig", "load_config", "parse_config", "read_yaml"]
+
+# As the teacher: train one from scratch.
+PRETRAIN = "pretrain"
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class RunConfig(Config):
     """A whole run, from teacher to report."""
 
     name: Name
+    """Everything is written to `results/<name>`."""
     domain: Literal["protein"]
+    """Scientific field."""
     seed: int = Field(default=0, ge=0)
-    teacher: str
+    """Decides every random number."""
+    teacher: str = Field(min_length=1)
+    """Checkpoint file, model directory or bundled name; `pretrain` trains one from scratch."""
     pretrain: Pretrain | None = None
+    """How, with `teacher: pretrain`."""
     students: dict[Name, Distil] = Field(default_factory=dict)
+    """Students by name."""
     generate: Generate
+    """How many samples of which sizes."""
     sets: dict[Name, SampleSet]
+    """Sets of samples by name; none: the teacher is all that is made."""
     evaluate: Evaluate = Evaluate()
+    """What is measured."""
     title: str = ""
+    """Title of the report; the run's name if empty."""
     notes: str = ""
+    """Text of the report; blank lines part paragraphs."""
+
+    @model_validator(mode="after")
+    def _teacher_is_described(self) -> RunConfig:
+        if self.teacher == PRETRAIN and self.pretrain is None:
+            raise ValueError(f"teacher is {PRETRAIN!r}, but there is no pretrain section")
+        return self
 
     @model_validator(mode="after")
     def _known_models(self) -> RunConfig:
+        if taken := {"teacher", "data"} & set(self.students):
+            raise ValueError(f"students.{min(taken)}: this name is taken")
         known = {"teacher", "data", *self.students}
         for name, sample_set in self.sets.items():
             if sample_set.model not in known:
@@ -46,7 +70,8 @@ class _UniqueKeys(yaml.SafeLoader):
     """A YAML loader that refuses a key given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        named = [key for key, _ in node.value if key.tag != _MERGE]
+        keys = [self.construct_object(key, deep=True) for key in named]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(
@@ -61,14 +86,21 @@ def load_config(path: Path) -> RunConfig:
     Raises:
         FewstepError: The file is missing, no YAML, or says something that can't be.
     """
-    path = Path(path)
+    return parse_config(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file in which no key is given twice.
+
+    Raises:
+        FewstepError: The file is missing or no such YAML.
+    """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise FewstepError(f"can't read the config {path}", got=error) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise FewstepError(f"{path} is no valid YAML", got=error, do="Mend it") from error
-    return parse_config(content, str(path))
 
 
 def parse_config(content: Any, source: str = "config") -> RunConfig:
@@ -80,6 +112,6 @@ def parse_config(content: Any, source: str = "config") -> RunConfig:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise FewstepError(
             f"{source}, {where}: {first['msg']}",
-            got=repr(first.get("input"))[:80],
+            got=reprlib.repr(first.get("input")),
             do="See docs/configuration.md for the keys and their ranges",
         ) from error

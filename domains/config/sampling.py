@@ -18,34 +18,44 @@ class Renoise(Config):
     """Few-step sampling with noise modulation."""
 
     kind: Literal["renoise"] = "renoise"
-    steps: int = Field(default=8, ge=1)
+    """Chooses this sampler."""
+    steps: int = Field(default=8, ge=1, le=400)
+    """Network calls per sample."""
     noise_scale: float = Field(default=0.45, ge=0)
+    """Noise scale γ of the fresh noise."""
 
 
 class Euler(Config):
     """Proteina's sampler: its ODE, or its SDE with noise scale γ."""
 
     kind: Literal["sde", "ode"]
-    steps: int = Field(default=400, ge=1)
+    """Chooses this sampler, with or without noise."""
+    steps: int = Field(default=400, ge=1, le=10_000)
+    """Network calls per sample."""
     noise_scale: float = Field(default=0.45, ge=0)
+    """Noise scale γ of the SDE."""
     self_conditioning: bool = True
+    """Feed the last clean estimate back to the network."""
     grid: Literal["log", "uniform", "power", "loglinear", "cos_sch_v_snr", "edm"] = "log"
+    """Where the times are."""
     grid_power: float = Field(default=2.0, gt=0)
+    """Exponent of log, power, cosine and EDM grids."""
     diffusion: Literal["1/t", "us", "tan"] = "1/t"
+    """The SDE's function g(t)."""
 
 
 Sampler = Annotated[Renoise | Euler, Field(discriminator="kind")]
 
 
 class SampleSet(Config):
-    """One set of samples: a model and how it is sampled.
-
-    ``model`` is "teacher", a student's name, or "data" (held-out natives).
-    """
+    """One set of samples: a model and how it is sampled."""
 
     model: Name
+    """`teacher`, a student's name, or `data` (held-out natives)."""
     sampler: Sampler = Renoise()
+    """How it is sampled; unused for `data`."""
     label: str = ""
+    """Its name in the report; that of the model if empty."""
 
     @property
     def role(self) -> str:
@@ -59,20 +69,18 @@ class SampleSet(Config):
 
 
 class Generate(Config):
-    """How many samples of which sizes, in shards.
-
-    Attributes:
-        lengths: Sizes; each gets ``per_length`` samples.
-        shard_size: Samples per shard, the unit that is cached and retried.
-        batch_points: Points sampled at a time; bounds memory.
-        mmcif: Also write mmCIF.
-    """
+    """How many samples of which sizes, in shards."""
 
     lengths: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = Field(min_length=1)
+    """Sizes; each gets `per_length` samples."""
     per_length: int = Field(ge=1)
+    """Samples of each size."""
     shard_size: int = Field(default=64, ge=1)
+    """Samples per shard, the unit that is cached and retried."""
     batch_points: int = Field(default=4096, ge=1)
+    """Points sampled at a time; bounds memory."""
     mmcif: bool = False
+    """Also write mmCIF."""
 
     @property
     def count(self) -> int:
@@ -94,18 +102,20 @@ class Generate(Config):
 
 
 class Evaluate(Config):
-    """What is measured.
-
-    Attributes:
-        proxy: Measure the designability proxy (needs the ProteinMPNN weights).
-        novelty_shortlist: Training domains that each sample is aligned to; 0 is off.
-        diversity: Measure pairwise similarity and clusters.
-        folding_model: ESMFold weights (path or hub name) for real designability, or None.
-        gallery: Samples shown in the report.
-    """
+    """What is measured."""
 
     proxy: bool = True
+    """Measure the designability proxy (needs the ProteinMPNN weights)."""
     novelty_shortlist: int = Field(default=50, ge=0)
+    """Training domains that each sample is aligned to; 0 is off."""
     diversity: bool = True
+    """Measure pairwise similarity and clusters."""
     folding_model: str | None = None
+    """ESMFold weights (path or hub name) for real designability; off if not given."""
     gallery: int = Field(default=6, ge=0)
+    """Samples shown in the report."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether a measure needs weights that have to be fetched."""
+        return self.proxy or self.folding_model is not None

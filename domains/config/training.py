@@ -45,7 +45,7 @@ class Times(Config):
     """Where training times are drawn (see ``TimeDistribution``)."""
 
     kind: Literal["beta", "log_grid"]
-    """A Beta distribution, or the points of the samplers' logarithmic grid."""
+    """Proteina's `beta`: Beta(1.9, 1) and 2 % uniform; SiD's `log_grid`: log-spaced."""
     low: float = Field(default=0.0, ge=0, lt=1)
     """Earliest time; 0 is noise."""
     high: float = Field(default=1.0, gt=0, le=1)
@@ -64,11 +64,11 @@ class SiDConfig(Config):
     kind: Literal["sid"] = "sid"
     """Chooses this objective."""
     alpha: float = 1.0
-    """Weight of the correction term, α."""
+    """α of the loss: 1.2 for images, 1.0 for proteins."""
     scale: float = Field(default=100.0, gt=0)
-    """Factor of the student's loss."""
+    """Factor of the student's loss, before clipping."""
     weighting: Literal["mean", "reference"] = "mean"
-    """How residuals are weighted: by their mean size, or as the reference program does."""
+    """`mean`: all sizes count alike; `reference`: small ones more, as in SiD_Protein."""
     student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
@@ -81,7 +81,7 @@ class VSDConfig(Config):
     kind: Literal["vsd"] = "vsd"
     """Chooses this objective."""
     scale: float = Field(default=1.0, gt=0)
-    """Factor of the student's loss."""
+    """Factor of the student's loss, before clipping."""
     student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)

@@ -12,7 +12,7 @@ from domains.domain import Sample
 from domains.evaluation.measured import Measured, SetMeasure
 from domains.evaluation.sets import Metric
 from domains.evaluation.table import Interval, bootstrap_interval, bootstrap_pairs
-from domains.protein.dataset import load_domains
+from domains.protein.dataset import SPLITS, load_domains
 from domains.protein.metrics import geometry, secondary_structure, similarity
 
 __all__ = ["METRICS", "gallery", "measure", "quick"]
@@ -72,6 +72,8 @@ METRICS = {
 _GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
 _STRUCTURE = ("helix", "strand")
 _QUICK = ("bond_fraction", *_STRUCTURE)
+# Said of measures that compare with training domains of the samples' sizes.
+_NO_REFERENCES = "no training domain has these sizes"
 
 
 def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None) -> Measured:
@@ -112,16 +114,21 @@ def _judges(chains: list, config: Evaluate, seed: int, tools: Path | None):
         yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
     if config.novelty_shortlist:
         name = similarity.novelty_column(config.novelty_shortlist)
-        best, _ = similarity.novelty(chains, _references(chains), config.novelty_shortlist)
-        rows = [{"novelty_tm": value} for value in best]
-        yield ("novelty_tm",), f"{similarity.engine()}, {name}", rows
+        references = _references(chains)
+        best, tool = np.full(len(chains), np.nan), _NO_REFERENCES
+        if references:
+            best, _ = similarity.novelty(chains, references, config.novelty_shortlist)
+            tool = f"{similarity.engine()}, {name}"
+        yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
 
 
 def _references(chains: list) -> list:
-    """Return training domains of the samples' sizes."""
+    """Return training domains of the samples' sizes; none where they are larger than any."""
     sizes = [len(chain) for chain in chains]
-    known = load_domains().subset("train", max(1, int(0.8 * min(sizes))), int(1.25 * max(sizes)))
-    return [np.array(known.points(index)) for index in range(len(known))]
+    low, high, known = 0.8 * min(sizes), 1.25 * max(sizes), load_domains()
+    train = known.split == SPLITS.index("train")
+    near = np.flatnonzero(train & (known.lengths >= low) & (known.lengths <= high))
+    return [np.array(known.points(int(index))) for index in near]
 
 
 def _structure_gaps(table: pd.DataFrame, chains: list, seed: int) -> list[SetMeasure]:
@@ -129,6 +136,10 @@ def _structure_gaps(table: pd.DataFrame, chains: list, seed: int) -> list[SetMea
     natives = [secondary_structure.describe(chain) for chain in _references(chains)]
     gaps = []
     for name in _STRUCTURE:
+        if not natives:
+            undefined = Interval(np.nan, np.nan, np.nan)
+            gaps.append(SetMeasure(f"{name}_gap", undefined, 0, _NO_REFERENCES))
+            continue
         target = float(np.mean([float(row[name]) for row in natives]))
         values = table[name].to_numpy(dtype=float)
         values = values[np.isfinite(values)]

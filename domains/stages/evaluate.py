@@ -39,12 +39,17 @@ def evaluate(
     sample_set = settings.sets[set_name]
     domain = load_domain(settings.domain)
     shards = [samples / f"shard_{k:04d}" for k in range(settings.generate.shards)]
-    index = pd.concat([read_index(shard).assign(shard=shard.name) for shard in shards])
+    tables = [read_index(shard).assign(shard=shard.name) for shard in shards]
+    # There can be fewer held-out data than samples: then the last shards are empty.
+    index = pd.concat([table for table in tables if len(table)] or tables[:1])
+    if index.empty:
+        raise FewstepError(f"there is nothing in {samples}", do="Sample the set again")
     files = zip(index["shard"], index["file"], strict=True)
     read = [domain.read(samples / shard / file) for shard, file in files]
     measured = domain.evaluate(read, settings.evaluate, settings.seed, tools)
     table = _sample_table(settings, sample_set, index, measured.samples)
     summary = _summary(settings, sample_set, table, measured)
+    (output / "set.json").unlink(missing_ok=True)
     write_table(output / "samples.csv", table, SAMPLE)
     write_table(output / "set.csv", summary, SUMMARY)
     write_json(output / "gallery.json", domain.gallery(read[: settings.evaluate.gallery]))

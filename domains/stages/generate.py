@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["generate", "read_index"]
 
 INDEX = "index.csv"
+_COLUMNS = ("sample", "length", "seed", "seconds", "network_calls", "file", "sha256")
 
 
 def generate(
@@ -41,13 +42,15 @@ def generate(
     sample_set = _known(settings, set_name, shard)
     domain = load_domain(settings.domain)
     output.mkdir(parents=True, exist_ok=True)
+    # Written last: without it a shard that is being made again does not look finished.
+    (output / INDEX).unlink(missing_ok=True)
     numbers = list(settings.generate.shard(shard))
     rows = []
     for sample, facts in _samples(domain, settings, sample_set, numbers, model):
         files = domain.write(sample, output, {"mmcif": settings.generate.mmcif})
         digest = sha256(output / files[0])
         rows.append({**facts, "file": files[0], "sha256": digest})
-    table = pd.DataFrame(rows).sort_values("sample")
+    table = pd.DataFrame(rows, columns=list(_COLUMNS)).sort_values("sample")
     with atomic_path(output / INDEX) as temporary:
         table.to_csv(temporary, index=False)
 

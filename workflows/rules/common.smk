@@ -7,3 +7,18 @@ def model_of(wildcards):
     if model == "data":
         return []
     return f"{OUT}/teacher" if model == "teacher" else f"{OUT}/students/{model}"
+
+
+def teacher_source(wildcards):
+    """Return the teacher's file, so that another one under its name counts.
+
+    There is none for a bundled teacher, nor where Snakemake would take its name for a pattern.
+    """
+    known = RUN.teacher in BUNDLED or "{" in RUN.teacher
+    return [] if known else RUN.teacher
+
+
+def curves_of(wildcards):
+    """Return the log of the first student that a set was sampled from, if there is one."""
+    used = [s.model for s in RUN.sets.values() if s.model in RUN.students]
+    return f"--training-log {OUT}/state/{used[0]}/log.csv" if used else ""

@@ -4,7 +4,6 @@
 
 rule distill:
     input:
-        settings=ancient(SETTINGS),
         teacher=f"{OUT}/teacher",
     output:
         directory(f"{OUT}/students/{{student}}"),
@@ -20,12 +19,13 @@ rule distill:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 240 * attempt,
     params:
+        config=SETTINGS,
         settings=lambda w: RUN.students[w.student].model_dump_json(),
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",
     message:
         "Distilling {wildcards.student}"
     shell:
-        "fewstep distill --config {input.settings:q} --student {wildcards.student:q}"
+        "fewstep distill --config {params.config:q} --student {wildcards.student:q}"
         " --teacher {input.teacher:q} --state {params.state:q} --output {output:q}"
         " 2>&1 | tee {log:q}"

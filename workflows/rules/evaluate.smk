@@ -3,11 +3,10 @@
 
 rule evaluate:
     input:
-        settings=ancient(SETTINGS),
         shards=expand(
             f"{OUT}/samples/{{{{set}}}}/shard_{{shard:04d}}", shard=range(RUN.generate.shards)
         ),
-        tools="data/proteinmpnn",
+        tools=["data/proteinmpnn"] if RUN.evaluate.needs_tools else [],
     output:
         directory(f"{OUT}/evaluation/{{set}}"),
     log:
@@ -22,12 +21,14 @@ rule evaluate:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
-        settings=RUN.evaluate.model_dump_json(),
+        config=SETTINGS,
+        settings=lambda w: RUN.evaluate.model_dump_json(),
         label=lambda w: RUN.sets[w.set].label,
         samples=lambda w, input: Path(input.shards[0]).parent,
+        tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
     message:
         "Measuring {wildcards.set}"
     shell:
-        "fewstep evaluate --config {input.settings:q} --set-name {wildcards.set:q}"
-        " --samples {params.samples:q} --tools {input.tools:q} --output {output:q}"
+        "fewstep evaluate --config {params.config:q} --set-name {wildcards.set:q}"
+        " --samples {params.samples:q} {params.tools} --output {output:q}"
         " 2>&1 | tee {log:q}"

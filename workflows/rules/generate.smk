@@ -3,7 +3,6 @@
 
 rule generate:
     input:
-        settings=ancient(SETTINGS),
         model=model_of,
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
@@ -19,13 +18,15 @@ rule generate:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
+        config=SETTINGS,
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
         samples=lambda w: [(k, RUN.generate.size(k)) for k in RUN.generate.shard(int(w.shard))],
         seed=RUN.seed,
+        mmcif=RUN.generate.mmcif,
         model=lambda w, input: f"--model {input.model}" if input.model else "",
     message:
         "Sampling {wildcards.set}, shard {wildcards.shard}"
     shell:
-        "fewstep generate --config {input.settings:q} --set-name {wildcards.set:q}"
+        "fewstep generate --config {params.config:q} --set-name {wildcards.set:q}"
         " --shard $((10#{wildcards.shard})) {params.model} --output {output:q}"
         " 2>&1 | tee {log:q}"

@@ -1,38 +1,56 @@
-# The settings as one file, the teacher in canonical form, and tools of the evaluation.
-# Rules take the settings as `ancient`: what a job depends on is in its params, so that
-# editing one student's settings retrains that student only.
+# The teacher in canonical form, and tools of the evaluation.
+#
+# In all rules: the settings are no input, because their file says more than a job depends on.
+# That is in the job's params, so that editing one student's settings retrains that student
+# only. Text of the user is a function: in a string Snakemake would look for wildcards.
 
 
-rule settings:
-    output:
-        SETTINGS,
-    log:
-        f"{OUT}/logs/settings.log",
-    conda:
-        ENVIRONMENT
-    params:
-        content=RUN.model_dump_json(indent=1),
-    message:
-        "Writing the settings of this run"
-    shell:
-        "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
+if RUN.teacher == PRETRAIN:
 
+    rule pretrain:
+        output:
+            directory(f"{OUT}/teacher"),
+        log:
+            f"{OUT}/logs/pretrain.log",
+        benchmark:
+            f"{OUT}/benchmarks/pretrain.jsonl"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=1,
+            mem_mb=lambda w, attempt: 4000 * attempt,
+            runtime=lambda w, attempt: 480 * attempt,
+        params:
+            config=SETTINGS,
+            settings=lambda w: RUN.pretrain.model_dump_json(),
+            seed=RUN.seed,
+            state=f"{OUT}/state/teacher",
+        message:
+            "Training the teacher"
+        shell:
+            "fewstep pretrain --config {params.config:q} --state {params.state:q}"
+            " --output {output:q} 2>&1 | tee {log:q}"
 
-rule prepare:
-    output:
-        directory(f"{OUT}/teacher"),
-    log:
-        f"{OUT}/logs/prepare.log",
-    conda:
-        ENVIRONMENT
-    params:
-        source=RUN.teacher,
-        domain=RUN.domain,
-    message:
-        "Preparing the teacher {params.source}"
-    shell:
-        "fewstep prepare --domain {params.domain} --source {params.source:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+else:
+
+    rule prepare:
+        input:
+            teacher_source,
+        output:
+            directory(f"{OUT}/teacher"),
+        log:
+            f"{OUT}/logs/prepare.log",
+        conda:
+            ENVIRONMENT
+        params:
+            source=lambda w: RUN.teacher,
+            domain=RUN.domain,
+        message:
+            "Preparing the teacher"
+        shell:
+            "fewstep prepare --domain {params.domain} --source {params.source:q}"
+            " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule fetch:

@@ -3,7 +3,6 @@
 
 rule report:
     input:
-        settings=ancient(SETTINGS),
         evaluations=expand(f"{OUT}/evaluation/{{set}}", set=RUN.sets),
     output:
         html=f"{OUT}/report.html",
@@ -13,12 +12,13 @@ rule report:
     conda:
         ENVIRONMENT
     params:
-        title=RUN.title,
-        notes=RUN.notes,
+        config=SETTINGS,
+        title=lambda w: RUN.title,
+        notes=lambda w: RUN.notes,
         evaluations=lambda w, input: Path(input.evaluations[0]).parent,
-        curves="".join(f" --training-log {OUT}/state/{s}/log.csv" for s in list(RUN.students)[:1]),
+        curves=curves_of,
     message:
         "Writing {output.html}"
     shell:
-        "fewstep report --config {input.settings:q} --evaluations {params.evaluations:q}"
-        " --output {output.html:q} --table {output.table:q}{params.curves} 2>&1 | tee {log:q}"
+        "fewstep report --config {params.config:q} --evaluations {params.evaluations:q}"
+        " --output {output.html:q} --table {output.table:q} {params.curves} 2>&1 | tee {log:q}"

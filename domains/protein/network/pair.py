@@ -55,6 +55,14 @@ class DistinctPairs:
     vectors: Float[Tensor, "r p"]
     index: Int[Tensor, "b n n"]
 
+    def full(self, mask: Bool[Tensor, "b n"], registers: int) -> Float[Tensor, "b m m p"]:
+        """Return every pair's vector; zero for padding and registers, which come first."""
+        nothing = self.vectors.shape[0]
+        real = mask[:, :, None] & mask[:, None]
+        index = torch.where(real, self.index, nothing)
+        index = F.pad(index, (registers, 0, registers, 0), value=nothing)
+        return F.embedding(index, F.pad(self.vectors, (0, 0, 0, 1)))
+
 
 class PairBuilder(nn.Module):
     """Builds the initial pair representation for each distinct code."""

@@ -1,0 +1,123 @@
+"""The JSON schema and the documentation of the settings, from the models themselves.
+
+``python -m domains.config.describe`` writes both into the repository that it is run from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from domains.config.run import RunConfig
+from domains.provenance import write_text
+
+__all__ = ["PLACES", "markdown", "schema"]
+
+_HEAD = """# Configuration
+
+One YAML file says all about a run. It holds only departures from the defaults below; a key
+that is not listed here, or given twice, is an error. A section that is given starts from the
+defaults in its own table, not from those in the table that names it. This page is written by
+`python -m domains.config.describe`, as is the JSON schema for editors
+(`workflows/config/schema.json`).
+"""
+# The quantities of a JSON schema that a reader has to know, as mathematics.
+_BOUNDS = {
+    "minimum": "≥ {}",
+    "exclusiveMinimum": "> {}",
+    "maximum": "≤ {}",
+    "exclusiveMaximum": "< {}",
+}
+
+
+def schema() -> str:
+    """Return the JSON schema of a run's settings."""
+    return json.dumps(RunConfig.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def markdown() -> str:
+    """Return the documentation: every key with its meaning, values and default."""
+    return "\n".join([_HEAD, *(_section(model) for model in _models(RunConfig))])
+
+
+def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return a model and those inside it, each once, in the order they are read."""
+    found = [model]
+    for one in found:
+        for field in one.model_fields.values():
+            found += [inner for inner in _inside(field.annotation) if inner not in found]
+    return found
+
+
+def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation names, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _inside(part)
+
+
+def _section(model: type[BaseModel]) -> str:
+    """Return the heading, meaning and table of one model."""
+    title = "The file" if model is RunConfig else f"`{model.__name__}`"
+    text = " ".join((model.__doc__ or "").split()).replace("``", "`")
+    properties = model.model_json_schema()["properties"]
+    rows = [
+        f"| `{name}` | {_values(properties[name], field)} | {_default(field)} |"
+        f" {field.description} |"
+        for name, field in model.model_fields.items()
+    ]
+    table = ["| key | values | default | meaning |", "|---|---|---|---|", *rows]
+    return "\n".join([f"## {title}", "", text, "", *table, ""])
+
+
+def _values(described: dict[str, Any], field: FieldInfo) -> str:
+    """Return which values a key may have."""
+    models = [f"[`{m.__name__}`](#{m.__name__.lower()})" for m in _inside(field.annotation)]
+    if models:
+        by_name = "by name: " if described.get("type") == "object" else ""
+        return by_name + " or ".join(dict.fromkeys(models))
+    kinds = [kind for kind in described.get("anyOf", [described]) if kind.get("type") != "null"]
+    return _kind(kinds[0])
+
+
+def _kind(described: dict[str, Any]) -> str:
+    """Return one kind of value in words, with its range."""
+    if "const" in described or "enum" in described:
+        return ", ".join(f"`{v}`" for v in described.get("enum", [described.get("const")]))
+    if described["type"] == "array":
+        return f"list of {_kind(described['items'])}"
+    words = {"string": "text", "object": "mapping", "boolean": "`true`, `false`"}
+    bounds = [text.format(f"{described[k]:g}") for k, text in _BOUNDS.items() if k in described]
+    kind: str = described["type"]
+    return f"{words.get(kind, kind)} {', '.join(bounds)}".strip()
+
+
+def _default(field: FieldInfo) -> str:
+    """Return the default as YAML would say it."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_defaults=True)
+        kind = getattr(field.get_default(), "kind", None)
+        value = ({"kind": kind} if kind else {}) | value
+    if value == {} and field.default_factory is None:
+        return "its defaults"
+    if value is None or value in ("", {}):
+        return "none"
+    text = re.sub(r"[\"{}]", "", json.dumps(value))
+    return f"`{text}`"
+
+
+PLACES = {Path("docs/configuration.md"): markdown, Path("workflows/config/schema.json"): schema}
+
+if __name__ == "__main__":
+    for place, text in PLACES.items():
+        write_text(place, text())

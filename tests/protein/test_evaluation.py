@@ -1,0 +1,93 @@
+"""Contract: what is measured of a set is true, and what can't be measured is said."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from domains.config import Evaluate
+from domains.domain import Sample
+from domains.protein.dataset import load_domains
+from domains.protein.evaluation import METRICS, gallery, measure, quick
+
+CHEAP = Evaluate(proxy=False, novelty_shortlist=2)
+
+
+def natives(split: str, count: int, low: int = 50, high: int = 54) -> list[Sample]:
+    found = load_domains().subset(split, low, high)
+    return [Sample(found.ids[k], torch.from_numpy(found.points(k).copy())) for k in range(count)]
+
+
+def noise(length: int, seed: int = 0) -> Sample:
+    source = torch.Generator().manual_seed(seed)
+    return Sample(f"noise_{seed}", torch.randn(length, 3, generator=source))
+
+
+def value(measured, name: str) -> float:
+    return next(one.interval.value for one in measured.of_set if one.name == name)
+
+
+def test_natives_are_better_than_noise() -> None:
+    good, bad = quick(natives("test", 3)), quick([noise(50, k) for k in range(3)])
+    assert good["quality"] > 0.5 > bad["quality"]
+    assert good["clash_free"] == 1 and good["bond_fraction"] > 0.99
+
+
+def test_quick_survives_what_is_not_finite() -> None:
+    broken = Sample("x", torch.full((50, 3), float("nan")))
+    assert quick([broken])["quality"] == 0
+    mixed = quick([broken, *natives("test", 1)])
+    assert 0 < mixed["quality"] < quick(natives("test", 1))["quality"]
+
+
+def test_training_domains_are_not_novel() -> None:
+    measured = measure(natives("train", 2), CHEAP, 0, None)
+    assert (measured.samples["novelty_tm"] > 0.999).all()
+    assert "shortlist2" in measured.tools["novelty_tm"]
+
+
+def test_copies_are_not_diverse() -> None:
+    one = natives("test", 1)[0]
+    same = measure([one, one, one], CHEAP.model_copy(update={"novelty_shortlist": 0}), 0, None)
+    assert value(same, "pairwise_tm") == pytest.approx(1, abs=1e-3)
+    assert value(same, "cluster_share") == pytest.approx(1 / 3)
+    assert "novelty_tm" not in same.metrics
+
+
+def test_nan_is_in_its_row() -> None:
+    broken = Sample("x", torch.full((50, 3), float("nan")))
+    measured = measure([broken, *natives("test", 2)], CHEAP, 0, None)
+    table = measured.samples
+    assert table["finite"].tolist() == [0, 1, 1]
+    for name in ("bond_fraction", "clashes", "helix", "novelty_tm"):
+        assert math.isnan(table[name][0]) and np.isfinite(table[name][1:]).all()
+    assert next(one.n for one in measured.of_set if one.name == "pairwise_tm") == 2
+
+
+def test_sizes_without_references_are_said() -> None:
+    """The packed domains end at 130 residues; longer chains are measured without them."""
+    measured = measure([noise(400, 0), noise(400, 1)], CHEAP, 0, None)
+    assert measured.samples["novelty_tm"].isna().all()
+    assert measured.tools["novelty_tm"] == "no training domain has these sizes"
+    for name in ("helix_gap", "strand_gap"):
+        assert math.isnan(value(measured, name))
+
+
+def test_gaps_are_small_for_natives() -> None:
+    measured = measure(natives("train", 40), Evaluate(proxy=False, novelty_shortlist=0,
+                                                      diversity=False), 0, None)  # fmt: skip
+    assert {one.name for one in measured.of_set} == {"helix_gap", "strand_gap"}
+    assert value(measured, "helix_gap") < 0.15
+    assert all(one.name in METRICS for one in measured.of_set)
+
+
+def test_gallery_is_json_in_angstrom() -> None:
+    sample = natives("test", 1)[0]
+    found = json.loads(json.dumps(gallery([sample]), allow_nan=False))
+    points = np.array(found["scenes"][0]["points"])
+    assert np.abs(points - 10 * sample.points.numpy()).max() < 0.006
+    distances = np.array(found["matrices"][0]["values"])
+    assert distances.shape == (len(points), len(points)) and (distances.diagonal() == 0).all()
+    assert 3.5 < distances.diagonal(1).mean() < 4.1

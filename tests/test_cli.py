@@ -1,0 +1,118 @@
+"""Contract: stages are commands are rules; errors are one line on stderr and exit code 2."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from domains import cli
+from domains.errors import FewstepError
+
+ROOT = Path(__file__).parents[1]
+STAGES = {stage.__name__: stage for stage in cli.STAGES}
+COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflows/rules").glob("*.smk")))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """Run the command line as the script does; returns the exit code."""
+    monkeypatch.setattr(sys, "argv", ["fewstep", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return stopped.value.code
+
+
+def shell_line(rule: str) -> str:
+    """The command of a rule, its string pieces joined."""
+    body = re.search(rf"^ *rule {rule}:\n(.*?)(?=^ *rule |\Z)", RULES, re.M | re.S)
+    assert body, f"no rule {rule}"
+    return "".join(re.findall(r'"([^"]*)"', body[1].partition("shell:")[2]))
+
+
+def test_commands_are_stages() -> None:
+    assert set(COMMANDS) == set(STAGES)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_option_is_documented_once(name: str) -> None:
+    parameters = inspect.signature(STAGES[name]).parameters
+    options = {option.name: option for option in COMMANDS[name].params}
+    assert set(options) == set(parameters)
+    for key, parameter in parameters.items():
+        option = options[key]
+        assert option.help and option.help.endswith("."), key
+        assert option.opts == [f"--{key.replace('_', '-')}"]
+        assert option.required == (parameter.default is inspect.Parameter.empty)
+    assert COMMANDS[name].help == (inspect.getdoc(STAGES[name]) or "").partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_command_is_a_rule(name: str) -> None:
+    line = shell_line(name)
+    assert re.search(rf"\bfewstep {name}\b", line)
+    # Optional ones are in a parameter of the rule, which functions of common.smk can make.
+    given = {option.replace("-", "_") for option in re.findall(r"--([a-z-]+)", line)}
+    parameters = inspect.signature(STAGES[name]).parameters
+    needed = {k for k, p in parameters.items() if p.default is inspect.Parameter.empty}
+    assert needed <= given <= set(parameters)
+
+
+def test_rules_call_only_commands() -> None:
+    assert set(re.findall(r"\"fewstep ([a-z]+)", RULES)) == set(STAGES)
+    options = {f"--{name.replace('_', '-')}" for s in STAGES.values() for name in
+               inspect.signature(s).parameters}  # fmt: skip
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", RULES)) <= options
+
+
+def test_help_loads_no_torch() -> None:
+    code = "import sys; from domains import cli\ntry: cli.app(['--help'])\nfinally: "
+    code += "print([m for m in ('torch', 'pandas', 'pytorch_lightning') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.rstrip().endswith("[]"), result.stdout + result.stderr
+    assert all(name in result.stdout for name in STAGES)
+
+
+@pytest.mark.parametrize("arguments", [["--nothing"], ["nothing"], ["report", "--nothing", "1"]])
+def test_unknown_words_exit_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str]
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    streams = capsys.readouterr()
+    assert "nothing" in streams.err and "Traceback" not in streams.err
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FewstepError("the thing", expected=1, got=2), "fewstep: the thing: expected 1, got 2."),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nmore"), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (PermissionError(13, "Permission denied", "out/dir"), "out/dir"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_machine_can_cause_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, error: Exception, text: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert run(monkeypatch) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and text in lines[0] and lines[0].startswith("fewstep: ")
+
+
+def test_faults_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main()

@@ -1,0 +1,134 @@
+"""Contract: settings are whole and right before any job starts, and described where they are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from tiny_run import content, write_config
+
+from domains.config import RunConfig, SampleSet, load_config, parse_config, read_yaml
+from domains.config.describe import PLACES, markdown, schema
+from domains.errors import FewstepError
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "workflows/config").glob("*.yaml"))
+
+
+def models(model: dict[str, Any]) -> dict[str, Any]:
+    return {"RunConfig": model} | model["$defs"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_valid(path: Path) -> None:
+    config = load_config(path)
+    again = parse_config(json.loads(config.model_dump_json()))
+    assert again == config
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_generated_files_are_in_step(place: Path) -> None:
+    written = (ROOT / place).read_text(encoding="utf-8")
+    assert written == PLACES[place](), "run `python -m domains.config.describe`"
+
+
+def test_every_key_has_a_meaning() -> None:
+    all_models = models(json.loads(schema()))
+    for name, model in all_models.items():
+        for key, described in model["properties"].items():
+            # Pydantic leaves out a meaning that is that of the model itself.
+            inner = described.get("$ref", "").rpartition("/")[2]
+            meaning = described.get("description") or all_models[inner]["description"]
+            assert meaning.endswith("."), f"{name}.{key}"
+
+
+def test_documentation_holds_every_key() -> None:
+    text = markdown()
+    for name, model in models(json.loads(schema())).items():
+        section = text.split("## The file" if name == "RunConfig" else f"## `{name}`\n")[1]
+        section = section.partition("\n## ")[0]
+        for key in model["properties"]:
+            assert f"\n| `{key}` | " in section, f"{name}.{key}"
+    assert "number > 0, ≤ 1" in text and "`constant`, `cosine`" in text
+
+
+def test_schema_refuses_unknown_keys() -> None:
+    assert all(not m["additionalProperties"] for m in models(json.loads(schema())).values())
+
+
+def test_settings_are_frozen() -> None:
+    config = parse_config(content())
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 1  # type: ignore[misc]
+
+
+def test_defaults_are_valid_settings() -> None:
+    """A default is not validated by pydantic, so a wrong one would stay unseen."""
+
+    def check(model: BaseModel) -> None:
+        type(model).model_validate(model.model_dump())
+        for name in type(model).model_fields:
+            if isinstance(value := getattr(model, name), BaseModel):
+                check(value)
+
+    config = parse_config(content())
+    check(config)
+    check(config.students["student"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "role"),
+    [
+        ({"model": "data"}, "data"),
+        ({"model": "fast"}, "student"),
+        ({"model": "teacher", "sampler": {"kind": "sde", "steps": 400}}, "teacher"),
+        ({"model": "teacher", "sampler": {"kind": "ode", "steps": 100}}, "teacher"),
+        ({"model": "teacher", "sampler": {"kind": "sde", "steps": 99}}, "teacher_naive"),
+        ({"model": "teacher", "sampler": {"kind": "renoise", "steps": 400}}, "teacher_naive"),
+    ],
+)
+def test_roles(facts: dict, role: str) -> None:
+    assert SampleSet.model_validate(facts).role == role
+
+
+@pytest.mark.parametrize("shard_size", [1, 3, 4, 100])
+def test_shards_hold_each_sample_once(shard_size: int) -> None:
+    plan = parse_config(content(generate={"per_length": 5, "shard_size": shard_size})).generate
+    numbers = [number for k in range(plan.shards) for number in plan.shard(k)]
+    assert numbers == list(range(plan.count))
+    assert [plan.size(k) for k in numbers].count(40) == 5
+    more = parse_config(content(generate={"per_length": 9, "shard_size": shard_size})).generate
+    assert [more.size(k) for k in numbers] == [plan.size(k) for k in numbers]
+
+
+def test_weights_are_needed_only_by_model_based_measures() -> None:
+    assert not parse_config(content()).evaluate.needs_tools
+    assert parse_config(content(evaluate={"proxy": True})).evaluate.needs_tools
+    assert parse_config(content(evaluate={"folding_model": "x"})).evaluate.needs_tools
+
+
+def test_merge_keys_of_yaml_are_no_duplicates(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("base: &b {x: 1}\na: {<<: *b, y: 2}\nb: {<<: *b, x: 3}\n")
+    assert read_yaml(path) == {"base": {"x": 1}, "a": {"x": 1, "y": 2}, "b": {"x": 3}}
+
+
+def test_numbers_may_be_written_as_yaml_reads_text(tmp_path: Path) -> None:
+    """YAML 1.1 reads 1e-4 as text; it is a number all the same."""
+    path = write_config(tmp_path / "c.yaml")
+    path.write_text(path.read_text().replace("batch_size: 2", "student: {rate: 1e-4}"))
+    assert isinstance(
+        yaml.safe_load(path.read_text())["students"]["student"]["student"]["rate"], str
+    )
+    assert load_config(path).students["student"].student.rate == 1e-4
+
+
+def test_message_names_the_key() -> None:
+    with pytest.raises(FewstepError, match=r"my\.yaml, generate\.per_length: .* got 0\."):
+        parse_config(content(generate={"per_length": 0}), "my.yaml")
+
+
+def test_config_is_a_run_config() -> None:
+    assert isinstance(parse_config(content()), RunConfig)

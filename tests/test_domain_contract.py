@@ -1,0 +1,199 @@
+"""Contract: every domain is a ``Domain``, and every objective takes a step on it.
+
+Parametrised over all domains and objectives: a new one of either is tested here unasked.
+"""
+
+import copy
+import inspect
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from tiny_run import NETWORK
+from torch import nn
+
+from domains.config import Distil, Evaluate, Pretrain
+from domains.config.training import ObjectiveConfig
+from domains.distillation.denoiser import Denoiser
+from domains.distillation.distiller import Distiller
+from domains.distillation.fit import run
+from domains.distillation.process import NoiseProcess
+from domains.distillation.roles import Draws
+from domains.domain import DOMAINS, Batch, Domain, Sample, load_domain
+from domains.errors import FewstepError
+from domains.evaluation.measured import Measured
+from domains.evaluation.sets import Metric
+from domains.stages.distill import _plan, build_objective
+
+# A teacher of thousands of weights, and sizes of its data, for each domain.
+TEACHERS: dict[str, dict[str, Any]] = {"protein": NETWORK}
+SIZES: dict[str, tuple[int, int]] = {"protein": (40, 44)}
+OBJECTIVES = {c.model_fields["kind"].default: c for c in get_args(get_args(ObjectiveConfig)[0])}
+METHODS = [name for name, value in vars(Domain).items() if inspect.isfunction(value)
+           and not name.startswith("_")]  # fmt: skip
+
+
+def pretrain(name: str) -> Pretrain:
+    low, high = SIZES[name]
+    lengths: Any = {"low": low, "high": high}
+    fit: Any = {"steps": 1}
+    return Pretrain(network=TEACHERS[name], lengths=lengths, residues_per_batch=100, fit=fit)
+
+
+@pytest.fixture(scope="module", params=DOMAINS)
+def domain(request: pytest.FixtureRequest) -> Domain:
+    return load_domain(request.param)
+
+
+@pytest.fixture(scope="module")
+def made(domain: Domain) -> nn.Module:
+    return domain.new(pretrain(domain.name), seed=0)
+
+
+@pytest.fixture
+def teacher(made: nn.Module) -> nn.Module:
+    """A copy: distillation freezes the one that it is given."""
+    return copy.deepcopy(made)
+
+
+def samples(domain: Domain) -> list[Sample]:
+    return domain.held_out(SIZES[domain.name], 0)
+
+
+def test_every_domain_has_a_tiny_teacher() -> None:
+    assert set(TEACHERS) == set(SIZES) == set(DOMAINS)
+
+
+def test_domain_is_a_domain(domain: Domain) -> None:
+    assert isinstance(domain, Domain)
+    assert DOMAINS[domain.name].startswith(f"domains.{domain.name}.")
+    assert all(isinstance(metric, Metric) for metric in domain.metrics.values())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_take_what_stages_give(domain: Domain, method: str) -> None:
+    def named(owner: Any) -> list[tuple[str, Any, Any]]:
+        parameters = inspect.signature(getattr(owner, method)).parameters.values()
+        return [(p.name, p.kind, p.default) for p in parameters if p.name != "self"]
+
+    assert named(domain) == named(Domain)
+
+
+def test_unknown_domain_is_one_line() -> None:
+    with pytest.raises(FewstepError, match="unknown domain"):
+        load_domain("weather")
+
+
+def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DOMAINS, "weather", "domains.weather")
+    with pytest.raises(FewstepError, match=r"pip install 'fewstep\[weather\]'"):
+        load_domain("weather")
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_every_objective_takes_a_step(
+    domain: Domain, teacher: nn.Module, kind: str, tmp_path: Path
+) -> None:
+    low, high = SIZES[domain.name]
+    section = Distil.model_validate(
+        {
+            "objective": {"kind": kind},
+            "roll_out": {"steps": 2},
+            "lengths": {"low": low, "high": high},
+            "batch_size": 2,
+            "fit": {"steps": 1, "log_every": 1},
+        }
+    )
+    student = copy.deepcopy(teacher)
+    distiller = Distiller(_plan(domain, section, teacher, 0), student, teacher)
+    before = copy.deepcopy(student.state_dict())
+    frozen = copy.deepcopy(teacher.state_dict())
+    assert run(distiller, tmp_path)
+    after = distiller.student.state_dict()
+    assert all(torch.isfinite(value).all() for value in after.values())
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(frozen[k], v) for k, v in teacher.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_objectives_follow_their_settings(kind: str) -> None:
+    config = OBJECTIVES[kind](scale=7.0)
+    objective = build_objective(config)
+    for key in set(type(config).model_fields) - {"kind", "student_times", "fake_times"}:
+        assert getattr(objective, key) == getattr(config, key)
+    for times in ("student_times", "fake_times"):
+        built, asked = getattr(objective, times), getattr(config, times)
+        assert (built.kind, built.low, built.high) == (asked.kind, asked.low, asked.high)
+
+
+def test_teacher_is_a_denoiser_of_its_process(domain: Domain, teacher: nn.Module) -> None:
+    assert isinstance(teacher, Denoiser)
+    assert isinstance(domain.process(teacher), NoiseProcess)
+    batch = domain.blank(SIZES[domain.name])
+    assert isinstance(batch, Batch) and batch.points is None
+    assert batch.mask.sum(-1).tolist() == list(SIZES[domain.name])
+    clean = teacher(torch.randn(batch.shape), torch.tensor([0.3, 0.6]), batch, None)
+    assert clean.shape == batch.shape and torch.isfinite(clean).all()
+    assert (clean[~batch.mask] == 0).all()
+
+
+def test_teacher_loss_has_gradients(domain: Domain, teacher: nn.Module) -> None:
+    network = copy.deepcopy(teacher)
+    batch = domain.training_batches(pretrain(domain.name), 0)(0, Draws((0,)))
+    assert batch.points is not None and torch.isfinite(batch.points).all()
+    loss, _ = domain.teacher_loss(network, domain.process(network), batch, Draws((0,)))
+    loss.backward()
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert gradients and all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_model_survives_writing(domain: Domain, teacher: nn.Module, tmp_path: Path) -> None:
+    domain.save(teacher, tmp_path / "a", note="x")
+    domain.prepare(tmp_path / "a", tmp_path / "b", {})
+    loaded = domain.load(tmp_path / "b").state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in teacher.state_dict().items())
+
+
+def test_new_networks_follow_their_seed(domain: Domain, teacher: nn.Module) -> None:
+    again, other = (domain.new(pretrain(domain.name), seed) for seed in (0, 1))
+    pairs = list(zip(teacher.parameters(), again.parameters(), other.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    assert any(not torch.equal(a, c) for a, _, c in pairs)
+
+
+def test_sample_survives_writing(domain: Domain, tmp_path: Path) -> None:
+    for sample in samples(domain):
+        files = domain.write(sample, tmp_path, {})
+        assert all((tmp_path / name).is_file() for name in files)
+        read = domain.read(tmp_path / files[0])
+        assert read.name == sample.name
+        torch.testing.assert_close(read.points, sample.points, atol=1e-4, rtol=0)
+
+
+def test_held_out_data_are_the_same_again(domain: Domain) -> None:
+    first, more = samples(domain), domain.held_out([*SIZES[domain.name], 60], 0)
+    assert [s.name for s in first] == [s.name for s in more[: len(first)]]
+    assert len({s.name for s in more}) == len(more)
+
+
+def test_measures_are_named_and_explained(domain: Domain) -> None:
+    config = Evaluate(proxy=False, novelty_shortlist=1)
+    chosen = samples(domain)
+    measured = domain.evaluate(chosen, config, 0, None)
+    assert isinstance(measured, Measured) and len(measured.samples) == len(chosen)
+    assert set(measured.metrics) <= set(measured.samples.columns)
+    explained = {*measured.metrics, *(one.name for one in measured.of_set)} - {"finite"}
+    assert explained <= set(domain.metrics)
+
+
+def test_validation_gives_quality(domain: Domain) -> None:
+    quality = domain.validate(samples(domain))["quality"]
+    assert 0 < quality < float("inf")
+
+
+def test_gallery_is_scenes_and_matrices(domain: Domain) -> None:
+    found = domain.gallery(samples(domain))
+    assert set(found) == {"scenes", "matrices"}
+    assert len(found["scenes"]) == len(SIZES[domain.name])
+    assert domain.gallery([]) == {"scenes": [], "matrices": []}

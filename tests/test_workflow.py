@@ -1,0 +1,168 @@
+"""Contract: the workflow makes what is asked, does nothing twice, and obeys no text in a config.
+
+The real run takes a minute: seven small jobs, each of which loads torch.
+"""
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny_run import content, deep_update, save_teacher
+
+from domains.config import PRETRAIN, load_config
+from domains.stages.prepare import BUNDLED
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+EXAMPLES = sorted((ROOT / "workflows/config").glob("*.yaml"))
+# Text that a shell, Snakemake's formatting or HTML could take for more than text.
+NASTY = (
+    'It\'s "$(touch hacked)" `touch hacked`; {x} {{y}} %s \\n <b>Größe</b> \U0001f9ec\nsecond line'
+)
+# A path that needs quoting.
+TEACHER = "a teacher's $(touch hacked) ü"
+
+
+def snakemake(directory: Path, config: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the workflow in a directory of its own."""
+    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", directory]
+    command += ["--configfile", config, "--cores", "1", "--nocolor", *options]
+    environment = os.environ | {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "XDG_CACHE_HOME": str(directory / "cache"),
+    }
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def planned(directory: Path, config: Path, *options: str) -> dict[str, int]:
+    """Jobs by rule that a dry run announces."""
+    result = snakemake(directory, config, "--dry-run", *options)
+    text = result.stdout + result.stderr
+    assert result.returncode == 0, text
+    table = re.search(r"^job +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
+    rows = re.findall(r"^(\w+) +(\d+)$", table[1], re.M) if table else []
+    return {name: int(count) for name, count in rows if name != "all"}
+
+
+def write(path: Path, **changes: Any) -> Path:
+    """Write a config full of nasty text, with the sets of data and student only."""
+    tiny = {"generate": {"per_length": 1}, "teacher": TEACHER, "title": NASTY, "notes": NASTY}
+    settings = content(**deep_update({**tiny, "sets": {"data": {"label": NASTY}}}, changes))
+    settings["sets"].pop("naive")
+    path.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_plan(tmp_path: Path, path: Path) -> None:
+    run = load_config(path)
+    if run.teacher not in (*BUNDLED, PRETRAIN):
+        (tmp_path / run.teacher).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / run.teacher).touch()
+    jobs = planned(tmp_path, path)
+    assert jobs["pretrain" if run.teacher == PRETRAIN else "prepare"] == 1
+    assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
+    assert jobs.get("evaluate", 0) == len(run.sets)
+    assert jobs.get("report", 0) == bool(run.sets)
+    assert jobs.get("fetch", 0) == bool(run.sets and run.evaluate.needs_tools)
+
+
+def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:
+    """The teacher's name is one that Snakemake would take for a pattern."""
+    config = write(tmp_path / "c.yaml", teacher="{model}")
+    assert "fetch" not in planned(tmp_path, config)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: tiny\nname: other\n", "'name' is given twice"),
+        ("name: tiny\n", "Field required"),
+        ("nmae: tiny\n", "the config"),
+    ],
+)
+def test_wrong_settings_are_one_line(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    result = snakemake(tmp_path, tmp_path / "c.yaml", "--dry-run")
+    assert result.returncode != 0
+    said = result.stdout + result.stderr
+    assert words in said and "Traceback" not in said
+
+
+def test_missing_teacher_is_said_before_anything_runs(tmp_path: Path) -> None:
+    result = snakemake(tmp_path, write(tmp_path / "c.yaml"), "--dry-run")
+    assert result.returncode != 0
+    assert TEACHER in result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which the tiny workflow has run."""
+    directory = tmp_path_factory.mktemp("workflow")
+    save_teacher(directory / TEACHER)
+    result = snakemake(directory, write(directory / "c.yaml"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return directory
+
+
+def test_run_makes_all(done: Path) -> None:
+    out = done / "results/tiny"
+    made = {path.name for path in out.iterdir()}
+    assert {"report.html", "results.csv", "teacher", "students", "samples", "evaluation"} <= made
+    assert {path.name for path in (out / "samples").iterdir()} == {"data", "student_2"}
+    assert (out / "logs/distill_student.log").read_text()
+    assert not (done / "data").exists(), "nothing had to be fetched"
+
+
+def test_text_stays_text(done: Path) -> None:
+    assert not list(done.rglob("hacked")) and not (ROOT / "hacked").exists()
+    page = html.unescape((done / "results/tiny/report.html").read_text(encoding="utf-8"))
+    shown = " ".join(page.split())
+    assert shown.count(" ".join(NASTY.split())) >= 2  # the title and a label
+    assert "<b>Größe</b>" not in (done / "results/tiny/report.html").read_text(encoding="utf-8")
+    saved = json.loads((done / "results/tiny/config.json").read_text(encoding="utf-8"))
+    assert saved["title"] == saved["notes"] == saved["sets"]["data"]["label"] == NASTY
+    assert saved["teacher"] == TEACHER
+
+
+def test_second_run_has_nothing_to_do(done: Path) -> None:
+    assert planned(done, done / "c.yaml") == {}
+
+
+FIT = {"steps": 4, "validate_every": 3, "log_every": 1}
+EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "title": ({"title": "x"}, {"report": 1}),
+    "label": ({"sets": {"data": {"label": "x"}}}, {"evaluate": 1, "report": 1}),
+    "student": (
+        {"students": {"student": {"fit": FIT}}},
+        {"distill": 1, "generate": 1, "evaluate": 1, "report": 1},
+    ),
+    "another student": ({"students": {"other": {"fit": FIT}}}, {}),
+    "measures": ({"evaluate": {"gallery": 1}}, {"evaluate": 2, "report": 1}),
+    "more samples": ({"generate": {"per_length": 2}}, {"generate": 2, "evaluate": 2, "report": 1}),
+    "batches": ({"generate": {"batch_points": 50}}, {}),
+}
+
+
+@pytest.mark.parametrize(("changes", "jobs"), EDITS.values(), ids=EDITS)
+def test_an_edit_remakes_what_depends_on_it(
+    done: Path, tmp_path: Path, changes: dict, jobs: dict[str, int]
+) -> None:
+    config = write(tmp_path / "c.yaml", **changes)
+    assert planned(done, config) == jobs
+
+
+def test_another_teacher_remakes_all_but_the_data(done: Path) -> None:
+    (done / TEACHER / "model.json").touch()
+    os.utime(done / TEACHER)
+    jobs = planned(done, done / "c.yaml")
+    assert jobs == {"prepare": 1, "distill": 1, "generate": 1, "evaluate": 1, "report": 1}
