@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from domains.config import PRETRAIN, parse_config, read_yaml
+from domains.config import PRETRAIN, UNMODELLED, parse_config, read_yaml
 from domains.errors import FewstepError
 from domains.provenance import write_text
 from domains.stages.prepare import BUNDLED

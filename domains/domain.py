@@ -134,6 +134,10 @@ class Domain(Protocol):
         """Return held-out data of about these sizes, to measure beside the samples."""
         ...
 
+    def decoys(self, sizes: Sequence[int], seed: int) -> list[Sample]:
+        """Return objects that are wrong on purpose, to show what the measures can tell."""
+        ...
+
     def evaluate(
         self, samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
     ) -> Measured:

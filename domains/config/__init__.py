@@ -5,7 +5,7 @@ defaults written here.
 """
 
 from domains.config.run import PRETRAIN, RunConfig, load_config, parse_config, read_yaml
-from domains.config.sampling import Evaluate, Generate, SampleSet
+from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import (
     Distil,
     Fit,
@@ -18,6 +18,7 @@ from domains.config.training import (
 
 __all__ = [
     "PRETRAIN",
+    "UNMODELLED",
     "Distil",
     "Evaluate",
     "Fit",

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from domains.config.base import Config, Name
-from domains.config.sampling import Evaluate, Generate, SampleSet
+from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
 
@@ -55,9 +55,10 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _known_models(self) -> RunConfig:
-        if taken := {"teacher", "data"} & set(self.students):
+        reserved = {"teacher", *UNMODELLED}
+        if taken := reserved & set(self.students):
             raise ValueError(f"students.{min(taken)}: this name is taken")
-        known = {"teacher", "data", *self.students}
+        known = reserved | set(self.students)
         for name, sample_set in self.sets.items():
             if sample_set.model not in known:
                 raise ValueError(

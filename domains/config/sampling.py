@@ -8,10 +8,12 @@ from pydantic import Field
 
 from domains.config.base import Config, Name
 
-__all__ = ["Euler", "Evaluate", "Generate", "Renoise", "SampleSet"]
+__all__ = ["UNMODELLED", "Euler", "Evaluate", "Generate", "Renoise", "SampleSet"]
 
 # A teacher with fewer steps than this is not what its authors would run.
 _FULL_TEACHER = 100
+# Sets that no model samples: held-out data, and objects that are wrong on purpose.
+UNMODELLED = ("data", "decoys")
 
 
 class Renoise(Config):
@@ -51,17 +53,17 @@ class SampleSet(Config):
     """One set of samples: a model and how it is sampled."""
 
     model: Name
-    """`teacher`, a student's name, or `data` (held-out natives)."""
+    """`teacher`, a student's name, `data` (held-out natives) or `decoys` (made wrong of them)."""
     sampler: Sampler = Renoise()
-    """How it is sampled; unused for `data`."""
+    """How it is sampled; unused for `data` and `decoys`."""
     label: str = ""
     """Its name in the report; that of the model if empty."""
 
     @property
     def role(self) -> str:
-        """Return data, student, teacher, or teacher_naive (re-noised, or under 100 steps)."""
-        if self.model == "data":
-            return "data"
+        """Return data, decoys, student, teacher, or teacher_naive (re-noised, or few steps)."""
+        if self.model in UNMODELLED:
+            return self.model
         if self.model != "teacher":
             return "student"
         naive = self.sampler.kind == "renoise" or self.sampler.steps < _FULL_TEACHER

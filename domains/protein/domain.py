@@ -20,6 +20,7 @@ from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import METRICS, gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
+from domains.protein.metrics import decoys
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.initialise import initialise
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
@@ -114,6 +115,15 @@ class ProteinDomain:
             taken.append(Sample(domains.ids[near], points))
         return taken
 
+    def decoys(self, sizes: Sequence[int], seed: int) -> list[Sample]:
+        """Return wrong chains made from held-out domains, six kinds in turn."""
+        rng = np.random.default_rng(seed)
+        made = []
+        for kind, native in enumerate(self.held_out(sizes, seed)):
+            name, points = _decoy(kind, native.points.numpy().astype(float), rng)
+            made.append(Sample(f"{name}_{native.name}", torch.from_numpy(points).float()))
+        return made
+
     def validate(self, samples: Sequence[Sample]) -> dict[str, float]:
         """Return quick measures; ``quality`` is a proxy (see ``evaluation.quick``)."""
         return quick(samples)
@@ -127,6 +137,24 @@ class ProteinDomain:
     def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return traces and distance maps."""
         return gallery(samples)
+
+
+def _decoy(kind: int, points: np.ndarray, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+    """Return one of six kinds of decoy, named."""
+    makers: list[tuple[str, Callable[[], np.ndarray]]] = [
+        ("noised", lambda: decoys.noised(points, _DECOY_NOISE_NM, rng)),
+        ("mirrored", lambda: decoys.mirrored(points)),
+        ("torsions", lambda: decoys.torsion_shuffled(points, rng)),
+        ("segments", lambda: decoys.segment_shuffled(points, rng)),
+        ("coil", lambda: decoys.coil(len(points), rng)),
+        ("globule", lambda: decoys.globule(len(points), rng)),
+    ]
+    name, make = makers[kind % len(makers)]
+    return name, make()
+
+
+# Enough to break bonds, little enough to keep the fold.
+_DECOY_NOISE_NM = 0.1
 
 
 def _training_data(config: Pretrain) -> CathDomains:

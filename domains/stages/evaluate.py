@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from domains.config import RunConfig, SampleSet, load_config
+from domains.config import UNMODELLED, RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
 
 __all__ = ["evaluate"]
@@ -57,13 +57,13 @@ def evaluate(
 
 
 def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
-    data = sample_set.model == "data"
+    given = sample_set.model in UNMODELLED
     return {
         "run": settings.name,
         "domain": settings.domain,
         "role": sample_set.role,
-        "steps": 0 if data else sample_set.sampler.steps,
-        "noise_scale": float("nan") if data else sample_set.sampler.noise_scale,
+        "steps": 0 if given else sample_set.sampler.steps,
+        "noise_scale": float("nan") if given else sample_set.sampler.noise_scale,
     }
 
 
@@ -84,7 +84,7 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
 
     setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
     per_sample = [*measured.metrics]
-    if sample_set.model != "data":
+    if sample_set.model not in UNMODELLED:
         per_sample += ["seconds", "network_calls"]
     rows = summarise(table, per_sample, setting, measured.tools, settings.seed)
     of_set = [set_row(setting, m.name, m.interval, m.n, m.tool) for m in measured.of_set]
@@ -95,7 +95,7 @@ def _facts(settings: RunConfig, sample_set: SampleSet, index: Any) -> dict[str, 
     from domains.provenance import record
 
     setting = _setting(settings, sample_set)
-    if sample_set.model == "data":
+    if sample_set.model in UNMODELLED:
         setting["noise_scale"] = None
     return record(
         **setting,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domains.config import Generate, RunConfig, SampleSet, load_config
+from domains.config import UNMODELLED, Generate, RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
@@ -76,11 +76,12 @@ def _samples(
     from domains.domain import Sample
 
     plan = settings.generate
-    if sample_set.model == "data":
-        held_out = domain.held_out([plan.size(k) for k in range(plan.count)], settings.seed)
+    if sample_set.model in UNMODELLED:
+        source = domain.held_out if sample_set.model == "data" else domain.decoys
+        given = source([plan.size(k) for k in range(plan.count)], settings.seed)
         for number in numbers:
-            if number < len(held_out):
-                yield held_out[number], _row(number, len(held_out[number].points), 0, 0.0, 0)
+            if number < len(given):
+                yield given[number], _row(number, len(given[number].points), 0, 0.0, 0)
         return
     if model is None:
         raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")

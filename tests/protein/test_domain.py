@@ -90,3 +90,15 @@ def test_model_without_network_is_refused(tmp_path: Path) -> None:
     write_model(tmp_path, {"a": torch.zeros(1)}, {})
     with pytest.raises(FewstepError):
         DOMAIN.load(tmp_path)
+
+
+def test_decoys_are_of_six_kinds_and_repeat_with_their_seed() -> None:
+    sizes = [50, 60] * 3
+    made = DOMAIN.decoys(sizes, 0)
+    kinds = [sample.name.partition("_")[0] for sample in made]
+    assert kinds == ["noised", "mirrored", "torsions", "segments", "coil", "globule"]
+    natives = DOMAIN.held_out(sizes, 0)
+    assert [len(m.points) for m in made] == [len(n.points) for n in natives]
+    for ours, again, native in zip(made, DOMAIN.decoys(sizes, 0), natives, strict=True):
+        assert torch.equal(ours.points, again.points)
+        assert not torch.allclose(ours.points, native.points)

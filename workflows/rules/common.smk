@@ -4,7 +4,7 @@
 def model_of(wildcards):
     """Return the directory of a set's model; the set of data has none."""
     model = RUN.sets[wildcards.set].model
-    if model == "data":
+    if model in UNMODELLED:
         return []
     return f"{OUT}/teacher" if model == "teacher" else f"{OUT}/students/{model}"
 
