@@ -55,7 +55,10 @@ def test_student_files_hold_the_weights_of_the_averaged_checkpoint(golden):
 
 
 def test_averaged_weights_differ_from_raw_ones(golden):
-    raw, ema = sorted(golden_files(golden, "chk_*.ckpt"), key=lambda p: p.stem.endswith("-EMA"))
+    files = golden_files(golden, "chk_*.ckpt")
+    if len(files) < 2:
+        pytest.skip("the compact golden set holds one of the two files; use --golden-root")
+    raw, ema = sorted(files, key=lambda p: p.stem.endswith("-EMA"))
     a, b = read_checkpoint(raw).weights, read_checkpoint(ema).weights
     assert any(not torch.equal(a[name], b[name]) for name in a)
 
