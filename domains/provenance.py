@@ -39,8 +39,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        os.chmod(temporary, 0o644)
         yield temporary
+        # Some writers replace the file by one of their own, readable by its owner only.
+        temporary.chmod(0o644)
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)

@@ -96,14 +96,17 @@ class ProteinaDenoiser(nn.Module):
 
     def save(self, directory: Path, **provenance: Any) -> None:
         """Write the canonical form: ``model.safetensors`` and ``model.json``."""
-        config = {
+        write_model(directory, dict(self.network.state_dict()), self.describe(**provenance))
+
+    def describe(self, **provenance: Any) -> dict[str, Any]:
+        """Return the content of ``model.json``."""
+        return {
             "network": self.network.config.model_dump(mode="json"),
             "target": self.target,
             "motif": self.motif,
             "cath_mapping": self.mapping.to_dict(),
             "provenance": provenance,
         }
-        write_model(directory, dict(self.network.state_dict()), config)
 
     @classmethod
     def load(cls, directory: Path) -> "ProteinaDenoiser":

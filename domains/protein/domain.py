@@ -15,7 +15,7 @@ from domains.domain import Batch, Sample
 from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
 from domains.protein.cath import CathMapping, level_key
-from domains.protein.checkpoint import read_checkpoint
+from domains.protein.checkpoint import read_checkpoint, read_model, write_model
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import METRICS, gallery, measure, quick
@@ -38,10 +38,13 @@ class ProteinDomain:
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
         if source.is_dir():
-            denoiser = ProteinaDenoiser.load(source)
+            weights, config = read_model(source)
+            ProteinaDenoiser.build(dict(weights), config, str(source))  # or say what is wrong
         else:
-            denoiser = _from_checkpoint(source, options)
-        denoiser.save(output, source=source.name)
+            weights, config = _from_checkpoint(source, options)
+        if options.get("half"):
+            weights = {name: value.half() for name, value in weights.items()}
+        write_model(output, weights, config)
 
     def load(self, directory: Path) -> nn.Module:
         """Return the denoiser stored in ``directory``."""
@@ -170,7 +173,9 @@ def _mapping(domains: CathDomains | None) -> CathMapping:
     return CathMapping.from_dict(rows)
 
 
-def _from_checkpoint(source: Path, options: Mapping[str, Any]) -> ProteinaDenoiser:
+def _from_checkpoint(
+    source: Path, options: Mapping[str, Any]
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read a public checkpoint; students bring no architecture, so theirs must be given."""
     checkpoint = read_checkpoint(source, lora_alpha=options.get("lora_alpha"))
     network = checkpoint.network or options.get("network")
@@ -185,7 +190,9 @@ def _from_checkpoint(source: Path, options: Mapping[str, Any]) -> ProteinaDenois
         "motif": checkpoint.motif,
         "cath_mapping": options.get("cath_mapping"),
     }
-    return ProteinaDenoiser.build(checkpoint.weights, config, str(source))
+    denoiser = ProteinaDenoiser.build(dict(checkpoint.weights), config, str(source))
+    provenance = {"source": source.name, "format": checkpoint.source_format}
+    return checkpoint.weights, denoiser.describe(**provenance)
 
 
 DOMAIN = ProteinDomain()

@@ -18,6 +18,7 @@ def prepare(
     architecture: Path | None = None,
     lora_alpha: float | None = None,
     sha256: str = "",
+    half: bool = False,
 ) -> None:
     """Turn a teacher's checkpoint into model.safetensors + model.json; runs no pickled code.
 
@@ -28,6 +29,7 @@ def prepare(
         architecture: model.json of the architecture, for files that hold weights only.
         lora_alpha: α of LoRA weights whose file does not say it.
         sha256: Expected checksum of the checkpoint file.
+        half: Store the weights in float16 (half the size; computing stays in float32).
     """
     from domains import provenance
     from domains.domain import load_domain
@@ -45,7 +47,7 @@ def prepare(
             got=provenance.sha256(path),
             do="Download it again",
         )
-    options = {"lora_alpha": lora_alpha, **_architecture(architecture)}
+    options = {"lora_alpha": lora_alpha, "half": half, **_architecture(architecture)}
     load_domain(domain).prepare(path, output, options)
 
 

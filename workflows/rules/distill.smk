@@ -13,7 +13,7 @@ rule distill:
         f"{OUT}/benchmarks/distill_{{student}}.jsonl"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: 2
     resources:
         gpu=1,
         mem_mb=lambda w, attempt: 4000 * attempt,
