@@ -19,6 +19,7 @@ from tqdm import tqdm
 from domains.distillation.distiller import Distiller
 from domains.distillation.log_table import LogTable
 from domains.distillation.state import StateDirectory
+from domains.errors import FewstepError
 
 __all__ = ["run"]
 
@@ -172,5 +173,16 @@ class _Keeper(pl.Callback):
 
 
 def process_count() -> tuple[int, int]:
-    """Return (devices, nodes) from the environment (FEWSTEP_DEVICES, FEWSTEP_NODES)."""
-    return int(os.environ.get("FEWSTEP_DEVICES", 1)), int(os.environ.get("FEWSTEP_NODES", 1))
+    """Return (devices, nodes) from the environment (FEWSTEP_DEVICES, FEWSTEP_NODES).
+
+    Raises:
+        FewstepError: A variable is no positive integer.
+    """
+    return _positive("FEWSTEP_DEVICES"), _positive("FEWSTEP_NODES")
+
+
+def _positive(variable: str) -> int:
+    text = os.environ.get(variable, "1")
+    if not text.isdecimal() or int(text) < 1:
+        raise FewstepError(f"environment variable {variable}", expected="at least 1", got=text)
+    return int(text)

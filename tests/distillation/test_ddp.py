@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from distillation.toy import toy_distiller, toy_validation
 from distillation.toy_run import STEPS, TOGETHER, settings
 
 from domains.distillation.distiller import STUDENT
-from domains.distillation.fit import run
+from domains.distillation.fit import process_count, run
+from domains.errors import FewstepError
 
 HERE = Path(__file__).parent
 
@@ -41,3 +43,10 @@ def test_two_processes_equal_one_that_accumulates_twice_as_much(tmp_path: Path):
     torch.testing.assert_close(found["average"], expected["average"], rtol=0, atol=1e-6)
     start = toy_distiller(**settings()).training_state()["networks"][STUDENT]
     assert max(float((start[k] - found["networks"][STUDENT][k]).abs().max()) for k in start) > 0.02
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "-1", "1.5", ""])
+def test_a_number_of_devices_that_is_none_is_refused(monkeypatch, text: str) -> None:
+    monkeypatch.setenv("FEWSTEP_DEVICES", text)
+    with pytest.raises(FewstepError, match="FEWSTEP_DEVICES"):
+        process_count()

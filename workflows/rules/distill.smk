@@ -11,6 +11,8 @@ rule distill:
         f"{OUT}/logs/distill_{{student}}.log",
     benchmark:
         f"{OUT}/benchmarks/distill_{{student}}.jsonl"
+    # The longest job of a run: what else there is fits beside it or after it.
+    priority: 10
     conda:
         ENVIRONMENT
     threads: 2
