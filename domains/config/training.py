@@ -145,6 +145,8 @@ class Pretrain(Config):
     """Packed domains (.npz); those of the package if not given."""
     lengths: Lengths = Lengths()
     """Which domains are used."""
+    start: str | None = None
+    """A model to go on from (directory or bundled name), of this architecture; none: afresh."""
     residues_per_batch: int = Field(default=1000, ge=16)
     """Most residues per micro-batch."""
     optimiser: Optimiser = Optimiser()

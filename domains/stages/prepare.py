@@ -5,7 +5,7 @@ from pathlib import Path
 
 from domains.errors import FewstepError
 
-__all__ = ["BUNDLED", "prepare"]
+__all__ = ["BUNDLED", "locate", "prepare"]
 
 # Teachers that come with the package: name → directory beside the package.
 BUNDLED = {"proteina-mini": "protein/assets/proteina-mini"}
@@ -34,12 +34,7 @@ def prepare(
     from domains import provenance
     from domains.domain import load_domain
 
-    path = Path(__file__).parents[1] / BUNDLED[source] if source in BUNDLED else Path(source)
-    if not path.exists():
-        raise FewstepError(
-            f"there is no checkpoint {source}",
-            expected=f"a file, a model directory, or one of {', '.join(BUNDLED)}",
-        )
+    path = locate(source)
     if sha256 and path.is_file() and provenance.sha256(path) != sha256:
         raise FewstepError(
             f"checksum of {path}",
@@ -49,6 +44,21 @@ def prepare(
         )
     options = {"lora_alpha": lora_alpha, "half": half, **_architecture(architecture)}
     load_domain(domain).prepare(path, output, options)
+
+
+def locate(source: str) -> Path:
+    """Return where a checkpoint, a model directory or a bundled model is.
+
+    Raises:
+        FewstepError: It is nowhere.
+    """
+    path = Path(__file__).parents[1] / BUNDLED[source] if source in BUNDLED else Path(source)
+    if not path.exists():
+        raise FewstepError(
+            f"there is no checkpoint {source}",
+            expected=f"a file, a model directory, or one of {', '.join(BUNDLED)}",
+        )
+    return path
 
 
 def _architecture(path: Path | None) -> dict:

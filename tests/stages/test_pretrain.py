@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_run import NETWORK, write_config
 
 from domains.domain import load_domain
@@ -34,3 +35,28 @@ def test_section_is_needed(tmp_path: Path) -> None:
     with pytest.raises(FewstepError, match="no pretrain section"):
         pretrain(config, tmp_path / "state", tmp_path / "teacher")
     assert not (tmp_path / "state").exists()
+
+
+def test_training_goes_on_from_a_model_of_its_architecture_only(tmp_path: Path) -> None:
+    section = {
+        "network": NETWORK,
+        "lengths": {"low": 40, "high": 44},
+        "residues_per_batch": 100,
+        "optimiser": {"rate": 1e-9},
+        "fit": {"steps": 1, "ema": 0.0},
+    }
+    config = write_config(tmp_path / "a.yaml", teacher="pretrain", pretrain=section)
+    pretrain(config, tmp_path / "state", tmp_path / "first")
+    more = section | {"start": str(tmp_path / "first")}
+    pretrain(
+        write_config(tmp_path / "b.yaml", seed=1, teacher="pretrain", pretrain=more),
+        tmp_path / "state_b",
+        tmp_path / "second",
+    )
+    first, second = (load_domain("protein").load(tmp_path / name) for name in ("first", "second"))
+    for ours, theirs in zip(second.parameters(), first.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+    wider = more | {"network": NETWORK | {"token_dim": 2 * NETWORK["token_dim"]}}
+    other = write_config(tmp_path / "c.yaml", teacher="pretrain", pretrain=wider)
+    with pytest.raises(FewstepError, match=r"pretrain\.start"):
+        pretrain(other, tmp_path / "state_c", tmp_path / "third")
