@@ -66,11 +66,22 @@ def compare(
 
 
 def primary_metric(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> str | None:
-    """Return the first directed metric that a teacher or a student row names."""
-    named = {name for one in of_role(sets, "teacher", "student") for name in one.metrics["metric"]}
-    return next(
-        (key for key, metric in metrics.items() if metric.better != "none" and key in named), None
-    )
+    """Return the first directed metric of teacher and student that tells sets apart.
+
+    One that is the same in all of them, such as a pass rate of 0, says nothing: agreement on
+    it is no merit. It is left out here, and named in ``cautions``.
+    """
+    compared = of_role(sets, "teacher", "student")
+    named = {name for one in compared for name in one.metrics["metric"]}
+    directed = [key for key, metric in metrics.items() if metric.better != "none" and key in named]
+    telling = [key for key in directed if not _mute(compared, key)]
+    return next(iter(telling or directed), None)
+
+
+def _mute(sets: Sequence[EvaluationSet], key: str) -> bool:
+    """Return whether several sets have one and the same value, without any spread."""
+    estimates = [one.estimate(key) for one in sets]
+    return len(sets) > 1 and all(len({*e, *estimates[0]}) == 1 for e in estimates)
 
 
 def best_set(
@@ -107,8 +118,8 @@ def _speed_phrase(student: EvaluationSet, teacher: EvaluationSet) -> str:
 def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> str:
     """Return one sentence: is the student as good as its teacher, and how much faster.
 
-    Judges the first metric of ``metrics`` that has a direction, for the student setting that
-    is best on it, against the teacher setting that is best on it.
+    Judges the first metric of ``metrics`` that has a direction and tells sets apart, for the
+    student setting that is best on it, against the teacher setting that is best on it.
     """
     key = primary_metric(sets, metrics)
     student = best_set(of_role(sets, "student"), key, metrics)
@@ -177,6 +188,14 @@ def student_rows(
 def cautions(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list[str]:
     """Return what a careful reader should know before believing the headline."""
     notes = []
+    compared = of_role(sets, "teacher", "student")
+    for name, metric in metrics.items():
+        if metric.better != "none" and _mute(compared, name):
+            value = format_number(compared[0].estimate(name)[0])
+            notes.append(
+                f"{metric.label} is {value} for every sample of teacher and students: "
+                "it can't rank them, and the headline doesn't use it."
+            )
     shown = of_role(sets, *GENERATED)
     sizes = {one.number("n") for one in shown}
     if len(sizes) > 1:

@@ -6,10 +6,11 @@ It says so when the student is worse or slower, or when a number is missing.
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from evaluation.report_files import METRICS, write_set
 
-from domains.evaluation.comparison import compare, headline
+from domains.evaluation.comparison import cautions, compare, headline
 from domains.evaluation.sets import read_set
 
 
@@ -62,3 +63,18 @@ def test_headline_takes_the_best_student_and_says_what_is_absent(tmp_path: Path)
     more = write_set(tmp_path, "s8", "student", 0.8, steps=8)
     assert _say(few, teacher, more).startswith("The 8-step student is worse")
     assert "No student" in _say(teacher) and "No teacher" in _say(few)
+
+
+def test_a_metric_that_is_zero_for_all_is_no_merit(tmp_path: Path) -> None:
+    paths = [
+        write_set(tmp_path, "t", "teacher", steps=400, seconds=10.0, far=2.0),
+        write_set(tmp_path, "s", "student", seconds=0.5, far=4.0),
+    ]
+    for path in paths:
+        table = pd.read_csv(path / "set.csv")
+        table.loc[table["metric"] == "good", ["value", "low", "high"]] = 0.0
+        table.to_csv(path / "set.csv", index=False)
+    said = _say(*paths)
+    assert "Goodness" not in said and "worse than its teacher on Distance" in said
+    notes = cautions([read_set(path) for path in paths], METRICS)
+    assert any("Goodness is 0 for every sample" in note for note in notes)
