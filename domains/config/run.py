@@ -66,6 +66,16 @@ class RunConfig(Config):
                 )
         return self
 
+    def sample_set(self, name: str) -> SampleSet:
+        """Return a set by its name.
+
+        Raises:
+            FewstepError: There is no such set.
+        """
+        if name not in self.sets:
+            raise FewstepError("unknown set", expected=f"one of {sorted(self.sets)}", got=name)
+        return self.sets[name]
+
 
 class _UniqueKeys(yaml.SafeLoader):
     """A YAML loader that refuses a key given twice."""

@@ -34,9 +34,7 @@ def evaluate(
     from domains.stages.generate import read_index
 
     settings = load_config(config)
-    if set_name not in settings.sets:
-        raise FewstepError("unknown set", expected=f"one of {sorted(settings.sets)}", got=set_name)
-    sample_set = settings.sets[set_name]
+    sample_set = settings.sample_set(set_name)
     domain = load_domain(settings.domain)
     shards = [samples / f"shard_{k:04d}" for k in range(settings.generate.shards)]
     tables = [read_index(shard).assign(shard=shard.name) for shard in shards]

@@ -56,13 +56,12 @@ def generate(
 
 
 def _known(settings: RunConfig, set_name: str, shard: int) -> SampleSet:
-    if set_name not in settings.sets:
-        raise FewstepError("unknown set", expected=f"one of {sorted(settings.sets)}", got=set_name)
+    sample_set = settings.sample_set(set_name)
     if not 0 <= shard < settings.generate.shards:
         raise FewstepError(
             "no such shard", expected=f"0 to {settings.generate.shards - 1}", got=shard
         )
-    return settings.sets[set_name]
+    return sample_set
 
 
 def _samples(
