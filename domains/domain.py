@@ -100,6 +100,10 @@ class Domain(Protocol):
         """Return an untrained denoiser."""
         ...
 
+    def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
+        """Give a new denoiser the weights of an earlier one, of the same architecture."""
+        ...
+
     def process(self, denoiser: nn.Module) -> NoiseProcess:
         """Return the noise process that a denoiser was trained with."""
         ...

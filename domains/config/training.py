@@ -146,7 +146,8 @@ class Pretrain(Config):
     lengths: Lengths = Lengths()
     """Which domains are used."""
     start: str | None = None
-    """A model to go on from (directory or bundled name), of this architecture; none: afresh."""
+    """A model to go on from (directory or bundled name): of this architecture, but its features
+    may be fewer; none: afresh."""
     residues_per_batch: int = Field(default=1000, ge=16)
     """Most residues per micro-batch."""
     optimiser: Optimiser = Optimiser()

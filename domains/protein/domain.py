@@ -22,6 +22,7 @@ from domains.protein.evaluation import METRICS, gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
 from domains.protein.metrics import decoys
 from domains.protein.network import NetworkConfig, Proteina
+from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
 from domains.protein.token_batches import TokenBatches
@@ -64,6 +65,11 @@ class ProteinDomain:
         network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
         initialise(network, seed)
         return ProteinaDenoiser(network, "v", mapping)
+
+    def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
+        """Go on from ``begun``, whose features may be fewer."""
+        assert isinstance(denoiser, ProteinaDenoiser) and isinstance(begun, ProteinaDenoiser)
+        grow(denoiser.network, begun.network)
 
     def process(self, denoiser: nn.Module) -> NoiseProcess:
         """Return Proteina's flow; motif models live in the motif's frame, uncentred."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from domains.config import load_config
 from domains.errors import FewstepError
 from domains.stages.prepare import locate
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = ["pretrain"]
 
@@ -35,7 +31,7 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     domain = load_domain(settings.domain)
     network = domain.new(section, settings.seed)
     if section.start is not None:
-        _start_from(network, domain.load(locate(section.start)), section.start)
+        domain.start(network, domain.load(locate(section.start)))
     plan = Plan(
         objective=TeacherTraining(domain.teacher_loss),
         process=domain.process(network),
@@ -47,15 +43,3 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     distiller = Distiller(plan, network)
     facts = section.model_dump(mode="json", exclude_defaults=True)
     train_and_save(domain, distiller, state, output, settings, pretrain=facts)
-
-
-def _start_from(network: nn.Module, begun: nn.Module, source: str) -> None:
-    """Give a network the weights of an earlier training."""
-    try:
-        network.load_state_dict(begun.state_dict())
-    except RuntimeError as error:
-        raise FewstepError(
-            f"pretrain.start: {source} is not of the configured architecture",
-            got=str(error).splitlines()[-1].strip(),
-            do="Use its own network and data",
-        ) from error

@@ -9,7 +9,13 @@ from domains.errors import FewstepError
 __all__ = ["NetworkConfig"]
 
 SequenceFeature = Literal[
-    "res_seq_pdb_idx", "chain_break_per_res", "x_sc", "motif_sequence_mask", "motif_x1"
+    "res_seq_pdb_idx",
+    "chain_break_per_res",
+    "x_sc",
+    "motif_sequence_mask",
+    "motif_x1",
+    "xt_local_shape",
+    "x_sc_local_shape",
 ]
 ConditionFeature = Literal["time_emb", "fold_emb"]
 PairFeature = Literal[
@@ -18,6 +24,8 @@ PairFeature = Literal[
     "xt_pair_dists",
     "motif_structure_mask",
     "motif_x1_pair_dists",
+    "xt_pair_directions",
+    "x_sc_pair_directions",
 ]
 
 

@@ -18,6 +18,12 @@ from domains.protein.network.embeddings import (
     separation_bins,
     time_embedding,
 )
+from domains.protein.network.local_geometry import (
+    DIRECTION_BINS,
+    LOCAL_SHAPE,
+    direction_bins,
+    local_shape,
+)
 
 __all__ = ["ConditionFactory", "FoldEmbedding", "Inputs", "PairFactory", "SequenceFactory"]
 
@@ -66,6 +72,8 @@ def _sequence_width(name: str, config: NetworkConfig) -> int:
         "x_sc": 3,
         "motif_sequence_mask": 1,
         "motif_x1": 3,
+        "xt_local_shape": LOCAL_SHAPE,
+        "x_sc_local_shape": LOCAL_SHAPE,
     }[name]
 
 
@@ -92,6 +100,11 @@ class SequenceFactory(nn.Module):
             index = index.masked_fill(~inputs.mask, -1)
             exact = torch.promote_types(inputs.x_t.dtype, torch.float32)
             return index_embedding(index.to(exact), self.index_dim)
+        if name in ("xt_local_shape", "x_sc_local_shape"):
+            x = inputs.x_t if name == "xt_local_shape" else inputs.x_sc
+            if x is None:
+                return inputs.x_t.new_zeros(b, n, LOCAL_SHAPE)
+            return local_shape(x, inputs.mask)
         given = {
             "chain_break_per_res": inputs.chain_breaks,
             "motif_sequence_mask": inputs.motif_mask,
@@ -186,6 +199,8 @@ class PairFactory(nn.Module):
             "x_sc_pair_dists": config.x_sc_pair_dist_dim,
             "motif_structure_mask": 1,
             "motif_x1_pair_dists": config.x_motif_pair_dist_dim,
+            "xt_pair_directions": DIRECTION_BINS,
+            "x_sc_pair_directions": DIRECTION_BINS,
         }[name]
 
     def _columns(self, name: str, inputs: Inputs) -> Int[Tensor, "b n n"] | None:
@@ -199,6 +214,10 @@ class PairFactory(nn.Module):
             if inputs.x_sc is None:
                 return None
             return distance_bins(inputs.x_sc, c.x_sc_pair_dist_min, c.x_sc_pair_dist_max, width)
+        if name == "xt_pair_directions":
+            return direction_bins(inputs.x_t, inputs.mask)
+        if name == "x_sc_pair_directions":
+            return None if inputs.x_sc is None else direction_bins(inputs.x_sc, inputs.mask)
         if inputs.motif_pairs is None:
             return None
         if name == "motif_structure_mask":

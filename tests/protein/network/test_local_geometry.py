@@ -1,0 +1,97 @@
+"""Contract: local geometry turns with the chain, tells its mirror image, ignores padding."""
+
+import numpy as np
+import pytest
+import torch
+from protein.network.examples import chain, small
+from scipy.spatial.transform import Rotation
+
+from domains.protein.network.local_geometry import (
+    DIRECTION_BINS,
+    LOCAL_SHAPE,
+    direction_bins,
+    local_shape,
+)
+
+N = 14
+FEATURES = {
+    "feats_init_seq": ["res_seq_pdb_idx", "x_sc", "xt_local_shape", "x_sc_local_shape"],
+    "feats_pair_repr": ["rel_seq_sep", "xt_pair_directions", "x_sc_pair_directions"],
+}
+
+
+def helix(turn: float = 100.0) -> torch.Tensor:
+    """An ideal α-helix: 0.23 nm radius, 0.15 nm rise, 100° per residue, right-handed."""
+    angle = torch.deg2rad(turn * torch.arange(N, dtype=torch.float64))
+    xyz = torch.stack([0.23 * angle.cos(), 0.23 * angle.sin(), 0.15 * torch.arange(N)], -1)
+    return xyz.float()[None]
+
+
+MASK = torch.ones(1, N, dtype=torch.bool)
+
+
+def turned(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    rotation = torch.from_numpy(Rotation.random(rng=np.random.default_rng(0)).as_matrix()).float()
+    return x @ rotation.T, rotation
+
+
+def test_dihedral_of_an_ideal_helix_is_fifty_degrees():
+    shape = local_shape(helix(), MASK)
+    assert shape.shape == (1, N, LOCAL_SHAPE)
+    degrees = torch.rad2deg(torch.atan2(shape[..., -2], shape[..., -1]))[0, 1:-2]
+    torch.testing.assert_close(degrees, torch.full_like(degrees, 49.8), atol=1.0, rtol=0)
+
+
+def test_a_mirror_image_differs_in_the_sign_of_the_dihedral():
+    right, left = local_shape(helix(), MASK), local_shape(helix(-100.0), MASK)
+    torch.testing.assert_close(right[..., -1], left[..., -1])
+    torch.testing.assert_close(right[..., -2], -left[..., -2], atol=1e-5, rtol=1e-4)
+    assert not torch.equal(direction_bins(helix(), MASK), direction_bins(helix(-100.0), MASK))
+
+
+def test_offsets_turn_with_the_chain_and_the_rest_stays():
+    x = helix() + 0.05 * torch.randn(1, N, 3, generator=torch.Generator().manual_seed(2))
+    moved, rotation = turned(x)
+    before, after = local_shape(x, MASK), local_shape(moved + 3.0, MASK)
+    vectors = before[..., :-2].unflatten(-1, (-1, 3)) @ rotation.T
+    torch.testing.assert_close(after[..., :-2], vectors.flatten(-2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after[..., -2:], before[..., -2:], atol=1e-4, rtol=1e-3)
+    same = direction_bins(x, MASK) == direction_bins(moved + 3.0, MASK)
+    assert same.float().mean() > 0.99  # a direction on a bin's edge may change sides
+
+
+def test_ends_have_no_frame():
+    bins = direction_bins(helix(), MASK)
+    assert (bins[0, [0, -1]] == DIRECTION_BINS).all()
+    assert (bins[0, 1:-1] < DIRECTION_BINS).all() and bins.min() >= 0
+
+
+@pytest.mark.parametrize("function", [local_shape, direction_bins])
+def test_padding_changes_nothing(function):
+    padded = torch.cat([helix(), torch.full((1, 3, 3), 7.0)], 1)
+    mask = torch.arange(N + 3)[None] < N
+    found = function(padded, mask)[:, :N]
+    expected = function(helix(), MASK)
+    torch.testing.assert_close(found[..., : expected.shape[-1]], expected)
+
+
+def test_gradients_are_finite_where_neighbours_are_missing_or_coincide():
+    x = torch.zeros(1, N, 3, requires_grad=True)
+    local_shape(x, MASK).sum().backward()
+    assert x.grad is not None and x.grad.isfinite().all()
+
+
+def test_a_network_with_these_features_tells_left_from_right():
+    """Without coordinates in the tokens, only these features can."""
+    network = small(**FEATURES)
+    inputs = chain((N,))
+    mirror = torch.tensor([1.0, 1.0, -1.0])
+
+    def pairs(sign):
+        given = {"x_t": helix() * sign, "x_sc": helix() * sign, "t": inputs.t, "mask": MASK}
+        return network.pair_repr_builder(type(inputs)(**given)).full(MASK, 0)
+
+    assert (pairs(torch.ones(3)) - pairs(mirror)).abs().max() > 0.1
+    distances = small(feats_pair_repr=["rel_seq_sep", "xt_pair_dists", "x_sc_pair_dists"])
+    network = distances
+    torch.testing.assert_close(pairs(torch.ones(3)), pairs(mirror))
