@@ -1,0 +1,1 @@
+"""LiDAR scene completion: LiDiff teachers, coordinates in metre."""

@@ -1,0 +1,1 @@
+"""Simulated streets, scanned as KITTI's car does, in SemanticKITTI's layout."""
