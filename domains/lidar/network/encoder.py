@@ -1,0 +1,61 @@
+"""The contracting half of a U-Net, and the encoder of the partial scan that is nothing else."""
+
+from abc import ABC
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from domains.lidar.network.blocks import Down, ResidualBlock, stem
+from domains.lidar.network.config import NetworkConfig
+from domains.lidar.sparse import Cloud, Voxels, voxelise
+
+__all__ = ["Condition", "ConditionEncoder", "Contracting"]
+
+
+class Contracting(nn.Module, ABC):
+    """Stem and four stages, each to the next coarser level."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        first, *channels = config.channels[:5]
+        self.stem = stem(first)
+        self.stage1, self.stage2, self.stage3, self.stage4 = (
+            nn.Sequential(
+                Down(inputs), ResidualBlock(inputs, outputs), ResidualBlock(outputs, outputs)
+            )
+            for inputs, outputs in zip([first, *channels], channels, strict=False)
+        )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the noise predictor knows of the partial scans; made once for all its steps.
+
+    Attributes:
+        features: One row per voxel.
+        voxels: Voxels of stride 16 (0.8 m), at least one for each scan.
+    """
+
+    features: Float[Tensor, "c k"]
+    voxels: Voxels
+
+
+class ConditionEncoder(Contracting):
+    """Encodes partial scans (LiDiff's ``partial_enc``)."""
+
+    def forward(self, partial: Cloud) -> Condition:
+        """Return the features of the partial scans at stride 16."""
+        x = self.stem(partial.mean)
+        for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
+            x = stage(x)
+        return Condition(x.features, x.voxels)
+
+    def unconditional(self, scans: int) -> Condition:
+        """Return the condition of knowing nothing: one point at each sensor."""
+        weight = next(self.parameters())
+        points = torch.zeros(scans, 3, dtype=weight.dtype, device=weight.device)
+        scan = torch.arange(scans, device=weight.device)
+        return self(voxelise(points, scan, self.config.voxel_size))
