@@ -66,15 +66,20 @@ def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
 def _section(model: type[BaseModel]) -> str:
     """Return the heading, meaning and table of one model."""
     title = "The file" if model is RunConfig else f"`{model.__name__}`"
-    text = " ".join((model.__doc__ or "").split()).replace("``", "`")
+    text = _one_line(model.__doc__).replace("``", "`")
     properties = model.model_json_schema()["properties"]
     rows = [
         f"| `{name}` | {_values(properties[name], field)} | {_default(field)} |"
-        f" {field.description} |"
+        f" {_one_line(field.description)} |"
         for name, field in model.model_fields.items()
     ]
     table = ["| key | values | default | meaning |", "|---|---|---|---|", *rows]
     return "\n".join([f"## {title}", "", text, "", *table, ""])
+
+
+def _one_line(text: str | None) -> str:
+    """Return a docstring without its line breaks, which would end a row of a table."""
+    return " ".join((text or "").split())
 
 
 def _values(described: dict[str, Any], field: FieldInfo) -> str:

@@ -6,7 +6,6 @@ above) are left out.
 """
 
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -16,6 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from domains.errors import FewstepError
 from domains.lidar.semantic_kitti import KittiSequence
+from domains.provenance import atomic_path
 
 __all__ = ["SceneMap", "build_map", "first_per_voxel", "is_static", "load_map", "moved"]
 
@@ -140,16 +140,13 @@ def input_checksum(sequence: KittiSequence) -> str:
 
 
 def _write_cache(cache: Path, points: Float32[np.ndarray, "m 3"], checksum: str) -> None:
-    partial = cache.with_name(f".{cache.name}.{os.getpid()}")
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with atomic_path(cache) as temporary, temporary.open("wb") as file:
             np.savez(file, points=points, checksum=np.array(checksum))
-        partial.replace(cache)
-    except OSError as error:
+    except FewstepError as error:
         raise FewstepError(
             f"can't write the map {cache}",
-            got=error.strerror,
+            got=error.__cause__,
             do="Give a directory for the maps that can be written",
         ) from error
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float32
 
 from domains.errors import FewstepError
 from domains.lidar.augmentation import draw_similarity
-from domains.lidar.scene_map import is_static, load_map
+from domains.lidar.scene_map import NEAREST, is_static, load_map
 from domains.lidar.semantic_kitti import KittiSequence, open_sequence
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "resampled",
 ]
 
-RANGE = (3.5, 50.0)
+RANGE = (NEAREST, 50.0)
 LOWEST, HIGHEST = -4.0, 4.4
 CELL = 10.0
 

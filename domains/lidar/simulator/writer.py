@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from domains.errors import FewstepError
 from domains.lidar.scene_map import is_static, moved
-from domains.lidar.scene_sample import near_partial
+from domains.lidar.scene_sample import RANGE, near_partial
 from domains.lidar.simulator.sensor import (
     AZIMUTHS,
     HEIGHT,
@@ -26,9 +26,8 @@ __all__ = ["SURFACE_FILE", "simulate_sequence"]
 
 SURFACE_FILE = "surface.npz"
 SPACING = 0.1
-# Truth is the surface within the range that is ever asked for, and in such a cell of a return:
+# Truth is the surface within the range that is ever asked for, in such a cell of a return:
 # what no scan could tell of is no part of it.
-NEAR = 50.0
 OBSERVED = 1.0
 # Velodyne to camera: x right, y down, z ahead, as KITTI's files have it.
 CAMERA = np.array(
@@ -108,7 +107,7 @@ def _record(
         moving = None if mesh is None else Scene.of(mesh)
         scan, faces = scan_street(rng, device, pose, static, moving, azimuths)
         seen[faces] = True
-        near = is_static(scan.labels) & (np.linalg.norm(scan.points, axis=1) < NEAR)
+        near = is_static(scan.labels) & (np.linalg.norm(scan.points, axis=1) < RANGE[1])
         returns.append(moved(scan.points[near], pose))
         _write_scan(output, index, scan)
     return np.concatenate(returns), np.flatnonzero(seen)

@@ -10,8 +10,10 @@ __all__ = ["grow"]
 
 _FEATURES = ("feats_init_seq", "feats_pair_repr")
 # The layers that read concatenated features: new ones are columns at the end.
-_GROWING = ("init_repr_factory.linear_out.weight",
-            "pair_repr_builder.init_repr_factory.linear_out.weight")  # fmt: skip
+_GROWING = (
+    "init_repr_factory.linear_out.weight",
+    "pair_repr_builder.init_repr_factory.linear_out.weight",
+)
 
 
 def grow(network: Proteina, begun: Proteina) -> None:
@@ -29,7 +31,7 @@ def grow(network: Proteina, begun: Proteina) -> None:
     differing = _differences(network.config, begun.config)
     if differing or network.fold_classes != begun.fold_classes:
         raise FewstepError(
-            "the model to go on from is of another architecture",
+            "pretrain.start is a model of another architecture",
             got="other " + ", ".join(differing or ["fold classes"]),
             do="Use its own network and data; new features come last in their list",
         )

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from domains.errors import FewstepError
 from domains.lidar.sparse import Cloud, Voxels, voxelise
 
 SIZE = 0.05
@@ -29,23 +30,27 @@ def rows(voxels: Voxels) -> torch.Tensor:
     return torch.cat([voxels.scan[:, None], voxels.xyz], 1)
 
 
+# Name, operation and the level it starts from; a pointwise layer is a matrix.
+LAYERS = (
+    ("k3s1", "convolve", 0),
+    ("k2s2", "down", 0),
+    ("k3s1_at2", "convolve", 1),
+    ("k1", "pointwise", 1),
+    ("k2s2_b", "down", 1),
+    ("t2s2", "up", 2),
+    ("t2s2_b", "up", 1),
+)
+COARSER = {"convolve": 0, "pointwise": 0, "down": 1, "up": -1}
+
+
 def layers(ops: dict[str, torch.Tensor], cloud: Cloud) -> Iterator[tuple[str, torch.Tensor, int]]:
     """Yield name, features and level after each layer of the golden chain."""
     pyramid, x = cloud.mean.pyramid, cloud.mean.features
-    x = pyramid.convolve(x, ops["w_k3s1"], 0)
-    yield "k3s1", x, 0
-    x = pyramid.down(x, ops["w_k2s2"], 0)
-    yield "k2s2", x, 1
-    x = pyramid.convolve(x, ops["w_k3s1_at2"], 1)
-    yield "k3s1_at2", x, 1
-    x = x @ ops["w_k1"]
-    yield "k1", x, 1
-    x = pyramid.down(x, ops["w_k2s2_b"], 1)
-    yield "k2s2_b", x, 2
-    x = pyramid.up(x, ops["w_t2s2"], 2)
-    yield "t2s2", x, 1
-    x = pyramid.up(x, ops["w_t2s2_b"], 1)
-    yield "t2s2_b", x, 0
+    for name, operation, level in LAYERS:
+        kernel = ops[f"w_{name}"]
+        pointwise = operation == "pointwise"
+        x = x @ kernel if pointwise else getattr(pyramid, operation)(x, kernel, level)
+        yield name, x, level + COARSER[operation]
 
 
 def test_voxels_and_mean_positions(ops: dict[str, torch.Tensor]) -> None:
@@ -108,8 +113,6 @@ def test_half_boundaries_round_to_even_and_negative_coordinates_floor() -> None:
 
 
 def test_a_point_that_cannot_be_voxelised_is_one_line() -> None:
-    from domains.errors import FewstepError
-
     for value in (float("nan"), float("inf"), 1e9):
         with pytest.raises(FewstepError, match="cannot be voxelised"):
             voxelise(torch.tensor([[value, 0.0, 0.0]]), torch.zeros(1).long(), SIZE)

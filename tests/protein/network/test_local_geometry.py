@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from protein.network.examples import chain, small
+from protein.network.examples import small
 from scipy.spatial.transform import Rotation
 
+from domains.protein.network import Proteina
+from domains.protein.network.features import Inputs
 from domains.protein.network.local_geometry import (
     DIRECTION_BINS,
     LOCAL_SHAPE,
@@ -81,17 +83,15 @@ def test_gradients_are_finite_where_neighbours_are_missing_or_coincide():
     assert x.grad is not None and x.grad.isfinite().all()
 
 
-def test_a_network_with_these_features_tells_left_from_right():
-    """Without coordinates in the tokens, only these features can."""
+def pairs(network: Proteina, sign: torch.Tensor) -> torch.Tensor:
+    """The pair representation of a helix or, with one axis reversed, of its mirror image."""
+    x = helix() * sign
+    return network.pair_repr_builder(Inputs(x, torch.full((1,), 0.5), MASK, x_sc=x)).full(MASK, 0)
+
+
+def test_directions_tell_left_from_right_and_distances_do_not():
+    straight, mirror = torch.ones(3), torch.tensor([1.0, 1.0, -1.0])
     network = small(**FEATURES)
-    inputs = chain((N,))
-    mirror = torch.tensor([1.0, 1.0, -1.0])
-
-    def pairs(sign):
-        given = {"x_t": helix() * sign, "x_sc": helix() * sign, "t": inputs.t, "mask": MASK}
-        return network.pair_repr_builder(type(inputs)(**given)).full(MASK, 0)
-
-    assert (pairs(torch.ones(3)) - pairs(mirror)).abs().max() > 0.1
-    distances = small(feats_pair_repr=["rel_seq_sep", "xt_pair_dists", "x_sc_pair_dists"])
-    network = distances
-    torch.testing.assert_close(pairs(torch.ones(3)), pairs(mirror))
+    assert (pairs(network, straight) - pairs(network, mirror)).abs().max() > 0.1
+    network = small(feats_pair_repr=["rel_seq_sep", "xt_pair_dists", "x_sc_pair_dists"])
+    torch.testing.assert_close(pairs(network, straight), pairs(network, mirror))
