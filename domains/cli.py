@@ -17,11 +17,13 @@ from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
+from domains.stages.simulate import simulate
 
 __all__ = ["STAGES", "app", "main"]
 
 STAGES: tuple[Callable[..., None], ...] = (
     fetch,
+    simulate,
     prepare,
     pretrain,
     distill,

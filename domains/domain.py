@@ -15,16 +15,17 @@ from torch import Tensor, nn
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
-    from domains.config import Evaluate, Pretrain
+    from domains.config import Data, Distil, Evaluate, Generate, Pretrain
+    from domains.distillation.denoiser import Denoiser
     from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws, Loss
     from domains.evaluation.measured import Measured
     from domains.evaluation.sets import Metric
 
-__all__ = ["DOMAINS", "Batch", "Domain", "Sample", "load_domain"]
+__all__ = ["DOMAINS", "Batch", "Domain", "Request", "Sample", "load_domain"]
 
 # Where each field's ``DOMAIN`` is found; imported only when it is used.
-DOMAINS = {"protein": "domains.protein.domain"}
+DOMAINS = {"protein": "domains.protein.domain", "lidar": "domains.lidar.domain"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,25 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What one sample is asked to be.
+
+    Attributes:
+        name: Stem of the sample's file.
+        size: Number of points.
+        condition: What the denoiser is told, in the field's own terms.
+        origin: Points that the noise is added to, where it is not the centre [n, 3].
+        truth: What a perfect sample is near to, where that is known [m, 3].
+    """
+
+    name: str
+    size: int
+    condition: Mapping[str, Any] = field(default_factory=dict)
+    origin: Float[Tensor, "n 3"] | None = None
+    truth: Float[Tensor, "m 3"] | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """One generated object.
 
@@ -83,6 +103,10 @@ class Domain(Protocol):
 
     name: str
     metrics: Mapping[str, Metric]
+
+    def with_data(self, data: Data) -> Domain:
+        """Return this field with its data where ``data`` says."""
+        ...
 
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a teacher's checkpoint into the canonical form in ``output``."""
@@ -118,11 +142,49 @@ class Domain(Protocol):
         """Return the field's own loss for training a teacher."""
         ...
 
-    def blank(self, sizes: Sequence[int], conditions: Sequence[Mapping[str, Any]] = ()) -> Batch:
-        """Return a batch to sample into: sizes and, if given, conditions."""
+    def requests(
+        self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
+    ) -> list[Request | FewstepError]:
+        """Return what the samples of these numbers are to be, or why one can't be."""
         ...
 
-    def validate(self, samples: Sequence[Sample]) -> dict[str, float]:
+    def training_requests(
+        self, section: Distil, denoiser: nn.Module, draws: Draws
+    ) -> list[Request]:
+        """Return what the student is trained on: one micro-batch."""
+        ...
+
+    def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
+        """Return what checkpoints are compared on: neither trained on nor evaluated."""
+        ...
+
+    def blank(self, requests: Sequence[Request]) -> Batch:
+        """Return a batch to sample into."""
+        ...
+
+    def encode(self, denoiser: nn.Module, batch: Batch) -> Batch:
+        """Return the batch with all that is the same at every step of a sampler."""
+        ...
+
+    def unconditional(self, denoiser: Denoiser) -> Denoiser:
+        """Return the denoiser without its condition, for guidance."""
+        ...
+
+    def finish(
+        self, denoiser: nn.Module, points: Tensor, request: Request, refine: bool
+    ) -> Float[Tensor, "m 3"]:
+        """Return a sample as it is written: cropped, refined."""
+        ...
+
+    def preference(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
+        """Return how good each sample is, without gradient; higher is better."""
+        ...
+
+    def structure(self, points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]:
+        """Return differentiable structural errors of samples, by name."""
+        ...
+
+    def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
         """Return quick measures of samples; "quality" (higher is better) chooses checkpoints."""
         ...
 
@@ -134,11 +196,11 @@ class Domain(Protocol):
         """Read back a file that ``write`` has written."""
         ...
 
-    def held_out(self, sizes: Sequence[int], seed: int) -> list[Sample]:
-        """Return held-out data of about these sizes, to measure beside the samples."""
+    def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+        """Return held-out data to measure beside the samples of these numbers, if any are left."""
         ...
 
-    def decoys(self, sizes: Sequence[int], seed: int) -> list[Sample]:
+    def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return objects that are wrong on purpose, to show what the measures can tell."""
         ...
 

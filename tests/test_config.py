@@ -104,9 +104,9 @@ def test_shards_hold_each_sample_once(shard_size: int) -> None:
 
 
 def test_weights_are_needed_only_by_model_based_measures() -> None:
-    assert not parse_config(content()).evaluate.needs_tools
-    assert parse_config(content(evaluate={"proxy": True})).evaluate.needs_tools
-    assert parse_config(content(evaluate={"folding_model": "x"})).evaluate.needs_tools
+    assert not parse_config(content()).needs_tools
+    assert parse_config(content(evaluate={"proxy": True})).needs_tools
+    assert parse_config(content(evaluate={"folding_model": "x"})).needs_tools
 
 
 def test_merge_keys_of_yaml_are_no_duplicates(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_examples_plan(tmp_path: Path, path: Path) -> None:
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
     assert jobs.get("evaluate", 0) == len(run.sets)
     assert jobs.get("report", 0) == bool(run.sets)
-    assert jobs.get("fetch", 0) == bool(run.sets and run.evaluate.needs_tools)
+    assert jobs.get("fetch", 0) == bool(run.sets and run.needs_tools)
 
 
 def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:

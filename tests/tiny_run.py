@@ -5,10 +5,18 @@ from typing import Any
 
 import yaml
 
-from domains.config import Pretrain
+from domains.config import Data, Pretrain, Simulate
 from domains.domain import load_domain
 
-__all__ = ["NETWORK", "content", "deep_update", "save_teacher", "write_config"]
+__all__ = [
+    "LIDAR_NETWORK",
+    "NETWORK",
+    "content",
+    "deep_update",
+    "save_teacher",
+    "simulate_streets",
+    "write_config",
+]
 
 NETWORK: dict[str, Any] = {
     "token_dim": 16,
@@ -27,6 +35,23 @@ NETWORK: dict[str, Any] = {
     "x_sc_pair_dist_dim": 8,
     "use_qkln": True,
 }
+
+LIDAR_NETWORK: dict[str, Any] = {
+    "width": 0.125,
+    "voxel_size": 0.5,
+    "partial_points": 40,
+    "copies": 5,
+}
+
+
+def simulate_streets(root: Path) -> Data:
+    """Write two training streets and a held-out one, of two coarse scans each."""
+    from domains.lidar.simulator.writer import simulate_sequence
+
+    data = Data(simulate=Simulate(train=2, held_out=1)).located(str(root))
+    for name in (*data.train, *data.held_out):
+        simulate_sequence(root / "sequences" / name, int(name), 2, azimuths=96, surface=False)
+    return data
 
 
 def save_teacher(directory: Path, seed: int = 0, **changes: Any) -> Path:

@@ -4,13 +4,16 @@ Imports no torch: Snakemake parses it on a login node. YAML holds only departure
 defaults written here.
 """
 
+from domains.config.data import Data, Simulate
 from domains.config.run import PRETRAIN, RunConfig, load_config, parse_config, read_yaml
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import (
     Distil,
+    DistillationDPOConfig,
     Fit,
     Optimiser,
     Pretrain,
+    ScoreLiDARConfig,
     SiDConfig,
     Times,
     VSDConfig,
@@ -19,7 +22,9 @@ from domains.config.training import (
 __all__ = [
     "PRETRAIN",
     "UNMODELLED",
+    "Data",
     "Distil",
+    "DistillationDPOConfig",
     "Evaluate",
     "Fit",
     "Generate",
@@ -27,7 +32,9 @@ __all__ = [
     "Pretrain",
     "RunConfig",
     "SampleSet",
+    "ScoreLiDARConfig",
     "SiDConfig",
+    "Simulate",
     "Times",
     "VSDConfig",
     "load_config",

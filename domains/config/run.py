@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from domains.config.base import Config, Name
+from domains.config.data import Data
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
@@ -26,12 +27,14 @@ class RunConfig(Config):
 
     name: Name
     """Everything is written to `results/<name>`."""
-    domain: Literal["protein"]
+    domain: Literal["protein", "lidar"]
     """Scientific field."""
     seed: int = Field(default=0, ge=0)
     """Decides every random number."""
     teacher: str = Field(min_length=1)
     """Checkpoint file, model directory or bundled name; `pretrain` trains one from scratch."""
+    data: Data = Data()
+    """Where its data are; for proteins those of the package if not given."""
     pretrain: Pretrain | None = None
     """How, with `teacher: pretrain`."""
     students: dict[Name, Distil] = Field(default_factory=dict)
@@ -65,6 +68,33 @@ class RunConfig(Config):
                     f"sets.{name}.model is {sample_set.model!r}, not one of {sorted(known)}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _samples_are_of_the_field(self) -> RunConfig:
+        lidar, plan = self.domain == "lidar", self.generate
+        if lidar and self.data.path is None and self.data.simulate is None:
+            raise ValueError("data: the lidar domain needs path or simulate")
+        if lidar and (plan.scenes is None or plan.lengths):
+            raise ValueError("generate: the lidar domain takes scenes, not lengths")
+        if not lidar and (not plan.lengths or plan.scenes is not None):
+            raise ValueError("generate: the protein domain takes lengths, not scenes")
+        tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
+        if lidar and tempered:
+            raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
+        if not lidar and self.data.simulate is not None:
+            raise ValueError("data.simulate: only LiDAR scans are simulated")
+        return self
+
+    @property
+    def located_data(self) -> Data:
+        """Where the data are, those to simulate too."""
+        return self.data.located(f"results/{self.name}/streets")
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether a measure needs weights that have to be fetched."""
+        wanted = self.evaluate.proxy or self.evaluate.folding_model is not None
+        return self.domain == "protein" and wanted
 
     def sample_set(self, name: str) -> SampleSet:
         """Return a set by its name.

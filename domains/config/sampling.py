@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from domains.config.base import Config, Name
 
-__all__ = ["UNMODELLED", "Euler", "Evaluate", "Generate", "Renoise", "SampleSet"]
+__all__ = ["UNMODELLED", "Euler", "Evaluate", "Generate", "Renoise", "SampleSet", "Solver"]
 
 # A teacher with fewer steps than this is not what its authors would run.
-_FULL_TEACHER = 100
+_FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
 
@@ -25,6 +26,24 @@ class Renoise(Config):
     """Network calls per sample."""
     noise_scale: float = Field(default=0.45, ge=0)
     """Noise scale γ of the fresh noise."""
+    guidance: float = 1.0
+    """Weight w of classifier-free guidance; 1 is none, and half the network calls."""
+
+
+class Solver(Config):
+    """LiDiff's sampler: SDE-DPM-Solver++ of second order."""
+
+    kind: Literal["dpm"]
+    """Chooses this sampler."""
+    steps: int = Field(default=50, ge=1, le=999)
+    """Network calls per sample, without guidance."""
+    guidance: float = 1.0
+    """Weight w of classifier-free guidance; LiDiff takes 6, Distillation-DPO 3.5."""
+
+    @property
+    def noise_scale(self) -> float:
+        """The solver adds all of its noise."""
+        return 1.0
 
 
 class Euler(Config):
@@ -44,9 +63,11 @@ class Euler(Config):
     """Exponent of log, power, cosine and EDM grids."""
     diffusion: Literal["1/t", "us", "tan"] = "1/t"
     """The SDE's function g(t)."""
+    guidance: float = 1.0
+    """Weight w of classifier-free guidance; 1 is none, and half the network calls."""
 
 
-Sampler = Annotated[Renoise | Euler, Field(discriminator="kind")]
+Sampler = Annotated[Renoise | Euler | Solver, Field(discriminator="kind")]
 
 
 class SampleSet(Config):
@@ -58,6 +79,8 @@ class SampleSet(Config):
     """How it is sampled; unused for `data` and `decoys`."""
     label: str = ""
     """Its name in the report; that of the model if empty."""
+    refine: bool = False
+    """Refine completed scenes: six points for each one (LiDAR)."""
 
     @property
     def role(self) -> str:
@@ -66,28 +89,30 @@ class SampleSet(Config):
             return self.model
         if self.model != "teacher":
             return "student"
-        naive = self.sampler.kind == "renoise" or self.sampler.steps < _FULL_TEACHER
+        naive = self.sampler.steps < _FULL_TEACHER.get(self.sampler.kind, math.inf)
         return "teacher_naive" if naive else "teacher"
 
 
 class Generate(Config):
     """How many samples of which sizes, in shards."""
 
-    lengths: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = Field(min_length=1)
-    """Sizes; each gets `per_length` samples."""
-    per_length: int = Field(ge=1)
+    lengths: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = ()
+    """Sizes of proteins; each gets `per_length` samples."""
+    per_length: int = Field(default=1, ge=1)
     """Samples of each size."""
+    scenes: int | None = Field(default=None, ge=1)
+    """Number of LiDAR scenes, drawn from the held-out sequences."""
     shard_size: int = Field(default=64, ge=1)
     """Samples per shard, the unit that is cached and retried."""
     batch_points: int = Field(default=4096, ge=1)
     """Points sampled at a time; bounds memory."""
-    mmcif: bool = False
-    """Also write mmCIF."""
+    formats: tuple[Literal["cif", "pcd", "bin", "png"], ...] = ()
+    """Also write mmCIF; PCD, KITTI `.bin`, and pictures of scenes."""
 
     @property
     def count(self) -> int:
         """Samples of a set."""
-        return len(self.lengths) * self.per_length
+        return self.scenes or len(self.lengths) * self.per_length
 
     @property
     def shards(self) -> int:
@@ -99,8 +124,11 @@ class Generate(Config):
         return range(index * self.shard_size, min(self.count, (index + 1) * self.shard_size))
 
     def size(self, sample: int) -> int:
-        """Return the size of a sample; lengths take turns, so a shard holds all of them."""
-        return self.lengths[sample % len(self.lengths)]
+        """Return the size of a sample; lengths take turns, so a shard holds all of them.
+
+        It is 0 where the model decides.
+        """
+        return self.lengths[sample % len(self.lengths)] if self.lengths else 0
 
 
 class Evaluate(Config):
@@ -114,10 +142,7 @@ class Evaluate(Config):
     """Measure pairwise similarity and clusters."""
     folding_model: str | None = None
     """ESMFold weights (path or hub name) for real designability; off if not given."""
+    transport: bool = True
+    """Measure the earth mover's distance of scenes."""
     gallery: int = Field(default=6, ge=0)
     """Samples shown in the report."""
-
-    @property
-    def needs_tools(self) -> bool:
-        """Whether a measure needs weights that have to be fetched."""
-        return self.proxy or self.folding_model is not None

@@ -10,10 +10,12 @@ from domains.config.base import Config
 
 __all__ = [
     "Distil",
+    "DistillationDPOConfig",
     "Fit",
     "ObjectiveConfig",
     "Optimiser",
     "Pretrain",
+    "ScoreLiDARConfig",
     "SiDConfig",
     "Times",
     "VSDConfig",
@@ -44,8 +46,9 @@ class Optimiser(Config):
 class Times(Config):
     """Where training times are drawn (see ``TimeDistribution``)."""
 
-    kind: Literal["beta", "log_grid"]
-    """Proteina's `beta`: Beta(1.9, 1) and 2 % uniform; SiD's `log_grid`: log-spaced."""
+    kind: Literal["beta", "log_grid", "uniform"]
+    """Proteina's `beta`: Beta(1.9, 1) and 2 % uniform; SiD's `log_grid`: log-spaced; LiDiff's
+    `uniform`."""
     low: float = Field(default=0.0, ge=0, lt=1)
     """Earliest time; 0 is noise."""
     high: float = Field(default=1.0, gt=0, le=1)
@@ -88,7 +91,43 @@ class VSDConfig(Config):
     """Times of the fake score's loss."""
 
 
-ObjectiveConfig = Annotated[SiDConfig | VSDConfig, Field(discriminator="kind")]
+class DistillationDPOConfig(Config):
+    """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
+
+    kind: Literal["distillation_dpo"] = "distillation_dpo"
+    """Chooses this objective."""
+    pair_noise: float = Field(default=1.1, gt=0)
+    """Factor of the roll-out's noise scale for the second sample of a pair."""
+    loser_bound: float | None = Field(default=None, ge=0)
+    """Most of the loser's signal relative to the winner's; none: no bound."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.001, high=1.0)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
+    """Times of the fake scores' loss."""
+
+
+class ScoreLiDARConfig(Config):
+    """ScoreLiDAR: VSD with structural errors by correspondence; weights are 2412.03515's."""
+
+    kind: Literal["score_lidar"] = "score_lidar"
+    """Chooses this objective."""
+    scene_weight: float = Field(default=0.5, ge=0)
+    """λ of the scene-wise error: squared Chamfer distance; of proteins: bonds."""
+    point_weight: float = Field(default=0.01, ge=0)
+    """λ of the point-wise error: distances among key points; of proteins: clashes."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.001, high=1.0)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
+    """Times of the fake score's loss."""
+
+
+ObjectiveConfig = Annotated[
+    SiDConfig | VSDConfig | DistillationDPOConfig | ScoreLiDARConfig, Field(discriminator="kind")
+]
 
 
 class RollOutConfig(Config):
@@ -140,9 +179,9 @@ class Pretrain(Config):
     """A teacher trained from scratch."""
 
     network: dict[str, Any]
-    """Its architecture, in the keys of Proteina's `model.nn`."""
-    data: str | None = None
-    """Packed domains (.npz); those of the package if not given."""
+    """Its architecture: the keys of Proteina's `model.nn`, or of LiDiff's networks."""
+    part: Literal["denoiser", "refinement"] = "denoiser"
+    """What is trained; the refinement of scenes goes on from a denoiser (`start`)."""
     lengths: Lengths = Lengths()
     """Which domains are used."""
     start: str | None = None
@@ -150,6 +189,8 @@ class Pretrain(Config):
     may be fewer; none: afresh."""
     residues_per_batch: int = Field(default=1000, ge=16)
     """Most residues per micro-batch."""
+    scenes_per_batch: int = Field(default=2, ge=1)
+    """LiDAR scenes per micro-batch."""
     optimiser: Optimiser = Optimiser()
     """How the network is optimised."""
     fit: Fit
@@ -177,6 +218,8 @@ class Distil(Config):
     """How each fake score is optimised."""
     teacher_noise_scale: float = Field(default=1.0, gt=0, le=1)
     """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
+    teacher_guidance: float = 1.0
+    """Weight w of the teacher's classifier-free guidance, which the student learns; 1 is none."""
     validation_samples: int = Field(default=64, ge=1)
     """Samples drawn at each validation."""
     validation_noise_scale: float = Field(default=0.45, ge=0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from domains.config import Fit, Optimiser
-from domains.distillation.denoiser import Denoiser, Tempered
+from domains.distillation.denoiser import Denoiser
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.optimiser import build_optimiser, learning_rate, set_rate
 from domains.distillation.process import NoiseProcess
@@ -41,7 +41,7 @@ class Plan:
         roll_out: How the student is played; None when a teacher is trained.
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
-        teacher_noise_scale: γ of the tempered teacher; 1 is the teacher itself.
+        as_teacher: What the teacher's role makes of its network: tempered, guided.
     """
 
     objective: Objective
@@ -53,7 +53,7 @@ class Plan:
     roll_out: RollOut | None = None
     fake_updates: int = 1
     reset_fake_every: int = 0
-    teacher_noise_scale: float = 1.0
+    as_teacher: Callable[[Denoiser], Denoiser] = lambda network: network
 
 
 @dataclass
@@ -137,7 +137,7 @@ class Distiller(pl.LightningModule):
     def _roles(self) -> Roles:
         teacher: Denoiser | None = self.teacher
         if teacher is not None:
-            teacher = Tempered(teacher, self.plan.teacher_noise_scale)
+            teacher = self.plan.as_teacher(teacher)
         fakes: dict[str, Denoiser] = dict(self.fakes.items())
         return Roles(self.plan.process, self.student, teacher, fakes, self.plan.roll_out)
 
@@ -219,7 +219,10 @@ class Distiller(pl.LightningModule):
         for ours, theirs in zip(average.parameters(), student.parameters(), strict=True):
             ours.lerp_(theirs, 1 - decay)
         for ours, theirs in zip(average.buffers(), student.buffers(), strict=True):
-            ours.copy_(theirs)
+            if ours.is_floating_point():
+                ours.lerp_(theirs, 1 - decay)
+            else:
+                ours.copy_(theirs)
 
     def _maybe_reset(self, step: int) -> None:
         every = self.plan.reset_fake_every

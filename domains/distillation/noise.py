@@ -63,11 +63,11 @@ class TimeDistribution:
 
     Attributes:
         kind: "beta" mixes Beta(1.9, 1.0) with 2 % uniform (Proteina); "log_grid" is uniform
-            over SiD's 401 log-spaced positions.
+            over SiD's 401 log-spaced positions; "uniform" is what it says (LiDiff).
         low, high: Bounds that times are clamped to.
     """
 
-    kind: Literal["beta", "log_grid"]
+    kind: Literal["beta", "log_grid", "uniform"]
     low: float = 0.0
     high: float = 1.0
 
@@ -75,6 +75,8 @@ class TimeDistribution:
         """Draw ``count`` times."""
         if self.kind == "log_grid":
             times = log_time(torch.randint(0, 401, (count,), generator=source))
+        elif self.kind == "uniform":
+            times = torch.rand(count, generator=source)
         else:
             # Beta(a, 1) has the distribution function u^a.
             beta = torch.rand(count, generator=source) ** (1 / 1.9)

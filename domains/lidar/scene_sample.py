@@ -39,7 +39,8 @@ class Streets:
 
     Args:
         directories: In SemanticKITTI's layout, real or simulated.
-        partial_points: Points of the partial scan; LiDiff's networks take 18,000.
+        partial_points: Points of the partial scan, LiDiff's networks take 18,000; None leaves
+            all of them.
         truth_points: Points of the ground truth; None leaves all of them.
         seed: Of augmentation and of the choice of ground truth.
         training: Whether to augment, with LiDiff's filters for training; else its filters
@@ -50,7 +51,7 @@ class Streets:
     def __init__(
         self,
         directories: Sequence[Path],
-        partial_points: int = 18_000,
+        partial_points: int | None = 18_000,
         truth_points: int | None = 180_000,
         seed: int = 0,
         training: bool = True,
@@ -84,9 +85,15 @@ class Streets:
         truth = truth[near_partial(truth, partial)]
         if self.truth_points is not None:
             truth = resampled(rng, truth, self.truth_points)
+        return SceneSample(partial, truth, self._name(which, scan))
+
+    def names(self) -> dict[str, int]:
+        """Return the index of each scan's sample by its name."""
+        return {self._name(*self._place(index)): index for index in range(len(self))}
+
+    def _name(self, which: int, scan: int) -> str:
         sequence = self.sequences[which]
-        name = f"{sequence.directory.name}_{sequence.scan_files[scan].stem}"
-        return SceneSample(partial, truth, name)
+        return f"{sequence.directory.name}_{sequence.scan_files[scan].stem}"
 
     def _place(self, index: int) -> tuple[int, int]:
         which = int(np.searchsorted(self.ends, index, side="right"))
@@ -100,6 +107,8 @@ class Streets:
             kept &= is_static(sequence.labels(scan)) & (points[:, 2] > LOWEST)
         if not kept.any():
             raise FewstepError(f"{sequence.scan_files[scan]} has no points left to sample")
+        if self.partial_points is None:
+            return points[kept]
         return farthest_points(points[kept], self.partial_points)
 
     def _truth(self, which: int, scan: int) -> Float32[np.ndarray, "m 3"]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from domains.errors import FewstepError
+from domains.lidar.files import read_points
 
 __all__ = ["KittiSequence", "open_sequence"]
 
@@ -39,17 +40,9 @@ class KittiSequence:
         """Return the points of one scan in the sensor frame, metre.
 
         Raises:
-            FewstepError: The file is damaged, empty, or holds values that aren't finite.
+            FewstepError: The file is damaged, empty, or holds points that can't be used.
         """
-        path = self.scan_files[index]
-        values = np.fromfile(path, dtype="<f4")
-        if not len(values) or len(values) % 4:
-            raise FewstepError(
-                f"{path} is no scan", expected="rows of 4 float32", got=f"{len(values)} values"
-            )
-        if not np.isfinite(values).all():
-            raise FewstepError(f"{path} holds values that are not finite", do="Copy it again")
-        return values.reshape(-1, 4)[:, :3].astype(np.float32)
+        return read_points(self.scan_files[index])
 
     def labels(self, index: int) -> Int[np.ndarray, " n"]:
         """Return the label of each point, without the object number in the upper bits.

@@ -1,31 +1,20 @@
-"""Teacher and student weights from files, without running anything that is in them.
+"""What a Proteina checkpoint says about a network, without running anything that is in it."""
 
-Foreign checkpoints are read by ``safe_archive``; the canonical form, safetensors with a JSON
-file beside it, holds no program at all.
-"""
-
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.model_files import check_weights, existing_file, read_pair
 from domains.protein.hyper_parameters import read_settings
 from domains.protein.lora import has_lora, merge_lora
-from domains.protein.safe_archive import UNSAFE, Inert, load_archive
-from domains.provenance import atomic_path, record, sha256, write_json
+from domains.safe_archive import UNSAFE, Inert, load_archive
 
-__all__ = ["Checkpoint", "read_checkpoint", "read_model", "write_model"]
+__all__ = ["Checkpoint", "read_checkpoint"]
 
 _PREFIXES = ("module.", "model.", "nn.")
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_FORMAT = "fewstep-model-1"
 
 
 @dataclass(frozen=True)
@@ -60,9 +49,9 @@ def read_checkpoint(path: Path, *, lora_alpha: float | None = None) -> Checkpoin
         FewstepError: The file is missing, damaged, dangerous, of another kind, or its
             weights are not finite floating-point numbers.
     """
-    path = _existing(Path(path))
+    path = existing_file(Path(path))
     if path.suffix == ".safetensors":
-        weights, settings = _read_pair(path, path.with_suffix(".json"), required=False)
+        weights, settings = read_pair(path, path.with_suffix(".json"), required=False)
         settings, source = _canonical_settings(path, settings), "safetensors"
     else:
         state, settings, source = _split(path, load_archive(path))
@@ -70,82 +59,8 @@ def read_checkpoint(path: Path, *, lora_alpha: float | None = None) -> Checkpoin
     alpha = _agreed_alpha(path, settings.pop("lora_alpha"), lora_alpha)
     if has_lora(weights):
         weights, source = merge_lora(weights, alpha), f"{source}+lora"
-        _check_weights(path, weights)
+        check_weights(path, weights)
     return Checkpoint(weights=weights, source_format=source, **settings)
-
-
-def write_model(directory: Path, weights: Mapping[str, Tensor], config: dict[str, Any]) -> None:
-    """Write the canonical form: ``model.safetensors`` and ``model.json``.
-
-    The JSON file comes last and holds the hash of the weights: a crash in between leaves a
-    pair that ``read_model`` refuses, never a silent mixture.
-
-    Args:
-        directory: Where to; made if needed.
-        weights: Finite floating-point tensors by name.
-        config: Anything that JSON can hold. ``read_checkpoint`` looks for ``network``,
-            ``target`` and ``motif``.
-    """
-    path = Path(directory) / "model.safetensors"
-    _check_weights(path, weights)
-    # Copies, because safetensors refuses tensors that share memory (tied weights).
-    plain = {name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}
-    with atomic_path(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise FewstepError(f"can't write {path}", got=error, do="Check the disk") from error
-    content = record(format=_FORMAT, sha256=sha256(path), config=config)
-    write_json(path.with_suffix(".json"), content)
-
-
-def read_model(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what ``write_model`` wrote, after checking the hash of the weights.
-
-    Returns:
-        Weights by name and the configuration.
-
-    Raises:
-        FewstepError: A file is missing, damaged, or not of its pair.
-    """
-    path = Path(directory) / "model.safetensors"
-    return _read_pair(_existing(path), path.with_suffix(".json"), required=True)
-
-
-# Canonical form
-
-
-def _read_pair(
-    path: Path, sidecar: Path, *, required: bool
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    config = {}
-    if required or sidecar.exists():
-        config = _read_sidecar(_existing(sidecar), path)
-    try:
-        weights = load_file(path)
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise FewstepError(f"{path} is not a whole safetensors file", got=error) from error
-    _check_weights(path, weights)
-    return weights, config
-
-
-def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise FewstepError(f"can't read {sidecar}", got=error) from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise FewstepError(f"{sidecar} is of another kind", expected=f"format {_FORMAT}")
-    if not isinstance(content.get("config"), dict):
-        raise FewstepError(f"{sidecar} has no config")
-    if (found := sha256(weights)) != content.get("sha256"):
-        raise FewstepError(
-            f"{weights} is not the file that {sidecar.name} describes",
-            expected=f"sha256 {content.get('sha256')}",
-            got=found,
-            do="Prepare the model again",
-        )
-    return content["config"]
 
 
 def _canonical_settings(path: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -156,9 +71,6 @@ def _canonical_settings(path: Path, config: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(found[key], kind):
             raise FewstepError(f"bad {key} beside {path}", got=repr(found[key])[:80])
     return found
-
-
-# Meaning of the content
 
 
 def _split(path: Path, content: Any) -> tuple[Any, dict[str, Any], str]:
@@ -209,7 +121,7 @@ def _network_weights(path: Path, state: dict[Any, Any]) -> dict[str, Tensor]:
         if name in found:
             raise FewstepError(f"two tensors in {path} are both called {name}")
         found[name] = value
-    _check_weights(path, found)
+    check_weights(path, found)
     if not any(name.startswith("transformer_layers.") for name in found):
         raise FewstepError(f"no protein network in {path}", expected="transformer_layers.*")
     return {name: value.detach().clone() for name, value in found.items()}
@@ -219,34 +131,3 @@ def _strip(name: str) -> str:
     while name.startswith(_PREFIXES):
         name = name.partition(".")[2]
     return name
-
-
-def _check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    if not weights:
-        raise FewstepError(f"no weights in {path}")
-    # A view can claim any size over a few bytes, so sizes come before values.
-    total = sum(value.numel() * value.element_size() for value in weights.values())
-    storages = [value.untyped_storage() for value in weights.values()]
-    held = {storage.data_ptr(): storage.nbytes() for storage in storages}
-    if total > 4 * sum(held.values()):
-        raise FewstepError(f"weights in {path} claim more memory than the file holds", got=total)
-    for name, value in weights.items():
-        if value.dtype not in _FLOATS:
-            raise FewstepError(
-                f"weight {name} in {path}", expected="floating-point numbers", got=value.dtype
-            )
-        if not bool(torch.isfinite(value).all()):
-            raise FewstepError(f"weight {name} in {path} is not finite", do="Use another file")
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise FewstepError(f"no file {path}", do="Check the path")
-    if not path.is_file():
-        raise FewstepError(f"{path} is not a file", do="Name the weights file itself")
-    if path.suffix == ".pkl":
-        raise FewstepError(
-            f"{path} is a pickled module, which is unsupported: reading it would run its code",
-            do=UNSAFE,
-        )
-    return path

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from domains.domain import Batch
 from domains.errors import FewstepError
+from domains.model_files import read_model, write_model
 from domains.protein.cath import CathMapping
-from domains.protein.checkpoint import read_model, write_model
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs
 

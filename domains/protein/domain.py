@@ -8,14 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from domains.config import Evaluate, Pretrain
+from domains.config import Data, Distil, Evaluate, Generate, Pretrain
+from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
-from domains.domain import Batch, Sample
+from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
+from domains.model_files import read_model, write_model
 from domains.protein.cath import CathMapping, level_key
-from domains.protein.checkpoint import read_checkpoint, read_model, write_model
+from domains.protein.checkpoint import read_checkpoint
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import METRICS, gallery, measure, quick
@@ -25,6 +27,7 @@ from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.structure_errors import structure_errors
 from domains.protein.token_batches import TokenBatches
 
 __all__ = ["DOMAIN", "ProteinDomain"]
@@ -35,6 +38,13 @@ class ProteinDomain:
 
     name = "protein"
     metrics = METRICS
+
+    def __init__(self, data: Data | None = None):
+        self.data = data or Data()
+
+    def with_data(self, data: Data) -> "ProteinDomain":
+        """Return this field with the packed domains of ``data``."""
+        return ProteinDomain(data)
 
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
@@ -60,7 +70,7 @@ class ProteinDomain:
         """Return an untrained denoiser that knows the fold classes of its data."""
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
         labelled = "fold_emb" in network_config.feats_cond_seq
-        mapping = _mapping(_training_data(config) if labelled else None)
+        mapping = _mapping(self._training_data(config) if labelled else None)
         classes = mapping.classes
         network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
         initialise(network, seed)
@@ -78,7 +88,7 @@ class ProteinDomain:
 
     def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
         """Return batches of rotated domains, of similar lengths, by number."""
-        batches = TokenBatches(_training_data(config), config.residues_per_batch, seed)
+        batches = TokenBatches(self._training_data(config), config.residues_per_batch, seed)
         return lambda index, _: batches.batch(index)
 
     def teacher_loss(
@@ -88,19 +98,73 @@ class ProteinDomain:
         assert isinstance(denoiser, ProteinaDenoiser)
         return proteina_loss(denoiser, process, batch, draws)
 
-    def blank(self, sizes: Sequence[int], conditions: Sequence[Mapping[str, Any]] = ()) -> Batch:
+    def _training_data(self, config: Pretrain) -> CathDomains:
+        path = Path(self.data.path) if self.data.path else None
+        return load_domains(path).subset("train", config.lengths.low, config.lengths.high)
+
+    def requests(
+        self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
+    ) -> list[Request | FewstepError]:
+        """Return chains of the lengths that the plan asks for."""
+        return [Request(f"sample_{number:07d}", plan.size(number)) for number in numbers]
+
+    def training_requests(
+        self, section: Distil, denoiser: nn.Module, draws: Draws
+    ) -> list[Request]:
+        """Return chains of random lengths."""
+        low, high = section.lengths.low, section.lengths.high
+        count = section.batch_size
+        sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
+        return [Request(str(k), size) for k, size in enumerate(sizes)]
+
+    def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
+        """Return chains of evenly spread lengths."""
+        low, high = section.lengths.low, section.lengths.high
+        count = section.validation_samples
+        sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
+        return [Request(str(k), size) for k, size in enumerate(sizes)]
+
+    def blank(self, requests: Sequence[Request]) -> Batch:
         """Return a mask of chains of these lengths, and their fold classes if given."""
-        places = torch.arange(max(sizes))
-        mask = places < torch.tensor(list(sizes))[:, None]
-        codes = [list(condition.get("cath_code", [])) for condition in conditions]
+        sizes = [request.size for request in requests]
+        mask = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
+        codes = [list(request.condition.get("cath_code", [])) for request in requests]
         return Batch(mask=mask, condition={"cath_code": codes} if any(codes) else {})
+
+    def encode(self, denoiser: nn.Module, batch: Batch) -> Batch:
+        """Return the batch: fold classes cost nothing."""
+        return batch
+
+    def unconditional(self, denoiser: Denoiser) -> Denoiser:
+        """Return the denoiser without fold classes."""
+        return Unconditional(denoiser, ("cath_code",))
+
+    def finish(
+        self, denoiser: nn.Module, points: torch.Tensor, request: Request, refine: bool
+    ) -> torch.Tensor:
+        """Return the chain; there is nothing to crop."""
+        if refine:
+            raise FewstepError("protein chains can't be refined", do="Remove refine from the set")
+        return points.cpu()
+
+    def preference(self, points: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the quick quality of each chain (see ``evaluation.quick``)."""
+        chains = [
+            chain[real].detach().cpu() for chain, real in zip(points, batch.mask, strict=True)
+        ]
+        scores = [quick([Sample("", chain)])["quality"] for chain in chains]
+        return torch.tensor(scores, device=points.device)
+
+    def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return errors of bonds ("scene") and clashes ("point"), nm²."""
+        return structure_errors(points, batch.mask)
 
     def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
         """Write a PDB file, and mmCIF beside it on request."""
         points = sample.points.numpy()
         names = [f"{sample.name}.pdb"]
         write_pdb(directory / names[0], points)
-        if options.get("mmcif"):
+        if "cif" in options.get("formats", ()):
             names.append(f"{sample.name}.cif")
             write_mmcif(directory / names[1], points)
         return names
@@ -109,8 +173,12 @@ class ProteinDomain:
         """Read the Cα of a PDB or mmCIF file."""
         return Sample(path.stem, torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32)))
 
-    def held_out(self, sizes: Sequence[int], seed: int) -> list[Sample]:
-        """Return test domains, for each size one of the nearest length not yet taken."""
+    def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+        """Return test domains, for each sample one of the nearest length not yet taken."""
+        taken = self._natives([plan.size(number) for number in range(plan.count)], seed)
+        return {number: taken[number] for number in numbers if number < len(taken)}
+
+    def _natives(self, sizes: Sequence[int], seed: int) -> list[Sample]:
         domains = load_domains().subset("test")
         order = np.random.default_rng(seed).permutation(len(domains))
         taken: list[Sample] = []
@@ -124,16 +192,16 @@ class ProteinDomain:
             taken.append(Sample(domains.ids[near], points))
         return taken
 
-    def decoys(self, sizes: Sequence[int], seed: int) -> list[Sample]:
+    def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return wrong chains made from held-out domains, six kinds in turn."""
         rng = np.random.default_rng(seed)
-        made = []
-        for kind, native in enumerate(self.held_out(sizes, seed)):
-            name, points = _decoy(kind, native.points.numpy().astype(float), rng)
-            made.append(Sample(f"{name}_{native.name}", torch.from_numpy(points).float()))
-        return made
+        made = {}
+        for number, native in self.held_out(plan, range(plan.count), seed).items():
+            name, points = _decoy(number, native.points.numpy().astype(float), rng)
+            made[number] = Sample(f"{name}_{native.name}", torch.from_numpy(points).float())
+        return {number: made[number] for number in numbers if number in made}
 
-    def validate(self, samples: Sequence[Sample]) -> dict[str, float]:
+    def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
         """Return quick measures; ``quality`` is a proxy (see ``evaluation.quick``)."""
         return quick(samples)
 
@@ -164,11 +232,6 @@ def _decoy(kind: int, points: np.ndarray, rng: np.random.Generator) -> tuple[str
 
 # Enough to break bonds, little enough to keep the fold.
 _DECOY_NOISE_NM = 0.1
-
-
-def _training_data(config: Pretrain) -> CathDomains:
-    path = Path(config.data) if config.data else None
-    return load_domains(path).subset("train", config.lengths.low, config.lengths.high)
 
 
 def _mapping(domains: CathDomains | None) -> CathMapping:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from domains.errors import FewstepError
-from domains.protein.safe_archive import Inert
+from domains.safe_archive import Inert
 
 __all__ = ["read_settings"]
 

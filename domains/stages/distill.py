@@ -5,16 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domains.config import Distil, SiDConfig, Times, VSDConfig, load_config
+from domains.config import (
+    Distil,
+    DistillationDPOConfig,
+    ScoreLiDARConfig,
+    SiDConfig,
+    Times,
+    VSDConfig,
+    load_config,
+)
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from domains.distillation.denoiser import Denoiser
     from domains.distillation.distiller import Distiller, Plan
     from domains.distillation.noise import TimeDistribution
     from domains.distillation.objectives import Objective
-    from domains.domain import Domain
+    from domains.distillation.roles import Draws
+    from domains.domain import Batch, Domain
 
 __all__ = ["distill"]
 
@@ -41,7 +51,7 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
         known = ", ".join(settings.students) or "none"
         raise FewstepError("unknown student", expected=f"one of {known}", got=student)
     section = settings.students[student]
-    domain = load_domain(settings.domain)
+    domain = load_domain(settings.domain).with_data(settings.located_data)
     network = domain.load(teacher)
     plan = _plan(domain, section, network, settings.seed)
     distiller = Distiller(plan, copy.deepcopy(network), network)
@@ -51,7 +61,7 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
         state,
         output,
         settings,
-        validate=_validation(domain, section, settings.seed),
+        validate=_validation(domain, section, network, settings.seed),
         student=student,
         distil=section.model_dump(mode="json"),
         teacher_sha256=sha256(teacher / "model.safetensors"),
@@ -59,18 +69,25 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
 
 
 def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Plan:
+    import torch
+
+    from domains.distillation.denoiser import Guided, Tempered
     from domains.distillation.distiller import STUDENT, Plan
-    from domains.distillation.roles import Draws, RollOut
+    from domains.distillation.roles import RollOut
 
     process = domain.process(network)
-    objective = build_objective(section.objective)
+    objective = build_objective(section.objective, domain)
 
-    def batches(_: int, draws: Draws):
-        low, high = section.lengths.low, section.lengths.high
-        sizes = [
-            low + draws.integer(f"size {k}", high - low + 1) for k in range(section.batch_size)
-        ]
-        return domain.blank(sizes)
+    def batches(_: int, draws: Draws) -> Batch:
+        requests = domain.training_requests(section, network, draws)
+        # Encoded by the teacher for all roles: what a student knows of its condition is frozen.
+        with torch.no_grad():
+            return domain.encode(network, domain.blank(requests).to(draws.device))
+
+    def as_teacher(teacher: Denoiser) -> Denoiser:
+        scale, weight = section.teacher_noise_scale, section.teacher_guidance
+        unconditional = Tempered(domain.unconditional(teacher), scale)
+        return Guided(Tempered(teacher, scale), weight, unconditional)
 
     roll_out = section.roll_out
     return Plan(
@@ -84,19 +101,26 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         roll_out=RollOut(process.times(roll_out.steps), roll_out.noise_scale),
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
-        teacher_noise_scale=section.teacher_noise_scale,
+        as_teacher=as_teacher,
     )
 
 
-def build_objective(config: SiDConfig | VSDConfig) -> Objective:
+def build_objective(
+    config: SiDConfig | VSDConfig | DistillationDPOConfig | ScoreLiDARConfig, domain: Domain
+) -> Objective:
     """Return the objective that a config names."""
-    from domains.distillation.objectives.sid import SiD
-    from domains.distillation.objectives.vsd import VSD
+    from domains.distillation.objectives import VSD, DistillationDPO, ScoreLiDAR, SiD
 
-    student, fake = _times(config.student_times), _times(config.fake_times)
+    times = _times(config.student_times), _times(config.fake_times)
     if isinstance(config, SiDConfig):
-        return SiD(student, fake, config.alpha, config.scale, config.weighting)
-    return VSD(student, fake, config.scale)
+        return SiD(*times, config.alpha, config.scale, config.weighting)
+    if isinstance(config, DistillationDPOConfig):
+        bound, scale = config.loser_bound, config.scale
+        return DistillationDPO(*times, domain.preference, config.pair_noise, bound, scale)
+    if isinstance(config, ScoreLiDARConfig):
+        weights = {"scene": config.scene_weight, "point": config.point_weight}
+        return ScoreLiDAR(*times, domain.structure, weights, config.scale)
+    return VSD(*times, config.scale)
 
 
 def _times(config: Times) -> TimeDistribution:
@@ -105,24 +129,31 @@ def _times(config: Times) -> TimeDistribution:
     return TimeDistribution(config.kind, config.low, config.high)
 
 
-def _validation(domain: Domain, section: Distil, seed: int):
+def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
     """Return a function that samples the averaged student and measures the samples."""
+    import torch
+
     from domains.distillation.noise import SampleNoise, generator
     from domains.distillation.sampler import last, renoise
     from domains.domain import Sample
 
-    count = section.validation_samples
-    low, high = section.lengths.low, section.lengths.high
-    sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
-
     def validate(distiller: Distiller) -> dict[str, float]:
-        plan = distiller.plan
-        batch = domain.blank(sizes).to(distiller.device)
-        sources = [generator(seed, "validation", k) for k in range(count)]
-        noise = SampleNoise(sources, sizes, distiller.device)
-        times = plan.process.times(section.roll_out.steps)
-        scale = section.validation_noise_scale
-        points = last(renoise(distiller.average, plan.process, batch, times, noise, scale)).cpu()
-        return domain.validate([Sample(str(k), points[k, :n]) for k, n in enumerate(sizes)])
+        plan, average = distiller.plan, distiller.average
+        requests = domain.validation_requests(section, network)
+        samples: list[Sample] = []
+        for start in range(0, len(requests), section.batch_size):
+            part = requests[start : start + section.batch_size]
+            sizes = [request.size for request in part]
+            sources = [generator(seed, "validation", start + k) for k in range(len(part))]
+            noise = SampleNoise(sources, sizes, distiller.device)
+            times = plan.process.times(section.roll_out.steps)
+            scale = section.validation_noise_scale
+            with torch.no_grad():
+                batch = domain.encode(average, domain.blank(part).to(distiller.device))
+                points = last(renoise(average, plan.process, batch, times, noise, scale))
+            for row, request in enumerate(part):
+                finished = domain.finish(average, points[row, : request.size], request, False)
+                samples.append(Sample(request.name, finished))
+        return domain.validate(samples, requests)
 
     return validate

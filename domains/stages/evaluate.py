@@ -35,7 +35,7 @@ def evaluate(
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
-    domain = load_domain(settings.domain)
+    domain = load_domain(settings.domain).with_data(settings.located_data)
     shards = [samples / f"shard_{k:04d}" for k in range(settings.generate.shards)]
     tables = [read_index(shard).assign(shard=shard.name) for shard in shards]
     # There can be fewer held-out data than samples: then the last shards are empty.

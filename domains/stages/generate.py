@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,15 @@ from domains.errors import FewstepError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from domains.domain import Domain
+    from domains.distillation.noise import NoiseSource
+    from domains.distillation.sampler import Step
+    from domains.domain import Batch, Domain, Request, Sample
 
 __all__ = ["generate", "read_index"]
 
-INDEX = "index.csv"
+_log = logging.getLogger(__name__)
+
+INDEX, SKIPPED = "index.csv", "skipped.csv"
 _COLUMNS = ("sample", "length", "seed", "seconds", "network_calls", "file", "sha256")
 
 
@@ -40,18 +45,36 @@ def generate(
 
     settings = load_config(config)
     sample_set = _known(settings, set_name, shard)
-    domain = load_domain(settings.domain)
+    domain = load_domain(settings.domain).with_data(settings.located_data)
     output.mkdir(parents=True, exist_ok=True)
     # Written last: without it a shard that is being made again does not look finished.
     (output / INDEX).unlink(missing_ok=True)
     numbers = list(settings.generate.shard(shard))
     rows = []
-    for sample, facts in _samples(domain, settings, sample_set, numbers, model):
-        files = domain.write(sample, output, {"mmcif": settings.generate.mmcif})
+    skipped: dict[int, str] = {}
+    for sample, facts in _samples(domain, settings, sample_set, numbers, model, skipped):
+        files = domain.write(sample, output, {"formats": settings.generate.formats})
         digest = sha256(output / files[0])
         rows.append({**facts, "file": files[0], "sha256": digest})
+    _list_skipped(output / SKIPPED, skipped)
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).sort_values("sample")
     with atomic_path(output / INDEX) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def _list_skipped(path: Path, skipped: dict[int, str]) -> None:
+    """Name the samples that could not be made, and why; the others are made all the same."""
+    import pandas as pd
+
+    from domains.provenance import atomic_path
+
+    path.unlink(missing_ok=True)
+    if not skipped:
+        return
+    for number, reason in skipped.items():
+        _log.warning("sample %d is skipped: %s", number, reason)
+    with atomic_path(path) as temporary:
+        table = pd.DataFrame(skipped.items(), columns=["sample", "reason"])
         table.to_csv(temporary, index=False)
 
 
@@ -70,32 +93,35 @@ def _samples(
     sample_set: SampleSet,
     numbers: list[int],
     model: Path | None,
-) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield samples and their index rows, batch by batch."""
-    from domains.domain import Sample
+    skipped: dict[int, str],
+) -> Iterator[tuple[Sample, dict[str, Any]]]:
+    """Yield samples and their index rows, batch by batch; note those that can't be made."""
+    from domains.domain import Request, Sample
 
-    plan = settings.generate
+    plan, seed = settings.generate, settings.seed
     if sample_set.model in UNMODELLED:
         source = domain.held_out if sample_set.model == "data" else domain.decoys
-        given = source([plan.size(k) for k in range(plan.count)], settings.seed)
-        for number in numbers:
-            if number < len(given):
-                yield given[number], _row(number, len(given[number].points), 0, 0.0, 0)
+        for number, sample in source(plan, numbers, seed).items():
+            yield sample, _row(number, len(sample.points), 0, 0.0, 0)
         return
     if model is None:
         raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")
     network = domain.load(model).eval()
-    for batch in _batches(plan, numbers):
-        sizes = [plan.size(number) for number in batch]
+    asked: dict[int, Request] = {}
+    found = domain.requests(plan, numbers, network, seed)
+    for number, request in zip(numbers, found, strict=True):
+        if isinstance(request, Request):
+            asked[number] = request
+        else:
+            skipped[number] = str(request)
+    for batch in _batches(plan, {number: request.size for number, request in asked.items()}):
+        requests = [asked[number] for number in batch]
         began = time.perf_counter()
-        points, calls = _sample(domain, network, sample_set, sizes, batch, settings.seed)
+        points, calls = _sample(domain, network, sample_set, requests, batch, seed)
         seconds = (time.perf_counter() - began) / len(batch)
-        for row, (number, size) in enumerate(zip(batch, sizes, strict=True)):
-            name = f"sample_{number:07d}"
-            yield (
-                Sample(name, points[row, :size]),
-                _row(number, size, settings.seed, seconds, calls),
-            )
+        for number, request, finished in zip(batch, requests, points, strict=True):
+            row = _row(number, len(finished), seed, seconds, calls)
+            yield Sample(request.name, finished), row
 
 
 def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[str, Any]:
@@ -108,10 +134,10 @@ def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[
     }
 
 
-def _batches(plan: Generate, numbers: Sequence[int]) -> Iterator[list[int]]:
+def _batches(plan: Generate, sizes: Mapping[int, int]) -> Iterator[list[int]]:
     """Yield sample numbers of one size, at most ``batch_points`` points together."""
-    for size in sorted({plan.size(number) for number in numbers}):
-        same = [number for number in numbers if plan.size(number) == size]
+    for size in sorted(set(sizes.values())):
+        same = [number for number, other in sizes.items() if other == size]
         most = max(1, plan.batch_points // size)
         for start in range(0, len(same), most):
             yield same[start : start + most]
@@ -121,40 +147,58 @@ def _sample(
     domain: Domain,
     network: nn.Module,
     sample_set: SampleSet,
-    sizes: list[int],
+    requests: Sequence[Request],
     numbers: list[int],
     seed: int,
-) -> tuple[Tensor, int]:
-    """Return the points of a batch and the number of network calls per sample."""
+) -> tuple[list[Tensor], int]:
+    """Return the finished samples of a batch and the number of network calls per sample."""
     import torch
 
     from domains.distillation.noise import SampleNoise, generator
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network, process = network.to(device), domain.process(network)
+    sources = [generator(seed, "sample", number) for number in numbers]
+    noise = SampleNoise(sources, [request.size for request in requests], device)
+    points, calls = None, 0
+    with torch.inference_mode():
+        batch = domain.encode(network, domain.blank(requests).to(device))
+        for step in _play(domain, network, sample_set, batch, noise):
+            points, calls = step.points, calls + 1
+        if points is None or not torch.isfinite(points).all():
+            bad = "no points" if points is None else "NaN or infinite coordinates"
+            raise FewstepError(
+                f"sampling with {sample_set.model} ended in {bad}",
+                do="Check the model; a smaller noise scale or more steps may help",
+            )
+        points = process.target(points, batch)
+        finished = [
+            domain.finish(network, points[row, : request.size], request, sample_set.refine)
+            for row, request in enumerate(requests)
+        ]
+    guided = sample_set.sampler.guidance != 1.0
+    return finished, calls * (1 + guided) + sample_set.refine
+
+
+def _play(
+    domain: Domain, network: nn.Module, sample_set: SampleSet, batch: Batch, noise: NoiseSource
+) -> Iterator[Step]:
+    """Return the steps of a set's sampler."""
+    from domains.distillation.denoiser import Guided
+    from domains.distillation.dpm_solver import solve
     from domains.distillation.sampler import SDE, integrate, renoise
     from domains.distillation.schedule import sampling_times
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, sampler = network.to(device), sample_set.sampler
-    process, batch = domain.process(network), domain.blank(sizes).to(device)
-    sources = [generator(seed, "sample", number) for number in numbers]
-    noise = SampleNoise(sources, sizes, device)
+    sampler, process = sample_set.sampler, domain.process(network)
+    denoiser = Guided(network, sampler.guidance, domain.unconditional(network))
     if sampler.kind == "renoise":
         times = process.times(sampler.steps)
-        steps = renoise(network, process, batch, times, noise, sampler.noise_scale)
-    else:
-        times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)
-        sde = SDE(sampler.noise_scale, sampler.diffusion) if sampler.kind == "sde" else None
-        steps = integrate(network, process, batch, times, noise, sde, sampler.self_conditioning)
-    points, calls = None, 0
-    with torch.inference_mode():
-        for step in steps:
-            points, calls = step.points, calls + 1
-    if points is None or not torch.isfinite(points).all():
-        bad = "no points" if points is None else "NaN or infinite coordinates"
-        raise FewstepError(
-            f"sampling with {sample_set.model} ended in {bad}",
-            do="Check the model; a smaller noise scale or more steps may help",
-        )
-    return process.target(points, batch).cpu(), calls
+        return renoise(denoiser, process, batch, times, noise, sampler.noise_scale)
+    if sampler.kind == "dpm":
+        return solve(denoiser, process, batch, process.times(sampler.steps), noise)
+    times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)
+    sde = SDE(sampler.noise_scale, sampler.diffusion) if sampler.kind == "sde" else None
+    return integrate(denoiser, process, batch, times, noise, sde, sampler.self_conditioning)
 
 
 def read_index(shard: Path) -> Any:

@@ -28,7 +28,7 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     section = settings.pretrain
     if section is None:
         raise FewstepError(f"{config} has no pretrain section", do="Add one, or use prepare")
-    domain = load_domain(settings.domain)
+    domain = load_domain(settings.domain).with_data(settings.located_data)
     network = domain.new(section, settings.seed)
     if section.start is not None:
         domain.start(network, domain.load(locate(section.start)))

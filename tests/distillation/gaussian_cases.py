@@ -17,12 +17,16 @@ from distillation.toy import (
     slope,
     template,
 )
+from torch import Tensor
 
 from domains.distillation.noise import TimeDistribution
-from domains.distillation.objectives.objective import Objective
+from domains.distillation.objectives.distillation_dpo import DistillationDPO
+from domains.distillation.objectives.objective import Objective, per_sample
+from domains.distillation.objectives.score_lidar import ScoreLiDAR
 from domains.distillation.objectives.sid import SiD
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.process import FlowMatching
+from domains.domain import Batch
 
 COUNT, SAMPLES = 400, 96
 PROCESS = FlowMatching()
@@ -70,6 +74,22 @@ def vsd_gradient(case: Gaussians) -> Gradient:
     return w * (case.shift - 1) * (1 - t * k), w * DEGREES * (k_f - k) * t * case.std
 
 
+def winner_gradient(case: Gaussians) -> Gradient:
+    """VSD's without its normaliser, in units of noise: s = (t / (1 − t)) (D_F − D_T)."""
+    by_shift, by_std = vsd_gradient(case)
+    factor = case.normaliser() * case.time / (1 - case.time)
+    return factor * by_shift, factor * by_std
+
+
+def smaller(points: Tensor, batch: Batch) -> Tensor:
+    """A preference that knows neither padding nor order."""
+    return -per_sample(points**2, batch)
+
+
+def no_structure(points: Tensor, batch: Batch) -> dict[str, Tensor]:
+    return {}
+
+
 def sid_gradient(alpha: float) -> Callable[[Gaussians], Gradient]:
     """Derivative of w E[δ (r − α δ)], δ = D_T − D_F = P m + κ (t c ε + b ε'), r = D_T − x.
 
@@ -112,6 +132,14 @@ class Case:
 CASES = [
     Case("vsd", lambda t: VSD(t, t), vsd_gradient, reverse_kl),
     Case("sid", lambda t: SiD(t, t, 1.0, scale=1.0), sid_gradient(1.0), fisher),
+    # With the loser bounded away; what the pair adds stands in test_distillation_dpo.py.
+    Case(
+        "dpo-winner",
+        lambda t: DistillationDPO(t, t, smaller, pair_noise=1.0, loser_bound=0.0),
+        winner_gradient,
+        reverse_kl,
+    ),
+    Case("score_lidar", lambda t: ScoreLiDAR(t, t, no_structure, {}), vsd_gradient, reverse_kl),
     Case("sid-1.2", lambda t: SiD(t, t, 1.2, scale=1.0), sid_gradient(1.2), fisher),
 ]
 every_objective = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from distillation.toy import (
 )
 from torch import Tensor, nn
 
+from domains.distillation.denoiser import Tempered
 from domains.distillation.distiller import STUDENT, Distiller
 from domains.distillation.fit import run
 from domains.distillation.log_table import LogTable
@@ -213,7 +215,7 @@ def test_a_score_that_is_not_a_number_is_never_the_best():
 def test_the_tempered_teacher_is_what_the_objective_sees(tmp_path: Path):
     runs = {}
     for scale in (1.0, 0.5):
-        distiller = toy_distiller(teacher_noise_scale=scale)
+        distiller = toy_distiller(as_teacher=partial(Tempered, noise_scale=scale))
         run(distiller, tmp_path / str(scale))
         runs[scale] = weights(distiller.student)
     assert not same(runs[1.0], runs[0.5])

@@ -27,13 +27,17 @@ from domains.distillation.noise import TimeDistribution
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampler import renoise
 
+# Of all objectives together.
+NAMES = ("fake", "winner", "loser")
+
 
 def gaussian_roles(setting: Gaussians, steps: int) -> tuple[Roles, GaussianStudent]:
     times = PROCESS.times(steps)
     student = GaussianStudent(setting.shift, setting.std, COUNT, float(times[0]))
     teacher = GaussianDenoiser(1.0, setting.teacher_std, COUNT).requires_grad_(False)
     fake = GaussianDenoiser(setting.shift, setting.std, COUNT).requires_grad_(False)
-    return Roles(PROCESS, student, teacher, {"fake": fake}, RollOut(times)), student
+    fakes = dict.fromkeys(NAMES, fake)
+    return Roles(PROCESS, student, teacher, fakes, RollOut(times)), student
 
 
 def gaussian_gradient(case: Case, setting: Gaussians, steps: int) -> Gradient:
@@ -47,7 +51,7 @@ def gaussian_gradient(case: Case, setting: Gaussians, steps: int) -> Gradient:
 
 def toy_roles(steps: int) -> Roles:
     roll_out = RollOut(PROCESS.times(steps))
-    fakes = {"fake": ToyDenoiser(2)}
+    fakes = {name: ToyDenoiser(2 + k) for k, name in enumerate(NAMES)}
     return Roles(PROCESS, ToyDenoiser(1), ToyDenoiser(0).requires_grad_(False), fakes, roll_out)
 
 
@@ -62,10 +66,10 @@ def losses_and_gradients(
     """Both losses and their gradients, as a flat list."""
     objective, roles, batch = case.build(TIMES), toy_roles(steps), blank(sizes, length)
     found = []
-    for loss, network in (
-        (objective.student_loss(roles, batch, draws), roles.student),
-        (objective.fake_score_loss("fake", roles, batch, draws), roles.fakes["fake"]),
-    ):
+    pairs = [(objective.student_loss(roles, batch, draws), roles.student)]
+    for name in objective.fake_scores:
+        pairs.append((objective.fake_score_loss(name, roles, batch, draws), roles.fakes[name]))
+    for loss, network in pairs:
         found += [loss.value, *loss.diagnostics.values()]
         found += torch.autograd.grad(loss.value, list(module(network).parameters()))
     return found
@@ -89,13 +93,14 @@ def test_1_fake_score_loss_is_least_at_the_students_own_score(case: Case, steps:
     roles, _ = gaussian_roles(setting, steps)
     fake = GaussianDenoiser(setting.shift, setting.std, COUNT)
     draws, batch = Draws(("fake",)), blank([COUNT] * SAMPLES)
-    roles = Roles(PROCESS, roles.student, roles.teacher, {"fake": fake}, roles.roll_out)
     objective = case.build(TimeDistribution("beta", 0.2, 0.8))
+    name = objective.fake_scores[0]
+    roles = Roles(PROCESS, roles.student, roles.teacher, {name: fake}, roles.roll_out)
 
     def gradient(shift: float, std: float) -> Gradient:
         with torch.no_grad():
             fake.shift.fill_(shift), fake.std.fill_(std)
-        loss = objective.fake_score_loss("fake", roles, batch, draws).value
+        loss = objective.fake_score_loss(name, roles, batch, draws).value
         by_shift, by_std = torch.autograd.grad(loss, [fake.shift, fake.std])
         return float(by_shift), float(by_std)
 
@@ -108,22 +113,26 @@ def test_1_fake_score_loss_is_least_at_the_students_own_score(case: Case, steps:
 @every_roll_out
 def test_2_every_trainable_role_learns_and_the_frozen_teacher_does_not(case: Case, steps: int):
     roles, batch, draws = toy_roles(steps), blank([6, 8]), Draws(("roles",))
-    student, fake, teacher = map(module, (roles.student, roles.fakes["fake"], roles.teacher))
+    student, teacher = module(roles.student), module(roles.teacher)
     objective = case.build(TIMES)
+    fakes = [module(roles.fakes[name]).requires_grad_(False) for name in objective.fake_scores]
 
-    fake.requires_grad_(False)
     objective.student_loss(roles, batch, draws).value.backward()
-    assert all(p.grad is None for p in [*fake.parameters(), *teacher.parameters()])
+    for network in (*fakes, teacher):
+        assert all(p.grad is None for p in network.parameters())
     for parameter in student.parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all()
         assert parameter.grad.abs().max() > 0
 
     student.zero_grad()
-    fake.requires_grad_(True)
-    objective.fake_score_loss("fake", roles, batch, draws).value.backward()
-    assert all(p.grad is None for p in [*student.parameters(), *teacher.parameters()])
-    for parameter in fake.parameters():
-        assert parameter.grad is not None and parameter.grad.abs().max() > 0
+    for name, fake in zip(objective.fake_scores, fakes, strict=True):
+        fake.requires_grad_(True)
+        objective.fake_score_loss(name, roles, batch, draws).value.backward()
+        for parameter in fake.parameters():
+            assert parameter.grad is not None and parameter.grad.abs().max() > 0
+        fake.requires_grad_(False).zero_grad()
+        for network in (*fakes, student, teacher):
+            assert all(p.grad is None for p in network.parameters())
 
 
 @every_objective
@@ -145,7 +154,8 @@ def test_3_a_student_step_lowers_its_divergence(case: Case, steps: int, setting:
 @every_roll_out
 def test_4_identical_teacher_and_fake_score_give_no_signal(case: Case, steps: int):
     roles = toy_roles(steps)
-    module(roles.fakes["fake"]).load_state_dict(module(roles.teacher).state_dict())
+    for fake in roles.fakes.values():
+        module(fake).load_state_dict(module(roles.teacher).state_dict())
     loss = case.build(TIMES).student_loss(roles, blank([6, 8]), Draws(("same",))).value
     for gradient in torch.autograd.grad(loss, list(module(roles.student).parameters())):
         assert gradient.abs().max() < 1e-6

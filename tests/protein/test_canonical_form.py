@@ -9,7 +9,8 @@ from protein.checkpoint_files import golden_files, refused, weights
 from safetensors.torch import load_file
 
 from domains.errors import FewstepError
-from domains.protein.checkpoint import read_checkpoint, read_model, write_model
+from domains.model_files import read_model, write_model
+from domains.protein.checkpoint import read_checkpoint
 
 CONFIG = {"network": {"nlayers": 1}, "target": "v", "motif": True, "note": [1, None]}
 

@@ -17,7 +17,8 @@ from protein.checkpoint_files import golden_files, refused, save, weights
 from safetensors.torch import save_file
 
 from domains.errors import FewstepError
-from domains.protein.checkpoint import read_checkpoint, write_model
+from domains.model_files import write_model
+from domains.protein.checkpoint import read_checkpoint
 from domains.protein.lora import has_lora
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from tiny_run import NETWORK, save_teacher
 
-from domains.config import Pretrain
-from domains.domain import Sample
+from domains.config import Generate, Pretrain
+from domains.domain import Request, Sample
 from domains.errors import FewstepError
-from domains.protein.checkpoint import write_model
+from domains.model_files import write_model
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.domain import DOMAIN
 
@@ -40,17 +40,20 @@ def test_motif_models_are_not_centred() -> None:
 
 
 def test_blank_carries_labels_only_when_given() -> None:
-    assert "cath_code" not in DOMAIN.blank([3, 5]).condition
-    batch = DOMAIN.blank([3, 5], [{"cath_code": ["1.10.8.10"]}, {}])
+    assert "cath_code" not in DOMAIN.blank([Request("a", 3), Request("b", 5)]).condition
+    labelled = Request("a", 3, {"cath_code": ["1.10.8.10"]})
+    batch = DOMAIN.blank([labelled, Request("b", 5)])
     assert batch.condition["cath_code"] == [["1.10.8.10"], []]
     assert batch.mask.tolist() == [[True] * 3 + [False] * 2, [True] * 5]
 
 
 def test_held_out_data_have_about_the_sizes_asked_for() -> None:
     sizes = [45, 60, 75, 90]
-    found = DOMAIN.held_out(sizes, 0)
-    assert all(abs(len(s.points) - n) <= 2 for s, n in zip(found, sizes, strict=True))
-    assert [s.name for s in found] != [s.name for s in DOMAIN.held_out(sizes, 1)]
+    plan = Generate(lengths=tuple(sizes))
+    found = DOMAIN.held_out(plan, range(4), 0)
+    assert all(abs(len(found[k].points) - n) <= 2 for k, n in enumerate(sizes))
+    assert DOMAIN.held_out(plan, [2], 0)[2].name == found[2].name
+    assert DOMAIN.held_out(plan, [0], 1)[0].name != found[0].name
 
 
 def test_batches_hold_domains_of_their_lengths() -> None:
@@ -93,12 +96,13 @@ def test_model_without_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_decoys_are_of_six_kinds_and_repeat_with_their_seed() -> None:
-    sizes = [50, 60] * 3
-    made = DOMAIN.decoys(sizes, 0)
+    plan = Generate(lengths=(50, 60), per_length=3)
+    made = list(DOMAIN.decoys(plan, range(6), 0).values())
     kinds = [sample.name.partition("_")[0] for sample in made]
     assert kinds == ["noised", "mirrored", "torsions", "segments", "coil", "globule"]
-    natives = DOMAIN.held_out(sizes, 0)
+    natives = list(DOMAIN.held_out(plan, range(6), 0).values())
     assert [len(m.points) for m in made] == [len(n.points) for n in natives]
-    for ours, again, native in zip(made, DOMAIN.decoys(sizes, 0), natives, strict=True):
+    repeated = DOMAIN.decoys(plan, range(6), 0).values()
+    for ours, again, native in zip(made, repeated, natives, strict=True):
         assert torch.equal(ours.points, again.points)
         assert not torch.allclose(ours.points, native.points)

@@ -1,5 +1,8 @@
 # Functions of the rules.
 
+# What must be there before a domain's data are read.
+DATA = [f"{OUT}/streets"] if RUN.data.simulate else []
+
 
 def model_of(wildcards):
     """Return the directory of a set's model; the set of data has none."""

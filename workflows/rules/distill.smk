@@ -5,6 +5,7 @@
 rule distill:
     input:
         teacher=f"{OUT}/teacher",
+        data=DATA,
     output:
         directory(f"{OUT}/students/{{student}}"),
     log:
@@ -22,6 +23,7 @@ rule distill:
         runtime=lambda w, attempt: 240 * attempt,
     params:
         config=SETTINGS,
+        data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.students[w.student].model_dump_json(),
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",

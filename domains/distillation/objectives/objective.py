@@ -12,7 +12,7 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.domain import Batch
 
-__all__ = ["Objective", "denoise_samples", "denoising_loss", "lag", "per_sample"]
+__all__ = ["Objective", "denoise", "denoise_samples", "denoising_loss", "lag", "per_sample"]
 
 
 class Objective(ABC):
@@ -55,6 +55,18 @@ def denoise_samples(
 ) -> Loss:
     """Train a fake score on the student's current samples, as the teacher was on data."""
     clean = roles.play(batch, draws, gradient=False)
+    return denoise(denoiser, clean, roles, batch, draws, times)
+
+
+def denoise(
+    denoiser: Denoiser,
+    clean: Float[Tensor, "b n 3"],
+    roles: Roles,
+    batch: Batch,
+    draws: Draws,
+    times: TimeDistribution,
+) -> Loss:
+    """Return the teacher's own loss on ``clean``, noised at a random time."""
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
     noise = draws.noise("noise")(batch.shape)
     noisy = roles.process.perturb(clean, noise, time, batch)

@@ -13,7 +13,7 @@ from domains.distillation.objectives.objective import (
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
-__all__ = ["VSD", "vsd_loss"]
+__all__ = ["VSD", "score_difference_loss", "vsd_loss"]
 
 _FLOOR = 1e-5
 
@@ -33,6 +33,21 @@ def vsd_loss(clean: Tensor, teacher: Tensor, fake: Tensor, batch: Batch) -> Tens
     scale = per_sample((clean - teacher).detach().abs(), batch) / count
     value = per_sample((fake - teacher).detach() * clean, batch) / count
     return value / scale.clamp(min=_FLOOR)
+
+
+def score_difference_loss(
+    clean: Tensor, roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution
+) -> Loss:
+    """Noise samples of the student, ask both scores, and return the VSD loss."""
+    assert roles.teacher is not None
+    with torch.no_grad():
+        time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
+        noise = draws.noise("noise")(batch.shape)
+        noisy = roles.process.perturb(clean, noise, time, batch)
+        teacher = roles.teacher(noisy, time, batch)
+        fake = roles.fakes["fake"](noisy, time, batch)
+    loss = vsd_loss(clean, teacher, fake, batch)
+    return Loss(loss.mean(), lag(teacher, fake, clean, time, batch))
 
 
 class VSD(Objective):
@@ -60,14 +75,6 @@ class VSD(Objective):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the sample along the difference of the two scores."""
-        assert roles.teacher is not None
         clean = roles.play(batch, draws, gradient=True)
-        with torch.no_grad():
-            source = draws.source("time")
-            time = self.student_times.sample(clean.shape[0], source).to(clean.device)
-            noise = draws.noise("noise")(batch.shape)
-            noisy = roles.process.perturb(clean, noise, time, batch)
-            teacher = roles.teacher(noisy, time, batch)
-            fake = roles.fakes["fake"](noisy, time, batch)
-        loss = vsd_loss(clean, teacher, fake, batch)
-        return Loss(self.scale * loss.mean(), lag(teacher, fake, clean, time, batch))
+        loss = score_difference_loss(clean, roles, batch, draws, self.student_times)
+        return Loss(self.scale * loss.value, loss.diagnostics)

@@ -1,6 +1,10 @@
 """Architecture of LiDiff's networks: all three share it."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from domains.errors import FewstepError
 
 __all__ = ["NetworkConfig"]
 
@@ -15,6 +19,13 @@ class NetworkConfig(BaseModel):
 
     width: PositiveFloat = Field(1.0, description="Factor of all channels (LiDiff's cr)")
     voxel_size: PositiveFloat = Field(0.05, description="Edge of the finest voxels, metre")
+    partial_points: PositiveInt = Field(18_000, description="Points of a partial scan")
+    copies: PositiveInt = Field(10, description="Points of a completion for each of these")
+
+    @property
+    def points(self) -> int:
+        """Points of a completion."""
+        return self.partial_points * self.copies
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -30,3 +41,17 @@ class NetworkConfig(BaseModel):
     def time_channels(self) -> int:
         """Channels of the timestep embedding."""
         return self.channels[8]
+
+    @classmethod
+    def parse(cls, content: Any, source: str) -> "NetworkConfig":
+        """Read a configuration.
+
+        Raises:
+            FewstepError: A key is unknown or a value makes no sense; ``source`` is named.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "network"
+            raise FewstepError(f"{source}, {key}: {first['msg']}", got=first["input"]) from error

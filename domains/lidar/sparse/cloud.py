@@ -1,5 +1,6 @@
 """From points to voxels with features, and back."""
 
+import os
 from dataclasses import dataclass, replace
 
 import torch
@@ -7,10 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.lidar.sparse.minkowski import MinkowskiPyramid
 from domains.lidar.sparse.pyramid import Pyramid, TorchPyramid
 from domains.lidar.sparse.voxels import LIMIT, Voxels
 
 __all__ = ["Cloud", "SparseTensor", "voxelise"]
+
+BACKEND_VARIABLE = "FEWSTEP_SPARSE"
+BACKENDS = {"torch": TorchPyramid, "minkowski": MinkowskiPyramid}
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ def voxelise(
     points: Float[Tensor, "m 3"],
     scan: Int[Tensor, " m"],
     size: float,
+    backend: str | None = None,
 ) -> Cloud:
     """Sort points into voxels: coordinate = xyz / size in float32, rounded half to even.
 
@@ -61,9 +67,12 @@ def voxelise(
         points: Points of all scans in any order, metre.
         scan: Number of the scan that each point belongs to.
         size: Edge of a voxel, metre.
+        backend: What convolves: "torch" or "minkowski"; None asks the environment variable
+            FEWSTEP_SPARSE, and is torch where that isn't set.
 
     Raises:
-        FewstepError: A point is not finite, or too far away for the voxel size.
+        FewstepError: A point is not finite, or too far away for the voxel size; the backend
+            is unknown or not installed.
     """
     # A tensor as divisor: by a plain number, CUDA multiplies with the reciprocal instead.
     edge = torch.tensor(size, dtype=torch.float32, device=points.device)
@@ -78,4 +87,16 @@ def voxelise(
     keys, inverse = torch.unique(Voxels.key(scan, xyz), return_inverse=True)
     total = points.new_zeros(len(keys), 3).index_add_(0, inverse, points)
     mean = total / torch.bincount(inverse, minlength=len(keys))[:, None]
-    return Cloud(SparseTensor(mean, TorchPyramid(Voxels(keys))), inverse)
+    return Cloud(SparseTensor(mean, _pyramid(Voxels(keys), backend)), inverse)
+
+
+def _pyramid(voxels: Voxels, backend: str | None) -> Pyramid:
+    chosen = backend or os.environ.get(BACKEND_VARIABLE) or "torch"
+    if chosen not in BACKENDS:
+        raise FewstepError(
+            "unknown backend of sparse convolutions",
+            expected=" or ".join(BACKENDS),
+            got=chosen,
+            do=f"Set {BACKEND_VARIABLE} to one of them",
+        )
+    return BACKENDS[chosen](voxels)

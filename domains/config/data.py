@@ -1,0 +1,54 @@
+"""Where a run's data are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from domains.config.base import Config
+
+__all__ = ["Data", "Simulate"]
+
+Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
+
+
+class Simulate(Config):
+    """Simulated streets, each one sequence of scans."""
+
+    train: int = Field(default=8, ge=1, le=500)
+    """Streets to train on."""
+    held_out: int = Field(default=4, ge=1, le=500)
+    """Streets to sample and measure on; never those of training, whatever the numbers."""
+    scans: int = Field(default=20, ge=1)
+    """Scans of each street, about a metre apart."""
+    azimuths: int = Field(default=2083, ge=8)
+    """Firings per turn of the sensor."""
+
+
+class Data(Config):
+    """A field's data: packed protein domains (.npz), or scans in SemanticKITTI's layout."""
+
+    path: str | None = None
+    """File of packed domains, or directory that holds `sequences`."""
+    simulate: Simulate | None = None
+    """Makes LiDAR scans instead of reading them from `path`."""
+    train: tuple[Sequence, ...] = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
+    """LiDAR sequences to train on."""
+    held_out: tuple[Sequence, ...] = ("08",)
+    """LiDAR sequences to sample and measure on."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        if self.path is not None and self.simulate is not None:
+            raise ValueError("path and simulate exclude each other: keep one")
+        return self
+
+    def located(self, simulated: str) -> Data:
+        """Return where the data are once those to simulate lie in ``simulated``."""
+        if self.simulate is None:
+            return self
+        count = self.simulate.train
+        train = tuple(f"{k:03d}" for k in range(count))
+        held_out = tuple(f"{500 + k:03d}" for k in range(self.simulate.held_out))
+        return Data(path=simulated, train=train, held_out=held_out)

@@ -1,0 +1,161 @@
+"""LiDiff's networks as the engine's denoiser: clean points, condition encoded once."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from domains.domain import Batch
+from domains.errors import FewstepError
+from domains.lidar.local_noise import LocalNoise
+from domains.lidar.network.config import NetworkConfig
+from domains.lidar.network.encoder import Condition, ConditionEncoder
+from domains.lidar.network.noise import NoisePredictor
+from domains.lidar.network.refinement import Refinement
+from domains.lidar.sparse import voxelise
+from domains.model_files import read_model, write_model
+
+__all__ = ["LidarDenoiser"]
+
+
+class LidarDenoiser(nn.Module):
+    """Encoder, noise predictor and, where it was trained, the refinement of completions.
+
+    A batch tells it the partial scan as the condition "partial" [b, p, 3], or what
+    ``encode`` made of it. Without either it knows nothing: the unconditional estimate.
+
+    Args:
+        config: Width, resolution and points.
+        refined: Whether there is a refinement network.
+    """
+
+    def __init__(self, config: NetworkConfig, refined: bool = False):
+        super().__init__()
+        self.config, self.process = config, LocalNoise()
+        self.encoder, self.predictor = ConditionEncoder(config), NoisePredictor(config)
+        self.refinement = Refinement(config) if refined else None
+        # Normalisation by the batch's own statistics is for training a teacher only.
+        self.training_part: Literal["denoiser", "refinement"] | None = None
+
+    def train(self, mode: bool = True) -> "LidarDenoiser":
+        """Set the mode of the part that a teacher's training trains; the rest only evaluates."""
+        super().train(False)
+        if mode and self.training_part == "denoiser":
+            self.encoder.train()
+            self.predictor.train()
+        elif mode and self.training_part == "refinement" and self.refinement is not None:
+            self.refinement.train()
+        self.training = mode
+        return self
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+        previous: Float[Tensor, "b n 3"] | None = None,
+    ) -> Float[Tensor, "b n 3"]:
+        """Estimate the clean points in metre (see ``Denoiser``); ``previous`` is not used."""
+        sigma = self.process.sigma(time)[:, None, None]
+        return (noisy - sigma * self.noise(noisy, time, batch)) * batch.mask[..., None]
+
+    def noise(
+        self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
+    ) -> Float[Tensor, "b n 3"]:
+        """Predict the noise of each point; 0 at padding."""
+        points, scan = noisy[batch.mask], torch.nonzero(batch.mask)[:, 0]
+        cloud = voxelise(points, scan, self.config.voxel_size)
+        condition = self.encode(batch).condition["encoded"]
+        predicted = self.predictor(cloud, self.process.timestep(time), condition)
+        return torch.zeros_like(noisy).masked_scatter(batch.mask[..., None], predicted)
+
+    def encode(self, batch: Batch) -> Batch:
+        """Return the batch with its condition encoded: once for all steps of a sampler."""
+        if "encoded" in batch.condition:
+            return batch
+        encoded = self._encode(batch.condition.get("partial"), len(batch.mask))
+        return replace(batch, condition={**batch.condition, "encoded": encoded})
+
+    def _encode(self, partial: Float[Tensor, "b p 3"] | None, scans: int) -> Condition:
+        if partial is None:
+            return self._unconditional(scans)
+        scan = torch.arange(scans, device=partial.device).repeat_interleave(partial.shape[1])
+        return self.encoder(voxelise(partial.flatten(0, 1), scan, self.config.voxel_size))
+
+    def _unconditional(self, scans: int) -> Condition:
+        """Encode knowing nothing, by running statistics always: one point has no variance.
+
+        By a batch's own, gradients through nine normalisations grow by 1/√ε each, to 10⁷.
+        """
+        mode = self.encoder.training
+        self.encoder.eval()
+        try:
+            return self.encoder.unconditional(scans)
+        finally:
+            self.encoder.train(mode)
+
+    def refine(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "m 3"]:
+        """Return six refined points for each one of a scene.
+
+        Raises:
+            FewstepError: This model has no refinement network.
+        """
+        if self.refinement is None:
+            raise FewstepError(
+                "this model has no refinement network", do="Use sets without refine, or train one"
+            )
+        scan = torch.zeros(len(points), dtype=torch.long, device=points.device)
+        offsets = self.refinement(voxelise(points, scan, self.config.voxel_size))
+        return (points[:, None] + offsets).flatten(0, 1)
+
+    def save(self, directory: Path, *, half: bool = False, **provenance: Any) -> None:
+        """Write the canonical form: ``model.safetensors`` and ``model.json``."""
+        weights = self.state_dict_of_floats()
+        if half:
+            weights = {name: value.half() for name, value in weights.items()}
+        write_model(directory, weights, self.describe(**provenance))
+
+    def state_dict_of_floats(self) -> dict[str, Tensor]:
+        """Return all weights and running statistics; counters of batches say nothing."""
+        return {k: v for k, v in self.state_dict().items() if v.is_floating_point()}
+
+    def describe(self, **provenance: Any) -> dict[str, Any]:
+        """Return the content of ``model.json``."""
+        return {
+            "network": self.config.model_dump(mode="json"),
+            "refined": self.refinement is not None,
+            "provenance": provenance,
+        }
+
+    @classmethod
+    def load(cls, directory: Path) -> "LidarDenoiser":
+        """Read the canonical form, computing in float32."""
+        weights, config = read_model(directory)
+        return cls.build(weights, config, str(directory))
+
+    @classmethod
+    def build(
+        cls, weights: dict[str, Tensor], config: dict[str, Any], source: str
+    ) -> "LidarDenoiser":
+        """Build from weights and a ``model.json`` content.
+
+        Raises:
+            FewstepError: The weights do not fit the configuration.
+        """
+        network = NetworkConfig.parse(config.get("network"), source)
+        model = cls(network, bool(config.get("refined", False)))
+        expected = {k: v.shape for k, v in model.state_dict_of_floats().items()}
+        for name in sorted(expected.keys() | weights.keys()):
+            want, got = expected.get(name), getattr(weights.get(name), "shape", None)
+            if want != got:
+                raise FewstepError(
+                    f"weights of {source} do not fit its architecture: {name}",
+                    expected="no such tensor" if want is None else tuple(want),
+                    got="none" if got is None else tuple(got),
+                    do="Check width and refined, or use another file",
+                )
+        model.load_state_dict({k: v.float() for k, v in weights.items()}, strict=False)
+        return model.eval()

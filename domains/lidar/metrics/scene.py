@@ -1,0 +1,133 @@
+"""All measures of one completed scene, and the IoU of a set of them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from domains.evaluation.bootstrap import bootstrap_interval
+from domains.evaluation.measured import SetMeasure
+from domains.lidar.metrics import iou
+from domains.lidar.metrics.clouds import check_cloud
+from domains.lidar.metrics.distances import (
+    areas,
+    chamfer,
+    nearest_distances,
+    precision_recall_f,
+    rmse_mean,
+)
+from domains.lidar.metrics.emd import VOXEL, emd
+from domains.lidar.metrics.jensen_shannon import jsd_3d, jsd_bev
+from domains.lidar.metrics.sinkhorn_legacy import emd_sinkhorn_legacy
+
+__all__ = ["AVERAGED", "scene_metrics", "set_iou"]
+
+# Columns whose mean over scenes is the published number.
+AVERAGED = (
+    "chamfer",
+    "rmse_mean",
+    "precision_auc",
+    "recall_auc",
+    "f1_auc",
+    "jsd_3d",
+    "jsd_bev",
+    "emd",
+    "emd_gap",
+    "emd_sinkhorn_legacy",
+)
+_COUNTERS = {
+    f"{name}_{size}": (count, size)
+    for name, count in (
+        ("iou", iou.occupancy_counts),
+        ("iou_legacy", iou.occupancy_counts_legacy),
+    )
+    for size in iou.CELLS
+}
+
+
+def scene_metrics(
+    predicted: Float[np.ndarray, "p 3"],
+    truth: Float[np.ndarray, "g 3"],
+    emd_voxel: float = VOXEL,
+    transport: bool = True,
+) -> dict[str, float]:
+    """Return all columns of one scene; a prediction that can't be measured gives NaN.
+
+    Args:
+        predicted: Metre, as ``post_filter`` leaves it.
+        truth: Metre, near the scan.
+        emd_voxel: Edge of the voxels that ``emd`` moves, metre.
+        transport: Whether to measure earth mover's distances, which take the longest.
+
+    Returns:
+        ``finite`` (1 when there are points and all are finite), the columns of ``AVERAGED``
+        (metre; areas in percent), and the cell counts that ``set_iou`` sums.
+
+    Raises:
+        FewstepError: The ground truth is empty or not finite.
+    """
+    check_cloud(truth)
+    if not len(predicted) or not np.isfinite(predicted).all():
+        counted = [column for name in _COUNTERS for column in _count_columns(name)]
+        averaged = [name for name in AVERAGED if transport or not name.startswith("emd")]
+        return {"finite": 0.0} | dict.fromkeys([*averaged, *counted], math.nan)
+    return (
+        {"finite": 1.0}
+        | _from_distances(predicted, truth)
+        | {"jsd_3d": jsd_3d(predicted, truth), "jsd_bev": jsd_bev(predicted, truth)}
+        | (_from_transport(predicted, truth, emd_voxel) if transport else {})
+        | _from_occupancy(predicted, truth)
+    )
+
+
+def set_iou(scenes: pd.DataFrame, seed: int = 0) -> tuple[SetMeasure, ...]:
+    """Return the micro-averaged IoU of a set, with bootstrap intervals over its scenes.
+
+    Args:
+        scenes: One row per scene, with the columns of ``scene_metrics``; rows of scenes that
+            couldn't be measured are left out, and ``n`` counts the rest.
+        seed: Of the bootstrap.
+    """
+    measures = []
+    for name in _COUNTERS:
+        counts = scenes[_count_columns(name)].to_numpy(dtype=np.float64)
+        counts = counts[np.isfinite(counts).all(1)]
+
+        def micro(rows: Float[np.ndarray, " k"], counts: np.ndarray = counts) -> float:
+            return iou.iou(*counts[rows.astype(int)].sum(0))
+
+        interval = bootstrap_interval(np.arange(len(counts)), micro, seed)
+        measures.append(SetMeasure(name, interval, len(counts)))
+    return tuple(measures)
+
+
+def _from_distances(
+    predicted: Float[np.ndarray, "p 3"], truth: Float[np.ndarray, "g 3"]
+) -> dict[str, float]:
+    distances = nearest_distances(predicted, truth)
+    names = ("precision_auc", "recall_auc", "f1_auc")
+    shares = zip(names, areas(precision_recall_f(distances)).tolist(), strict=True)
+    return {"chamfer": chamfer(distances), "rmse_mean": rmse_mean(distances), **dict(shares)}
+
+
+def _from_transport(
+    predicted: Float[np.ndarray, "p 3"], truth: Float[np.ndarray, "g 3"], voxel: float
+) -> dict[str, float]:
+    moved = emd(predicted, truth, voxel)
+    legacy = emd_sinkhorn_legacy(predicted, truth)
+    return {"emd": moved.value, "emd_gap": moved.gap, "emd_sinkhorn_legacy": legacy}
+
+
+def _from_occupancy(
+    predicted: Float[np.ndarray, "p 3"], truth: Float[np.ndarray, "g 3"]
+) -> dict[str, float]:
+    row = {}
+    for name, (count, size) in _COUNTERS.items():
+        found = map(float, count(predicted, truth, size))
+        row |= dict(zip(_count_columns(name), found, strict=True))
+    return row
+
+
+def _count_columns(name: str) -> list[str]:
+    return [f"{name}_{field}" for field in iou.Counts._fields]

@@ -1,0 +1,51 @@
+"""LiDiff's training loss: predict the noise, and predict it standard normal."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from domains.distillation.roles import Draws, Loss, by_time
+from domains.domain import Batch
+from domains.lidar.denoiser import LidarDenoiser
+from domains.lidar.local_noise import STEPS, LocalNoise, time_of
+
+__all__ = ["lidiff_loss", "noise_loss"]
+
+_REGULARISER = 5.0
+_DROPPED = 0.1
+
+
+def noise_loss(predicted: Tensor, noise: Tensor) -> Tensor:
+    """Return MSE + 5 [mean² + (std − 1)²] of the prediction (Nunes et al. 2024, eqs. 7 and 8).
+
+    Args:
+        predicted: Predicted noise, any shape.
+        noise: The noise that was added.
+    """
+    moments = predicted.mean() ** 2 + (predicted.std() - 1) ** 2
+    return (predicted - noise).square().mean() + _REGULARISER * moments
+
+
+def lidiff_loss(denoiser: LidarDenoiser, process: LocalNoise, batch: Batch, draws: Draws) -> Loss:
+    """Draw timesteps, noise and whether the condition is dropped; return the training loss.
+
+    Args:
+        denoiser: Network to train.
+        process: Its noise.
+        batch: Scenes: truth in ``points`` and the condition "partial", metre.
+        draws: Numbers of this micro-batch.
+    """
+    assert batch.points is not None
+    scans = len(batch.points)
+    steps = torch.randint(STEPS, (scans,), generator=draws.source("time"))
+    time = time_of(steps).to(batch.points.device)
+    noise = draws.noise("noise")(batch.shape)
+    noisy = process.perturb(batch.points, noise, time, batch)
+    # A batch of one scan is never told nothing, as in LiDiff.
+    if scans > 1 and torch.rand((), generator=draws.source("condition")) < _DROPPED:
+        batch = replace(batch, condition={})
+    predicted = denoiser.noise(noisy, time, batch)
+    error = (predicted - noise).square().mean((1, 2)).detach()
+    loss = noise_loss(predicted, noise)
+    return Loss(loss, {"noise": error.mean(), **by_time("noise", error, time)})

@@ -1,0 +1,66 @@
+"""Distances between a completion and its ground truth that training can use.
+
+Correspondence is by nearest neighbour. ScoreLiDAR's released code compares rows with rows,
+which have nothing to do with each other.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from domains.domain import Batch
+
+__all__ = ["chamfer_squared", "chamfer_to", "nearest_rows", "structure"]
+
+# Points whose distances to each other are compared.
+_KEY_POINTS = 512
+
+
+def nearest_rows(points: Float[Tensor, "n 3"], others: Float[Tensor, "m 3"]) -> Int[Tensor, " n"]:
+    """Return the row of the nearest other point of each point; no gradient."""
+    tree = KDTree(others.detach().cpu().numpy())
+    _, rows = tree.query(points.detach().cpu().numpy(), workers=1)
+    return torch.from_numpy(rows).to(points.device)
+
+
+def chamfer_squared(points: Float[Tensor, "n 3"], truth: Float[Tensor, "m 3"]) -> Float[Tensor, ""]:
+    """Return mean ‖p − g(p)‖² + mean ‖g − p(g)‖² in square metres, differentiable."""
+    forth = (points - truth[nearest_rows(points, truth)]).square().sum(-1).mean()
+    back = (truth - points[nearest_rows(truth, points)]).square().sum(-1).mean()
+    return forth + back
+
+
+def chamfer_to(points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
+    """Return the Chamfer distance of each completion to its ground truth, metre; no gradient."""
+    assert batch.points is not None
+    found = []
+    with torch.no_grad():
+        for ours, truth in zip(points, batch.points, strict=True):
+            forth = (ours - truth[nearest_rows(ours, truth)]).norm(dim=-1).mean()
+            back = (truth - ours[nearest_rows(truth, ours)]).norm(dim=-1).mean()
+            found.append((forth + back) / 2)
+    return torch.stack(found)
+
+
+def structure(points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]:
+    """Return ScoreLiDAR's scene-wise and point-wise errors (arXiv 2412.03515, eqs. 9 and 11).
+
+    "scene" is the squared Chamfer distance, m². "point" compares the distances among key
+    points with those among their nearest points of the ground truth, m². Key points are
+    spread evenly over the rows, which are in farthest-point order.
+    """
+    assert batch.points is not None
+    scene, point = [], []
+    for ours, truth in zip(points, batch.points, strict=True):
+        scene.append(chamfer_squared(ours, truth))
+        keys = ours[:: max(1, len(ours) // _KEY_POINTS)]
+        theirs = truth[nearest_rows(keys, truth)]
+        point.append((_distances(keys) - _distances(theirs)).square().mean())
+    return {"scene": torch.stack(scene).mean(), "point": torch.stack(point).mean()}
+
+
+def _distances(points: Float[Tensor, "k 3"]) -> Float[Tensor, "k k"]:
+    """Return all distances; the gradient of equal points is 0, not NaN."""
+    squared = (points[:, None] - points[None]).square().sum(-1)
+    return torch.where(squared > 0, squared.clamp(min=1e-12).sqrt(), 0.0)

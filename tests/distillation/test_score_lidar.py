@@ -1,0 +1,35 @@
+"""Contract: ScoreLiDAR is VSD plus its weighted structural errors."""
+
+import torch
+from distillation.gaussian_cases import PROCESS
+from distillation.toy import TIMES, ToyDenoiser, blank
+from torch import Tensor, nn
+
+from domains.distillation.objectives.score_lidar import ScoreLiDAR
+from domains.distillation.objectives.vsd import VSD
+from domains.distillation.roles import Draws, Roles, RollOut
+from domains.domain import Batch
+
+
+def errors(points: Tensor, batch: Batch) -> dict[str, Tensor]:
+    return {"scene": points.square().mean(), "point": points.abs().mean()}
+
+
+def gradients(loss: Tensor, network: nn.Module) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, list(network.parameters())))
+
+
+def test_loss_is_vsd_plus_weighted_errors() -> None:
+    student, draws, batch = ToyDenoiser(1), Draws(("sum",)), blank([6, 8])
+    teacher = ToyDenoiser(0).requires_grad_(False)
+    roll_out = RollOut(PROCESS.times(2))
+    roles = Roles(PROCESS, student, teacher, {"fake": ToyDenoiser(2)}, roll_out)
+    whole = ScoreLiDAR(TIMES, TIMES, errors, {"scene": 0.5, "point": 2.0})
+    found = gradients(whole.student_loss(roles, batch, draws).value, student)
+    plain = gradients(VSD(TIMES, TIMES).student_loss(roles, batch, draws).value, student)
+    clean = roles.play(batch, draws, gradient=True)
+    terms = errors(clean, batch)
+    structural = gradients(0.5 * terms["scene"] + 2.0 * terms["point"], student)
+    for ours, vsd, added in zip(found, plain, structural, strict=True):
+        torch.testing.assert_close(ours, vsd + added, rtol=1e-4, atol=1e-6)
+        assert added.abs().max() > 0
