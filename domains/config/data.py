@@ -24,6 +24,8 @@ class Simulate(Config):
     """Scans of each street, about a metre apart."""
     azimuths: int = Field(default=2083, ge=8)
     """Firings per turn of the sensor."""
+    seed: int = Field(default=0, ge=0)
+    """Decides the streets, whatever the seed of the run: students of several share them."""
 
 
 class Data(Config):

@@ -200,6 +200,8 @@ class Pretrain(Config):
 class Distil(Config):
     """A student: objective, roll-out, optimisers, fit."""
 
+    seed: int | None = Field(default=None, ge=0)
+    """Of its training, to tell chance from merit; the run's if not given."""
     objective: ObjectiveConfig = SiDConfig()
     """What is minimised."""
     roll_out: RollOutConfig = RollOutConfig()

@@ -87,4 +87,4 @@ def _width(encoder: Mapping[str, Tensor], source: Path) -> float:
     if kernel is None or kernel.ndim != 3:
         raise FewstepError(f"{source} has no encoder stem", expected="stem.0.kernel [27, 3, c]")
     width = kernel.shape[2] / _STEM_CHANNELS
-    return NetworkConfig(width=width).width
+    return NetworkConfig.parse({"width": width}, str(source)).width

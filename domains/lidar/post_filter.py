@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from domains.errors import FewstepError
+from domains.lidar.metrics.clouds import check_cloud
 from domains.lidar.scene_sample import RANGE
 
 __all__ = ["post_filter"]
@@ -16,19 +17,22 @@ def post_filter(
 ) -> Float[np.ndarray, "m 3"]:
     """Return the points with range < 50 m and mean(z) − 2 std(z) < z < max(z) of the scan.
 
-    Points that are not finite stay, so that the metrics show what the model did.
+    That is LiDiff's post-filter (Nunes et al. 2024), with the sample standard deviation. Points
+    that are not finite stay, so that the metrics show what the model did.
 
     Args:
         points: Completion in the sensor frame, metre.
         scan: The network's input, cropped and sampled; at least two points.
 
     Raises:
-        FewstepError: The scan has fewer points.
+        FewstepError: The scan has fewer points, or one that is not finite.
     """
     if len(scan) < 2:
-        raise FewstepError("an input scan is too small to crop by", expected="2 points or more")
-    heights = scan[:, 2].astype(np.float64)
+        raise FewstepError(
+            "a scan is too small to filter by", expected="2 points or more", got=len(scan)
+        )
+    heights = check_cloud(scan)[:, 2].astype(np.float64)
     low, high = heights.mean() - _SPREADS * heights.std(ddof=1), heights.max()
-    inside = np.linalg.norm(points, axis=1) < RANGE[1]
+    inside = np.linalg.norm(points.astype(np.float64), axis=1) < RANGE[1]
     inside &= (points[:, 2] > low) & (points[:, 2] < high)
     return points[inside | ~np.isfinite(points).all(1)]

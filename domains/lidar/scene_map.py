@@ -6,6 +6,7 @@ above) are left out.
 """
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -18,6 +19,8 @@ from domains.lidar.semantic_kitti import KittiSequence
 from domains.provenance import atomic_path
 
 __all__ = ["SceneMap", "build_map", "first_per_voxel", "is_static", "load_map", "moved"]
+
+_log = logging.getLogger(__name__)
 
 VOXEL = 0.1
 # Nearer returns are of the car that carries the sensor.
@@ -79,7 +82,7 @@ def build_map(sequence: KittiSequence) -> Float32[np.ndarray, "m 3"]:
     """Return the map's points, in order of their first hit.
 
     Voxels seen before are looked up in a hash table, so a scan costs the same whether it is
-    the first or the last.
+    the first or the last. Scans that can't be read are left out with a warning.
 
     Raises:
         FewstepError: No point of the sequence belongs into a map.
@@ -90,9 +93,7 @@ def build_map(sequence: KittiSequence) -> Float32[np.ndarray, "m 3"]:
     known = open3d.core.HashSet(1 << 20, open3d.core.int32, open3d.core.SizeVector([3]), device)
     parts = []
     for index in range(len(sequence)):
-        points = sequence.points(index)
-        kept = is_static(sequence.labels(index)) & (np.linalg.norm(points, axis=1) > NEAREST)
-        placed = moved(points[kept], sequence.poses[index])
+        placed = moved(_static_points(sequence, index), sequence.poses[index])
         placed = placed[first_per_voxel(placed, VOXEL)]
         if len(placed):
             keys = np.floor(placed / VOXEL).astype(np.int32)
@@ -101,6 +102,16 @@ def build_map(sequence: KittiSequence) -> Float32[np.ndarray, "m 3"]:
     if not parts:
         raise FewstepError(f"{sequence.directory} has no static points", do="Check its labels")
     return np.concatenate(parts).astype(np.float32)
+
+
+def _static_points(sequence: KittiSequence, index: int) -> Float32[np.ndarray, "k 3"]:
+    """Return what a scan adds to the map; one that can't be read adds nothing, and is named."""
+    try:
+        points, labels = sequence.points(index), sequence.labels(index)
+    except FewstepError as error:
+        _log.warning("left out of the map of %s: %s", sequence.directory, error)
+        return np.empty((0, 3), dtype=np.float32)
+    return points[is_static(labels) & (np.linalg.norm(points, axis=1) > NEAREST)]
 
 
 def is_static(labels: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:

@@ -149,10 +149,8 @@ class ProteinDomain:
 
     def preference(self, points: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the quick quality of each chain (see ``evaluation.quick``)."""
-        chains = [
-            chain[real].detach().cpu() for chain, real in zip(points, batch.mask, strict=True)
-        ]
-        scores = [quick([Sample("", chain)])["quality"] for chain in chains]
+        pairs = zip(points.detach().cpu(), batch.mask.cpu(), strict=True)
+        scores = [quick([Sample("", chain[real])])["quality"] for chain, real in pairs]
         return torch.tensor(scores, device=points.device)
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:

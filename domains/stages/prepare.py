@@ -8,7 +8,10 @@ from domains.errors import FewstepError
 __all__ = ["BUNDLED", "locate", "prepare"]
 
 # Teachers that come with the package: name → directory beside the package.
-BUNDLED = {"proteina-mini": "protein/assets/proteina-mini"}
+BUNDLED = {
+    "proteina-mini": "protein/assets/proteina-mini",
+    "lidiff-mini": "lidar/assets/lidiff-mini",
+}
 
 
 def prepare(
@@ -23,7 +26,7 @@ def prepare(
     """Turn a teacher's checkpoint into model.safetensors + model.json; runs no pickled code.
 
     Args:
-        source: Checkpoint file, model directory or bundled name (proteina-mini).
+        source: Checkpoint file, model directory or bundled name (proteina-mini, lidiff-mini).
         output: Directory of the model.
         domain: Scientific field.
         architecture: model.json of the architecture, for files that hold weights only.

@@ -31,7 +31,7 @@ def simulate(config: Path, output: Path) -> None:
     for name in tqdm([*data.train, *data.held_out], desc="streets", mininterval=1.0):
         street = output / "sequences" / name
         if not street.exists():
-            seed = settings.seed * _STREETS_PER_SEED + int(name)
+            seed = plan.seed * _STREETS_PER_SEED + int(name)
             simulate_sequence(street, seed, plan.scans, plan.azimuths, surface=False)
         # Builds its map, which else several later jobs would do at the same time.
         Streets([street])

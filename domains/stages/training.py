@@ -35,7 +35,8 @@ def train_and_save(
     Raises:
         FewstepError: Training stopped early (signal, time limit); the same command resumes.
     """
-    claim(state, {"seed": config.seed, **_deciding(provenance)})
+    seed = distiller.plan.seed
+    claim(state, {"seed": seed, **_deciding(provenance)})
     devices, nodes = process_count()
     finished = run(distiller, state, validate, devices=devices, nodes=nodes)
     if not finished:
@@ -50,7 +51,7 @@ def train_and_save(
         chosen = distiller.best.step
     facts = record(
         run=config.name,
-        seed=config.seed,
+        seed=seed,
         steps=distiller.done,
         chosen_step=chosen,
         **provenance,

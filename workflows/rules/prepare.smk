@@ -66,7 +66,6 @@ rule simulate:
     params:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
-        seed=RUN.seed,
     message:
         "Simulating streets"
     shell:

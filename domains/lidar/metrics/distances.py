@@ -42,8 +42,8 @@ def nearest_distances(
 ) -> NearestDistances:
     """Search both ways, once for all the metrics below."""
     predicted, truth = check_cloud(predicted), check_cloud(truth)
-    to_truth, _ = KDTree(truth).query(predicted, workers=1)
-    to_predicted, _ = KDTree(predicted).query(truth, workers=1)
+    to_truth, _ = KDTree(truth).query(predicted)
+    to_predicted, _ = KDTree(predicted).query(truth)
     return NearestDistances(to_truth, to_predicted)
 
 

@@ -23,7 +23,7 @@ __all__ = ["EarthMover", "emd"]
 # So few pairs are all handed over at once.
 ALL_PAIRS = 100_000
 # Pairs added per origin and round.
-PAIRS_PER_VOXEL = 5
+PAIRS_PER_VOXEL = 10
 # Distances at once (16 MB).
 PIECE = 2_000_000
 MOST_PIVOTS = 1_000_000_000

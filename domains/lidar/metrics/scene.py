@@ -1,6 +1,7 @@
 """All measures of one completed scene, and the IoU of a set of them."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from domains.evaluation.bootstrap import bootstrap_interval
 from domains.evaluation.measured import SetMeasure
 from domains.lidar.metrics import iou
-from domains.lidar.metrics.clouds import check_cloud
+from domains.lidar.metrics.clouds import VOXEL, check_cloud
 from domains.lidar.metrics.distances import (
     areas,
     chamfer,
@@ -17,7 +18,7 @@ from domains.lidar.metrics.distances import (
     precision_recall_f,
     rmse_mean,
 )
-from domains.lidar.metrics.emd import VOXEL, emd
+from domains.lidar.metrics.emd import emd
 from domains.lidar.metrics.jensen_shannon import jsd_3d, jsd_bev
 from domains.lidar.metrics.sinkhorn_legacy import emd_sinkhorn_legacy
 
@@ -93,13 +94,15 @@ def set_iou(scenes: pd.DataFrame, seed: int = 0) -> tuple[SetMeasure, ...]:
     for name in _COUNTERS:
         counts = scenes[_count_columns(name)].to_numpy(dtype=np.float64)
         counts = counts[np.isfinite(counts).all(1)]
-
-        def micro(rows: Float[np.ndarray, " k"], counts: np.ndarray = counts) -> float:
-            return iou.iou(*counts[rows.astype(int)].sum(0))
-
-        interval = bootstrap_interval(np.arange(len(counts)), micro, seed)
+        statistic = partial(_micro_average, counts)
+        interval = bootstrap_interval(np.arange(len(counts)), statistic, seed)
         measures.append(SetMeasure(name, interval, len(counts)))
     return tuple(measures)
+
+
+def _micro_average(counts: Float[np.ndarray, "s 3"], scenes: Float[np.ndarray, " k"]) -> float:
+    """Return the IoU of the drawn scenes, whose numbers the bootstrap makes float64."""
+    return iou.iou(*counts[scenes.astype(int)].sum(0).tolist())
 
 
 def _from_distances(

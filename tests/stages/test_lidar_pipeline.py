@@ -1,0 +1,152 @@
+"""Contract: simulate → pretrain → refine → distill → generate → evaluate → report for LiDAR.
+
+A scan that can't be read is listed; the others of its shard are completed all the same.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from tiny_run import LIDAR_NETWORK, deep_update
+
+from domains.domain import load_domain
+from domains.errors import FewstepError
+from domains.evaluation.table import SUMMARY, read_table
+from domains.stages.distill import distill
+from domains.stages.evaluate import evaluate
+from domains.stages.generate import generate
+from domains.stages.pretrain import pretrain
+from domains.stages.report import report
+from domains.stages.simulate import simulate
+
+SETS = {
+    "data": {"model": "data"},
+    "input": {"model": "decoys"},
+    "teacher": {"model": "teacher", "sampler": {"kind": "dpm", "steps": 2, "guidance": 2.0}},
+    "refined": {"model": "teacher", "refine": True, "sampler": {"kind": "renoise", "steps": 1}},
+    "student": {"model": "student", "sampler": {"kind": "renoise", "steps": 2}},
+}
+
+
+def write(path: Path, **changes: Any) -> Path:
+    base: dict[str, Any] = {
+        "name": "tiny",
+        "domain": "lidar",
+        "seed": 1,
+        "data": {"simulate": {"train": 2, "held_out": 1, "scans": 2, "azimuths": 96}},
+        "teacher": "pretrain",
+        "pretrain": {"network": LIDAR_NETWORK, "fit": {"steps": 2, "log_every": 1}},
+        "students": {
+            "student": {
+                "objective": {"kind": "distillation_dpo"},
+                "teacher_guidance": 1.5,
+                "roll_out": {"steps": 2},
+                "batch_size": 2,
+                "fit": {"steps": 2, "validate_every": 2, "log_every": 1},
+                "validation_samples": 2,
+            }
+        },
+        "generate": {"scenes": 2, "formats": ["bin", "png"]},
+        "sets": SETS,
+        "evaluate": {"gallery": 1},
+    }
+    path.write_text(yaml.safe_dump(deep_update(base, changes)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(open3d: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run; returns the directory it ran in."""
+    root = tmp_path_factory.mktemp("lidar")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        out = Path("results/tiny")
+        config = write(root / "run.yaml")
+        simulate(config, out / "streets")
+        pretrain(config, out / "state/first", out / "first")
+        start = {"start": str(out / "first"), "part": "refinement"}
+        refinement = write(root / "refinement.yaml", pretrain=start)
+        pretrain(refinement, out / "state/teacher", out / "teacher")
+        distill(config, "student", out / "teacher", out / "state/student", out / "student")
+        for name, facts in SETS.items():
+            model = None if name in ("data", "input") else out / facts["model"]
+            generate(config, name, 0, out / "samples" / name / "shard_0000", model)
+            evaluate(config, name, out / "samples" / name, out / "evaluation" / name)
+        log = out / "state/student/log.csv"
+        report(config, out / "evaluation", out / "report.html", out / "results.csv", log)
+    return root
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_scene_has_its_files(run: Path, name: str) -> None:
+    shard = run / "results/tiny/samples" / name / "shard_0000"
+    index = pd.read_csv(shard / "index.csv")
+    assert len(index) == 2 and not (shard / "skipped.csv").exists()
+    for row in index.itertuples():
+        stem = str(row.file).removesuffix(".ply")
+        assert len(load_domain("lidar").read(shard / str(row.file)).points) == row.length
+        for suffix in (".bin", "_bird.png", "_perspective.png"):
+            assert (shard / f"{stem}{suffix}").stat().st_size > 100
+
+
+def test_network_calls_count_guidance_and_refinement(run: Path) -> None:
+    table = read_table(run / "results/tiny/results.csv", SUMMARY)
+    calls = table[table["metric"] == "network_calls"].set_index(["role", "steps"])["value"]
+    assert calls["teacher_naive", 2] == 4  # two steps, each with and without the scan
+    assert calls["teacher_naive", 1] == 2  # one step and the refinement
+    assert calls["student", 2] == 2
+
+
+def test_refinement_gives_six_points_for_each(run: Path) -> None:
+    shard = run / "results/tiny/samples/refined/shard_0000"
+    assert (pd.read_csv(shard / "index.csv")["length"] % 6 == 0).all()
+
+
+def test_truth_measures_best(run: Path) -> None:
+    table = read_table(run / "results/tiny/results.csv", SUMMARY)
+    chamfer = table[table["metric"] == "chamfer"].set_index("role")["value"]
+    assert chamfer["data"] < chamfer["decoys"] < chamfer["student"]
+    assert set(table["metric"]) >= {"jsd_3d", "jsd_bev", "iou_0.5", "iou_0.2", "iou_0.1", "emd"}
+
+
+def test_training_the_refinement_leaves_the_denoiser(run: Path) -> None:
+    load = load_domain("lidar").load
+    first = load(run / "results/tiny/first").state_dict()
+    second = load(run / "results/tiny/teacher").state_dict()
+    assert all(value.equal(second[name]) for name, value in first.items())
+    assert any(name.startswith("refinement.") for name in second)
+
+
+def test_report_shows_the_scenes(run: Path) -> None:
+    page = (run / "results/tiny/report.html").read_text(encoding="utf-8")
+    assert "Chamfer" in page and "from above" in page
+
+
+def test_unreadable_scan_is_listed_and_the_others_are_completed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    scan = run / "results/tiny/streets/sequences/500/velodyne/000001.bin"
+    whole = scan.read_bytes()
+    try:
+        scan.write_bytes(whole[:-3])
+        generate(run / "run.yaml", "student", 0, tmp_path, run / "results/tiny/student")
+    finally:
+        scan.write_bytes(whole)
+    assert len(pd.read_csv(tmp_path / "index.csv")) == 1
+    skipped = pd.read_csv(tmp_path / "skipped.csv")
+    assert len(skipped) == 1 and "000001.bin" in skipped["reason"][0]
+
+
+def test_settings_of_the_other_field_are_refused(tmp_path: Path) -> None:
+    from domains.config import load_config
+
+    for wrong in (
+        {"generate": {"lengths": [40]}},
+        {"data": {"path": "x"}},
+        {"students": {"student": {"teacher_noise_scale": 0.5}}},
+    ):
+        with pytest.raises(FewstepError):
+            load_config(write(tmp_path / "wrong.yaml", **wrong))
