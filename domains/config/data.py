@@ -44,6 +44,8 @@ class Data(Config):
     def _one_source(self) -> Data:
         if self.path is not None and self.simulate is not None:
             raise ValueError("path and simulate exclude each other: keep one")
+        if both := set(self.train) & set(self.held_out):
+            raise ValueError(f"the sequence {min(both)} is both in train and in held_out")
         return self
 
     def located(self, simulated: str) -> Data:

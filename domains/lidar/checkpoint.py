@@ -39,7 +39,13 @@ def read_teacher(source: Path, options: Mapping[str, Any]) -> LidarDenoiser:
     files = sorted(source.glob("*.ckpt")) if source.is_dir() else [source]
     networks: dict[str, dict[str, Tensor]] = {}
     for path in files:
-        networks |= split(_weights(existing_file(path)), str(path))
+        found = split(_weights(existing_file(path)), str(path))
+        if twice := networks.keys() & found.keys():
+            raise FewstepError(
+                f"{source} holds the network {min(twice)} twice",
+                do="Keep one teacher's files in a directory",
+            )
+        networks |= found
     encoder, predictor = _first(networks, _ENCODERS), _first(networks, _PREDICTORS)
     refinement = _first(networks, _REFINEMENTS)
     if encoder is None or predictor is None:

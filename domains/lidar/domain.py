@@ -145,9 +145,7 @@ class LidarDomain:
         """Return the completion after LiDiff's post-filter and, if asked, refined."""
         scan = request.condition["partial"].numpy()
         kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan))
-        if not refine or not len(kept):
-            return kept
-        return _lidar(denoiser).refine(kept.to(points.device)).cpu()
+        return _lidar(denoiser).refine(kept.to(points.device)).cpu() if refine else kept
 
     def preference(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
         """Return the negative Chamfer distance to the ground truth."""

@@ -102,9 +102,11 @@ class Streets:
     def _sampled_scan(self, which: int, scan: int) -> Float32[np.ndarray, "p 3"]:
         sequence = self.sequences[which]
         points = sequence.points(scan)
+        # Labels that do not fit tell of a scan that was cut off.
+        labels = sequence.labels(scan)
         kept = _in_range(points)
         if self.training:
-            kept &= is_static(sequence.labels(scan)) & (points[:, 2] > LOWEST)
+            kept &= is_static(labels) & (points[:, 2] > LOWEST)
         if not kept.any():
             raise FewstepError(f"{sequence.scan_files[scan]} has no points left to sample")
         if self.partial_points is None:

@@ -4,6 +4,7 @@ Correspondence is by nearest neighbour. ScoreLiDAR's released code compares rows
 which have nothing to do with each other.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
@@ -19,8 +20,9 @@ _KEY_POINTS = 512
 
 def nearest_rows(points: Float[Tensor, "n 3"], others: Float[Tensor, "m 3"]) -> Int[Tensor, " n"]:
     """Return the row of the nearest other point of each point; no gradient."""
-    tree = KDTree(others.detach().cpu().numpy())
-    _, rows = tree.query(points.detach().cpu().numpy(), workers=1)
+    # NaN is no neighbour of anything, but must reach the loss, which is where it is named.
+    ours, theirs = (np.nan_to_num(x.detach().cpu().numpy()) for x in (points, others))
+    _, rows = KDTree(theirs).query(ours, workers=1)
     return torch.from_numpy(rows).to(points.device)
 
 
@@ -63,4 +65,4 @@ def structure(points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]
 def _distances(points: Float[Tensor, "k 3"]) -> Float[Tensor, "k k"]:
     """Return all distances; the gradient of equal points is 0, not NaN."""
     squared = (points[:, None] - points[None]).square().sum(-1)
-    return torch.where(squared > 0, squared.clamp(min=1e-12).sqrt(), 0.0)
+    return torch.where(squared == 0, 0.0, squared.clamp(min=1e-12).sqrt())

@@ -25,6 +25,8 @@ def traces(golden: Path, steps: int) -> dict[str, Tensor]:
     if not file.exists():
         pytest.skip("scheduler.npz is not among these golden values")
     with np.load(file) as arrays:
+        if f"x_{steps}" not in arrays:
+            pytest.skip(f"the trace of {steps} steps is not among these golden values")
         names = ("timesteps", "x", "eps", "noise")
         return {name: torch.from_numpy(arrays[f"{name}_{steps}"]) for name in names}
 

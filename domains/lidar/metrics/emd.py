@@ -22,7 +22,7 @@ __all__ = ["EarthMover", "emd"]
 
 # So few pairs are all handed over at once.
 ALL_PAIRS = 100_000
-# Pairs added per origin and round.
+# Pairs added per origin and round. Fewer take more rounds, more take longer ones.
 PAIRS_PER_VOXEL = 10
 # Distances at once (16 MB).
 PIECE = 2_000_000

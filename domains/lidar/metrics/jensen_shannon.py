@@ -41,4 +41,4 @@ def _distance(ours: Cells, real: Cells) -> float:
     histograms = np.zeros((2, len(union)))
     for histogram, (numbers, counts) in zip(histograms, (ours, real), strict=True):
         histogram[np.searchsorted(union, numbers)] = counts
-    return float(jensenshannon(*histograms))
+    return float(jensenshannon(histograms[0], histograms[1]))
