@@ -214,8 +214,8 @@ def test_a_score_that_is_not_a_number_is_never_the_best():
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_the_tempered_teacher_is_what_the_objective_sees(scale: float, tmp_path: Path):
-    plain = toy_distiller()
-    tempered = toy_distiller(as_teacher=partial(Tempered, noise_scale=scale))
+    plain, given = toy_distiller(), partial(Tempered, noise_scale=scale)
+    tempered = toy_distiller(as_teacher=given)
     assert run(plain, tmp_path / "plain") and run(tempered, tmp_path / "tempered")
     assert same(weights(plain.student), weights(tempered.student)) == (scale == 1.0)
 
@@ -247,9 +247,8 @@ class Broken(Objective):
         return self._break(loss, roles.fakes[name], name, draws)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        return self._break(
-            self.sound.student_loss(roles, batch, draws), roles.student, STUDENT, draws
-        )
+        loss = self.sound.student_loss(roles, batch, draws)
+        return self._break(loss, roles.student, STUDENT, draws)
 
 
 @pytest.mark.parametrize("role", [STUDENT, "fake"])
