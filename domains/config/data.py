@@ -33,6 +33,8 @@ class Data(Config):
 
     path: str | None = None
     """File of packed domains, or directory that holds `sequences`."""
+    scans: str | None = None
+    """Directory of LiDAR scans (.bin, .ply, .pcd) to complete; without ground truth."""
     simulate: Simulate | None = None
     """Makes LiDAR scans instead of reading them from `path`."""
     train: tuple[Sequence, ...] = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
@@ -42,8 +44,8 @@ class Data(Config):
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
-        if self.path is not None and self.simulate is not None:
-            raise ValueError("path and simulate exclude each other: keep one")
+        if self.simulate is not None and (self.path or self.scans):
+            raise ValueError("simulate excludes path and scans")
         if both := set(self.train) & set(self.held_out):
             raise ValueError(f"the sequence {min(both)} is both in train and in held_out")
         return self

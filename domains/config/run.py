@@ -72,8 +72,10 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _samples_are_of_the_field(self) -> RunConfig:
         lidar, plan = self.domain == "lidar", self.generate
-        if lidar and self.data.path is None and self.data.simulate is None:
-            raise ValueError("data: the lidar domain needs path or simulate")
+        if lidar and not (self.data.path or self.data.simulate or self.data.scans):
+            raise ValueError("data: the lidar domain needs path, scans or simulate")
+        if lidar and self.data.scans and not self.data.path and (self.students or self.pretrain):
+            raise ValueError("data: to train, the lidar domain needs path or simulate")
         if lidar and (plan.scenes is None or plan.lengths):
             raise ValueError("generate: the lidar domain takes scenes, not lengths")
         if not lidar and (not plan.lengths or plan.scenes is not None):
@@ -81,8 +83,8 @@ class RunConfig(Config):
         tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
         if lidar and tempered:
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
-        if not lidar and self.data.simulate is not None:
-            raise ValueError("data.simulate: only LiDAR scans are simulated")
+        if not lidar and (self.data.simulate or self.data.scans):
+            raise ValueError("data: scans and simulate are of the lidar domain")
         return self
 
     @property

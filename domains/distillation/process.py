@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,6 +36,19 @@ class NoiseProcess(ABC):
     @abstractmethod
     def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return the weight of ‖x − D‖² in the teacher's own training loss."""
+
+    def regulariser(
+        self,
+        estimate: Float[Tensor, "b n 3"],
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+    ) -> Float[Tensor, " b"]:
+        """Return what the teacher's training loss adds to its error, by default nothing.
+
+        A fake score is asked the same: else it differs from the teacher on perfect samples.
+        """
+        return torch.zeros_like(time)
 
     @abstractmethod
     def project(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:

@@ -74,25 +74,27 @@ _CELL, _HALF_EDGE = 0.8, 50.0
 
 
 def measure(
-    samples: Sequence[Sample], scenes: Sequence[SceneSample], config: Evaluate, seed: int
+    samples: Sequence[Sample], scenes: Sequence[SceneSample | None], config: Evaluate, seed: int
 ) -> Measured:
     """Measure each completion against its scene's ground truth.
 
     Args:
         samples: Completions, metre.
-        scenes: Their scenes, in the same order, with all points.
+        scenes: Their scenes, in the same order, with all points; without them there is
+            nothing to measure against.
         config: Whether to measure transport.
         seed: Of the intervals over scenes.
     """
-    rows = [
-        {
-            "name": sample.name,
-            "points": len(sample.points),
-            **scene_metrics(sample.points.numpy(), scene.truth, transport=config.transport),
-        }
-        for sample, scene in zip(samples, scenes, strict=True)
-    ]
+    rows = []
+    for sample, scene in zip(samples, scenes, strict=True):
+        row = {"name": sample.name, "points": len(sample.points)}
+        if scene is not None:
+            points = sample.points.numpy()
+            row |= scene_metrics(points, scene.truth, transport=config.transport)
+        rows.append(row)
     table = pd.DataFrame(rows)
+    if "finite" not in table:
+        return Measured(table, ("points",))
     averaged = [name for name in AVERAGED if name in table]
     return Measured(table, ("points", *averaged), set_iou(table, seed), _TOOLS)
 

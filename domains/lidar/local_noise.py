@@ -9,10 +9,11 @@ from domains.distillation.process import NoiseProcess
 from domains.domain import Batch
 from domains.errors import FewstepError
 
-__all__ = ["STEPS", "LocalNoise", "solver_timesteps", "time_of"]
+__all__ = ["STEPS", "LocalNoise", "moment_loss", "solver_timesteps", "time_of"]
 
 STEPS = 1000
 _BETAS = (3.5e-5, 7e-3)
+_REGULARISER = 5.0
 
 
 def time_of(timestep: Shaped[Tensor, " k"]) -> Float[Tensor, " k"]:
@@ -30,6 +31,11 @@ def solver_timesteps(steps: int) -> Float[Tensor, " k"]:
         raise FewstepError("number of sampling steps", expected="1 to 999", got=steps)
     grid = np.round(np.linspace(0, STEPS - 1, steps + 1))[:0:-1]
     return torch.from_numpy(grid.copy()).float()
+
+
+def moment_loss(predicted: Tensor) -> Float[Tensor, ""]:
+    """Return 5 [mean² + (std − 1)²] of predicted noise, over all of its elements."""
+    return _REGULARISER * (predicted.mean() ** 2 + (predicted.std() - 1) ** 2)
 
 
 class LocalNoise(NoiseProcess):
@@ -62,6 +68,24 @@ class LocalNoise(NoiseProcess):
     def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return 1/σ²: the error of the noise (LiDiff, eq. 7)."""
         return 1 / self.sigma(time) ** 2
+
+    def regulariser(
+        self,
+        estimate: Float[Tensor, "b n 3"],
+        noisy: Float[Tensor, "b n 3"],
+        time: Float[Tensor, " b"],
+        batch: Batch,
+    ) -> Float[Tensor, " b"]:
+        """Return 5 [mean² + (std − 1)²] of each sample's predicted noise (LiDiff, eq. 8).
+
+        It makes the teacher overconfident: of noise along a surface nothing can be known, so
+        the best prediction has a smaller standard deviation than the noise.
+        """
+        predicted = self.noise_of(estimate, noisy, time, batch)
+        moments = [
+            moment_loss(each[real]) for each, real in zip(predicted, batch.mask, strict=True)
+        ]
+        return torch.stack(moments)
 
     def project(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
         """Return the points without padding: the sensor's place is seen."""

@@ -8,11 +8,10 @@ from torch import Tensor
 from domains.distillation.roles import Draws, Loss, by_time
 from domains.domain import Batch
 from domains.lidar.denoiser import LidarDenoiser
-from domains.lidar.local_noise import STEPS, LocalNoise, time_of
+from domains.lidar.local_noise import STEPS, LocalNoise, moment_loss, time_of
 
 __all__ = ["lidiff_loss", "noise_loss"]
 
-_REGULARISER = 5.0
 _DROPPED = 0.1
 
 
@@ -23,8 +22,7 @@ def noise_loss(predicted: Tensor, noise: Tensor) -> Tensor:
         predicted: Predicted noise, any shape.
         noise: The noise that was added.
     """
-    moments = predicted.mean() ** 2 + (predicted.std() - 1) ** 2
-    return (predicted - noise).square().mean() + _REGULARISER * moments
+    return (predicted - noise).square().mean() + moment_loss(predicted)
 
 
 def lidiff_loss(denoiser: LidarDenoiser, process: LocalNoise, batch: Batch, draws: Draws) -> Loss:

@@ -18,6 +18,7 @@ __all__ = [
     "Streets",
     "farthest_points",
     "near_partial",
+    "near_sensor",
     "resampled",
 ]
 
@@ -165,6 +166,11 @@ def resampled(
     if not len(points):
         raise FewstepError("a scene has no ground truth near its scan", do="Check the poses")
     return points[rng.permutation(len(points))[np.arange(count) % len(points)]]
+
+
+def near_sensor(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "m 3"]:
+    """Return the points between 3.5 and 50 m, both excluded: nearer ones are of the own car."""
+    return points[_in_range(points)]
 
 
 def _in_range(points: Float32[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:

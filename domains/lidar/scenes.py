@@ -1,8 +1,9 @@
 """Scenes of a run's sequences as requests to complete, and as training batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from jaxtyping import Float32
 from domains.config import Data
 from domains.domain import Batch, Request
 from domains.errors import FewstepError
+from domains.lidar.files import SUFFIXES, read_points
 from domains.lidar.network.config import NetworkConfig
-from domains.lidar.scene_sample import SceneSample, Streets
+from domains.lidar.scene_sample import SceneSample, Streets, farthest_points, near_sensor
 
-__all__ = ["Scenes"]
+__all__ = ["Scenes", "batch_of"]
+
+_Made = TypeVar("_Made")
 
 
 class Scenes:
@@ -56,35 +60,46 @@ class Scenes:
 
         A scan that can't be used gives the error that says why.
         """
+        if self.data.scans is not None:
+            return [
+                _attempt(lambda path=path: _loose(path, config)) for path in self._files(numbers)
+            ]
         streets = self._streets(self.data.held_out, config.partial_points, config.points, False)
-        found: list[Request | FewstepError] = []
-        for number in numbers:
-            try:
-                found.append(_request(streets.sample(self._place(streets, number, seed)), config))
-            except FewstepError as error:
-                found.append(error)
-        return found
+        places = self._places(streets, numbers, seed)
+        return [_attempt(lambda k=k: _request(streets.sample(k), config)) for k in places]
 
     def whole(self, numbers: Sequence[int], seed: int) -> dict[int, SceneSample]:
         """Return held-out scenes with all points of scan and ground truth, as far as usable."""
+        if self.data.scans is not None:
+            return {}
         streets = self._streets(self.data.held_out, None, None, False)
-        found = {}
-        for number in numbers:
-            try:
-                found[number] = streets.sample(self._place(streets, number, seed))
-            except FewstepError:
-                continue
-        return found
+        places = self._places(streets, numbers, seed)
+        found = [_attempt(lambda k=k: streets.sample(k)) for k in places]
+        pairs = zip(numbers, found, strict=True)
+        return {number: scene for number, scene in pairs if not isinstance(scene, FewstepError)}
 
-    def by_name(self, names: Sequence[str]) -> list[SceneSample]:
-        """Return whole held-out scenes by name."""
+    def by_name(self, names: Sequence[str]) -> list[SceneSample | None]:
+        """Return whole held-out scenes by name; loose scans have no ground truth."""
+        if self.data.scans is not None:
+            return [None] * len(names)
         streets = self._streets(self.data.held_out, None, None, False)
         numbers = streets.names()
         return [streets.sample(numbers[name]) for name in names]
 
-    def _place(self, streets: Streets, number: int, seed: int) -> int:
+    def _places(self, streets: Streets, numbers: Sequence[int], seed: int) -> list[int]:
+        _enough(numbers, len(streets), "the held-out sequences")
         order = np.random.default_rng([seed, 0x5CE]).permutation(len(streets))
-        return int(order[number % len(streets)])
+        return [int(order[number]) for number in numbers]
+
+    def _files(self, numbers: Sequence[int]) -> list[Path]:
+        root = Path(str(self.data.scans))
+        if not root.is_dir():
+            raise FewstepError(f"there is no directory {root}", do="Correct data.scans")
+        files = sorted(path for path in root.iterdir() if path.suffix in SUFFIXES)
+        _enough(numbers, len(files), str(root))
+        if len({path.stem for path in files}) < len(files):
+            raise FewstepError(f"two scans in {root} differ in their suffix only", do="Rename one")
+        return [files[number] for number in numbers]
 
     def _open(
         self, names: tuple[str, ...], partial: int | None, truth: int | None, training: bool
@@ -111,6 +126,32 @@ def batch_of(requests: Sequence[Request]) -> Batch:
         origin=torch.stack(origins),
         condition={"partial": torch.stack([r.condition["partial"] for r in requests])},
     )
+
+
+def _attempt(make: Callable[[], _Made]) -> _Made | FewstepError:
+    try:
+        return make()
+    except FewstepError as error:
+        return error
+
+
+def _enough(numbers: Sequence[int], count: int, where: str) -> None:
+    if max(numbers, default=0) >= count:
+        raise FewstepError(
+            f"there are not so many scans in {where}",
+            expected=f"at most {count} of generate.scenes",
+            got=f"more than {max(numbers)}",
+        )
+
+
+def _loose(path: Path, config: NetworkConfig) -> Request:
+    """Return a scan without ground truth: cropped and thinned as LiDiff's input is."""
+    scan = near_sensor(read_points(path))
+    if not len(scan):
+        raise FewstepError(f"{path} has no points between 3.5 and 50 m")
+    partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))
+    origin = partial.repeat(config.copies, 1)
+    return Request(path.stem, config.points, {"partial": partial}, origin)
 
 
 def _request(scene: SceneSample, config: NetworkConfig) -> Request:

@@ -15,6 +15,7 @@ from tiny_run import LIDAR_NETWORK
 from domains.config import Data
 from domains.domain import Request
 from domains.errors import FewstepError
+from domains.lidar.files import write_points
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.scenes import Scenes, batch_of
 
@@ -171,3 +172,55 @@ def test_a_damaged_scan_costs_that_scan_only(missing: int, copy: Copy, tiny_stre
     usable = {k: one.name for k, one in enumerate(found) if isinstance(one, Request)}
     assert set(usable.values()) == {f"{street}_000001"}
     assert {k: scene.name for k, scene in scenes.whole(range(4), 0).items()} == usable
+
+
+# Loose scans
+
+
+def loose(directory: Path) -> Scenes:
+    return Scenes(Data(scans=str(directory)))
+
+
+def scan_of(count: int) -> np.ndarray:
+    """Points of a ring 10 m away, and one of the own car."""
+    angle = np.linspace(0, 6, count)
+    ring = np.column_stack([10 * np.cos(angle), 10 * np.sin(angle), 0.1 * angle])
+    return np.concatenate([ring, [[0.5, 0, 0]]]).astype(np.float32)
+
+
+def test_loose_scans_of_all_formats_are_completed_without_truth(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.ply", "c.pcd"):
+        write_points(tmp_path / name, scan_of(90))
+    (tmp_path / "notes.txt").write_text("no scan")
+    found = loose(tmp_path).held_out(CONFIG, range(3), 0)
+    assert [one.name for one in found if isinstance(one, Request)] == ["a", "b", "c"]
+    for one in found:
+        assert isinstance(one, Request) and one.truth is None
+        assert one.condition["partial"].norm(dim=1).min() > 3.5
+    assert loose(tmp_path).by_name(["a"]) == [None] and loose(tmp_path).whole([0], 0) == {}
+
+
+def test_damaged_loose_scan_costs_itself_only(tmp_path: Path) -> None:
+    write_points(tmp_path / "a.bin", scan_of(90))
+    (tmp_path / "b.bin").write_bytes(b"short")
+    write_points(tmp_path / "c.bin", scan_of(3)[-1:])
+    first, *others = loose(tmp_path).held_out(CONFIG, range(3), 0)
+    assert isinstance(first, Request)
+    for name, other in zip(("b.bin", "c.bin"), others, strict=True):
+        assert isinstance(other, FewstepError) and name in str(other)
+
+
+def test_more_scans_than_there_are_is_one_line(tmp_path: Path, tiny_streets: Data) -> None:
+    write_points(tmp_path / "a.bin", scan_of(90))
+    for scenes in (loose(tmp_path), Scenes(tiny_streets)):
+        with pytest.raises(FewstepError, match="not so many scans"):
+            scenes.held_out(CONFIG, [0, 99], 0)
+    with pytest.raises(FewstepError, match=r"data\.scans"):
+        loose(tmp_path / "nowhere").held_out(CONFIG, [0], 0)
+
+
+def test_scans_that_would_share_a_name_are_one_line(tmp_path: Path) -> None:
+    for name in ("a.bin", "a.ply"):
+        write_points(tmp_path / name, scan_of(90))
+    with pytest.raises(FewstepError, match="suffix only"):
+        loose(tmp_path).held_out(CONFIG, [0], 0)

@@ -70,8 +70,10 @@ def denoise(
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
     noise = draws.noise("noise")(batch.shape)
     noisy = roles.process.perturb(clean, noise, time, batch)
-    loss = denoising_loss(denoiser(noisy, time, batch), clean, time, batch, roles.process)
-    return Loss(loss.mean(), {"denoising": loss.detach().mean()})
+    estimate = denoiser(noisy, time, batch)
+    loss = denoising_loss(estimate, clean, time, batch, roles.process)
+    extra = roles.process.regulariser(estimate, noisy, time, batch)
+    return Loss((loss + extra).mean(), {"denoising": loss.detach().mean()})
 
 
 def lag(
