@@ -51,3 +51,18 @@ def test_weight_makes_the_error_one_of_noise() -> None:
     time = torch.tensor([0.2, 0.8])
     weight = PROCESS.denoising_weight(time) * PROCESS.sigma(time) ** 2
     torch.testing.assert_close(weight, torch.ones(2))
+
+
+def test_regulariser_is_that_of_each_samples_noise() -> None:
+    batch = Batch(torch.ones(2, 400, dtype=torch.bool))
+    batch.mask[1, 300:] = False
+    noisy, time = torch.randn(2, 400, 3), torch.tensor([0.3, 0.6])
+    noise = torch.randn(2, 400, 3) * torch.tensor([1.0, 0.5])[:, None, None] + 0.1
+    noise[1, 300:] = 99
+    clean = PROCESS.clean_of_noise(noise, noisy, time, batch)
+    found = PROCESS.regulariser(clean, noisy, time, batch)
+    for k, count in enumerate((400, 300)):
+        real = noise[k, :count]
+        expected = 5 * (real.mean() ** 2 + (real.std() - 1) ** 2)
+        torch.testing.assert_close(found[k], expected, rtol=1e-3, atol=1e-4)
+    assert found[0] < 0.1 < found[1]

@@ -63,7 +63,7 @@ def test_each_use_has_its_own_sequences(scenes: Scenes) -> None:
     for found, sequences in (
         (student, scenes.data.train[:-1]),
         (validated, scenes.data.train[-1:]),
-        (held_out(scenes, *range(4)), scenes.data.held_out),
+        (held_out(scenes, 0, 1), scenes.data.held_out),
     ):
         assert {one.name.rpartition("_")[0] for one in found} == set(sequences)
 
@@ -96,7 +96,6 @@ def test_data_without_sequences_are_one_line(tmp_path: Path) -> None:
 def test_a_number_always_means_the_same_scene(scenes: Scenes) -> None:
     both = held_out(scenes, 0, 1)
     assert_same(held_out(Scenes(scenes.data), 1)[0], both[1])
-    assert_same(held_out(scenes, 2)[0], both[0])
     assert both[0].name != both[1].name
     orders = [[one.name for one in held_out(scenes, 0, 1, seed=seed)] for seed in range(8)]
     assert orders[0] in orders[1:] and orders[0][::-1] in orders
@@ -166,12 +165,12 @@ def test_a_damaged_scan_costs_that_scan_only(missing: int, copy: Copy, tiny_stre
     path = sorted((Path(str(data.path)) / "sequences" / street / "velodyne").iterdir())[0]
     path.write_bytes(path.read_bytes()[:-missing])
     scenes = Scenes(data)
-    found = scenes.held_out(CONFIG, range(4), 0)
+    found = scenes.held_out(CONFIG, range(2), 0)
     errors = [str(one) for one in found if isinstance(one, FewstepError)]
-    assert len(errors) == 2 and all(path.stem in error for error in errors)
+    assert len(errors) == 1 and path.stem in errors[0]
     usable = {k: one.name for k, one in enumerate(found) if isinstance(one, Request)}
     assert set(usable.values()) == {f"{street}_000001"}
-    assert {k: scene.name for k, scene in scenes.whole(range(4), 0).items()} == usable
+    assert {k: scene.name for k, scene in scenes.whole(range(2), 0).items()} == usable
 
 
 # Loose scans
