@@ -4,7 +4,7 @@ The scans and their map are packed arrays that are not part of this repository: 
 ``xyz_i16``, ``scale``, ``counts`` and ``poses_velo`` (sensor to first scan), the map with
 ``vox_i16``, ``origin_vox`` and ``voxel`` in the first scan's frame. Moving objects are in the map.
 
-    python benchmarks/lidar_transfer.py SCANS.npz MAP.npz NAME=DIRECTORY:dpm:50 NAME=DIRECTORY:renoise:4
+    python benchmarks/lidar_transfer.py SCANS.npz MAP.npz A=DIRECTORY:dpm:50 B=DIRECTORY:renoise:4
 """
 
 import argparse

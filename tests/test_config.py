@@ -28,6 +28,22 @@ def test_examples_are_valid(path: Path) -> None:
     assert again == config
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sets": {"naive": {"refine": True}}},
+        {"sets": {"naive": {"sampler": {"kind": "dpm"}}}},
+        {"generate": {"scenes": 3}},
+        {"data": {"scans": "x"}},
+        {"data": {"simulate": {}}},
+    ],
+    ids=str,
+)
+def test_what_is_of_lidar_only_is_refused_for_proteins(wrong: dict) -> None:
+    with pytest.raises(FewstepError):
+        parse_config(content(**wrong))
+
+
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_generated_files_are_in_step(place: Path) -> None:
     written = (ROOT / place).read_text(encoding="utf-8")

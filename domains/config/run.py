@@ -19,6 +19,7 @@ __all__ = ["PRETRAIN", "RunConfig", "load_config", "parse_config", "read_yaml"]
 
 # As the teacher: train one from scratch.
 PRETRAIN = "pretrain"
+_SAMPLERS = {"protein": ("renoise", "sde", "ode"), "lidar": ("renoise", "dpm")}
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -85,6 +86,19 @@ class RunConfig(Config):
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
         if not lidar and (self.data.simulate or self.data.scans):
             raise ValueError("data: scans and simulate are of the lidar domain")
+        return self
+
+    @model_validator(mode="after")
+    def _samplers_are_of_the_field(self) -> RunConfig:
+        known = _SAMPLERS[self.domain]
+        for name, sample_set in self.sets.items():
+            if sample_set.sampler.kind not in known:
+                raise ValueError(
+                    f"sets.{name}.sampler: {sample_set.sampler.kind} is none of the"
+                    f" {self.domain} domain, which has {', '.join(known)}"
+                )
+            if sample_set.refine and self.domain != "lidar":
+                raise ValueError(f"sets.{name}.refine: only LiDAR scenes are refined")
         return self
 
     @property

@@ -120,6 +120,9 @@ def _samples(
         points, calls = _sample(domain, network, sample_set, requests, batch, seed)
         seconds = (time.perf_counter() - began) / len(batch)
         for number, request, finished in zip(batch, requests, points, strict=True):
+            if not len(finished):
+                skipped[number] = f"{request.name}: the sample has no points that count"
+                continue
             row = _row(number, len(finished), seed, seconds, calls)
             yield Sample(request.name, finished), row
 

@@ -147,6 +147,10 @@ def test_settings_of_the_other_field_are_refused(tmp_path: Path) -> None:
         {"generate": {"lengths": [40]}},
         {"data": {"path": "x"}},
         {"students": {"student": {"teacher_noise_scale": 0.5}}},
+        {"sets": {"student": {"sampler": {"kind": "sde"}}}},
+        {"data": {"simulate": None}},
+        {"data": {"simulate": None, "scans": "x"}},
+        {"data": {"train": ["08"]}},
     ):
         with pytest.raises(FewstepError):
             load_config(write(tmp_path / "wrong.yaml", **wrong))
