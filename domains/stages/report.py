@@ -32,7 +32,12 @@ def report(
     settings = load_config(config)
     domain = load_domain(settings.domain)
     sets = [evaluations / name for name in settings.sets]
-    results = pd.concat([read_table(one / "set.csv", SUMMARY) for one in sets])
+    # Two students of one run may agree in all that the other columns say.
+    named = [
+        read_table(one / "set.csv", SUMMARY).assign(run=f"{settings.name}/{one.name}")
+        for one in sets
+    ]
+    results = pd.concat(named)
     build_report(
         sets,
         output,
