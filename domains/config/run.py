@@ -78,9 +78,9 @@ class RunConfig(Config):
         if lidar and self.data.scans and not self.data.path and (self.students or self.pretrain):
             raise ValueError("data: to train, the lidar domain needs path or simulate")
         if lidar and (plan.scenes is None or plan.lengths):
-            raise ValueError("generate: the lidar domain takes scenes, not lengths")
+            raise ValueError("generate.scenes: the lidar domain takes scenes, not lengths")
         if not lidar and (not plan.lengths or plan.scenes is not None):
-            raise ValueError("generate: the protein domain takes lengths, not scenes")
+            raise ValueError("generate.lengths: the protein domain takes lengths, not scenes")
         tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
         if lidar and tempered:
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
