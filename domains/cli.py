@@ -86,10 +86,16 @@ def main() -> None:
         raise SystemExit(2) from None
 
 
+# What open3d wants of the system.
+_LIBRARIES = "On Debian and Ubuntu: apt-get install libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0"
+
+
 def _explain(error: Exception) -> str | None:
     """Return one line on an error; None for a fault of this program, whose traceback counts."""
     if isinstance(error, FewstepError):
         return str(error)
+    if isinstance(error, OSError | ImportError) and "shared object file" in str(error):
+        return str(FewstepError("a system library is missing", got=error, do=_LIBRARIES))
     if isinstance(error, OSError):
         return str(
             FewstepError(

@@ -94,6 +94,7 @@ def test_unknown_words_exit_with_2(
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (PermissionError(13, "Permission denied", "out/dir"), "out/dir"),
+        (OSError("libX11.so.6: cannot open shared object file: No such file"), "apt-get install"),
     ],
     ids=lambda value: type(value).__name__,
 )
