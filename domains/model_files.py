@@ -1,7 +1,7 @@
 """The canonical form of a model: safetensors and a JSON file; it holds no program at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,22 @@ from domains.errors import FewstepError
 from domains.provenance import atomic_path, record, sha256, write_json
 from domains.safe_archive import UNSAFE
 
-__all__ = ["check_weights", "existing_file", "read_model", "read_pair", "write_model"]
+__all__ = [
+    "check_weights",
+    "existing_file",
+    "named_tensors",
+    "read_model",
+    "read_pair",
+    "write_model",
+]
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMAT = "fewstep-model-1"
 
 
-def write_model(directory: Path, weights: Mapping[str, Tensor], config: dict[str, Any]) -> None:
+def write_model(
+    directory: Path, weights: Mapping[str, Tensor], config: dict[str, Any], *, half: bool = False
+) -> None:
     """Write the canonical form: ``model.safetensors`` and ``model.json``.
 
     The JSON file comes last and holds the hash of the weights: a crash in between leaves a
@@ -30,8 +39,11 @@ def write_model(directory: Path, weights: Mapping[str, Tensor], config: dict[str
         directory: Where to; made if needed.
         weights: Finite floating-point tensors by name.
         config: Anything that JSON can hold. A domain finds its architecture in it.
+        half: Store the weights in float16.
     """
     path = Path(directory) / "model.safetensors"
+    if half:
+        weights = {name: value.half() for name, value in weights.items()}
     check_weights(path, weights)
     # Copies, because safetensors refuses tensors that share memory (tied weights).
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}
@@ -89,6 +101,14 @@ def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
             do="Prepare the model again",
         )
     return content["config"]
+
+
+def named_tensors(path: Path, state: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a state dict read from ``path``, and refuse anything else in it."""
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise FewstepError(f"{path} holds more than tensors", got=repr(name)[:80], do=UNSAFE)
+        yield name, value
 
 
 def check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

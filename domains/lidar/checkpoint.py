@@ -1,6 +1,6 @@
 """Published checkpoints of LiDiff and Distillation-DPO, read without running what is in them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from domains.errors import FewstepError
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.published import split
-from domains.model_files import check_weights, existing_file
+from domains.model_files import check_weights, existing_file, named_tensors
 from domains.safe_archive import UNSAFE, load_archive
 
 __all__ = ["read_teacher"]
@@ -67,18 +67,10 @@ def _weights(path: Path) -> dict[str, Tensor]:
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise FewstepError(f"{path} holds no weights", do=UNSAFE)
-    found = dict(_floats(path, state))
+    # Counters of batches say nothing.
+    found = {k: v for k, v in named_tensors(path, state) if v.dtype != torch.int64}
     check_weights(path, found)
     return {name: value.detach().clone() for name, value in found.items()}
-
-
-def _floats(path: Path, state: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise FewstepError(f"{path} holds more than tensors", got=repr(name)[:80], do=UNSAFE)
-        # Counters of batches say nothing.
-        if value.dtype != torch.int64:
-            yield name, value
 
 
 def _first(

@@ -113,10 +113,8 @@ class LidarDenoiser(nn.Module):
 
     def save(self, directory: Path, *, half: bool = False, **provenance: Any) -> None:
         """Write the canonical form: ``model.safetensors`` and ``model.json``."""
-        weights = self.state_dict_of_floats()
-        if half:
-            weights = {name: value.half() for name, value in weights.items()}
-        write_model(directory, weights, self.describe(**provenance))
+        facts = self.describe(**provenance)
+        write_model(directory, self.state_dict_of_floats(), facts, half=half)
 
     def state_dict_of_floats(self) -> dict[str, Tensor]:
         """Return all weights and running statistics; counters of batches say nothing."""

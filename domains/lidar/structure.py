@@ -26,11 +26,18 @@ def nearest_rows(points: Float[Tensor, "n 3"], others: Float[Tensor, "m 3"]) -> 
     return torch.from_numpy(rows).to(points.device)
 
 
+def _offsets(
+    points: Float[Tensor, "n 3"], truth: Float[Tensor, "m 3"]
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "m 3"]]:
+    """Return each point minus its nearest one of the other cloud, differentiable."""
+    forth = points - truth[nearest_rows(points, truth)]
+    return forth, truth - points[nearest_rows(truth, points)]
+
+
 def chamfer_squared(points: Float[Tensor, "n 3"], truth: Float[Tensor, "m 3"]) -> Float[Tensor, ""]:
     """Return mean ‖p − g(p)‖² + mean ‖g − p(g)‖² in square metres, differentiable."""
-    forth = (points - truth[nearest_rows(points, truth)]).square().sum(-1).mean()
-    back = (truth - points[nearest_rows(truth, points)]).square().sum(-1).mean()
-    return forth + back
+    forth, back = _offsets(points, truth)
+    return forth.square().sum(-1).mean() + back.square().sum(-1).mean()
 
 
 def chamfer_to(points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
@@ -39,9 +46,8 @@ def chamfer_to(points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " 
     found = []
     with torch.no_grad():
         for ours, truth in zip(points, batch.points, strict=True):
-            forth = (ours - truth[nearest_rows(ours, truth)]).norm(dim=-1).mean()
-            back = (truth - ours[nearest_rows(truth, ours)]).norm(dim=-1).mean()
-            found.append((forth + back) / 2)
+            forth, back = _offsets(ours, truth)
+            found.append((forth.norm(dim=-1).mean() + back.norm(dim=-1).mean()) / 2)
     return torch.stack(found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from domains.errors import FewstepError
-from domains.model_files import check_weights, existing_file, read_pair
+from domains.model_files import check_weights, existing_file, named_tensors, read_pair
 from domains.protein.hyper_parameters import read_settings
 from domains.protein.lora import has_lora, merge_lora
 from domains.safe_archive import UNSAFE, Inert, load_archive
@@ -114,9 +114,7 @@ def _agreed_alpha(path: Path, stored: Any, given: float | None) -> float | None:
 def _network_weights(path: Path, state: dict[Any, Any]) -> dict[str, Tensor]:
     """Strip wrappers' prefixes and copy the tensors out of the mapped file."""
     found: dict[str, Tensor] = {}
-    for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise FewstepError(f"{path} holds more than tensors", got=repr(key)[:80], do=UNSAFE)
+    for key, value in named_tensors(path, state):
         name = _strip(key)
         if name in found:
             raise FewstepError(f"two tensors in {path} are both called {name}")

@@ -53,9 +53,7 @@ class ProteinDomain:
             ProteinaDenoiser.build(dict(weights), config, str(source))  # or say what is wrong
         else:
             weights, config = _from_checkpoint(source, options)
-        if options.get("half"):
-            weights = {name: value.half() for name, value in weights.items()}
-        write_model(output, weights, config)
+        write_model(output, weights, config, half=bool(options.get("half")))
 
     def load(self, directory: Path) -> nn.Module:
         """Return the denoiser stored in ``directory``."""
