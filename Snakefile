@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from domains.config import PRETRAIN, UNMODELLED, parse_config, read_yaml
+from domains.config import PRETRAIN, UNMODELLED, continued, parse_config, read_yaml
 from domains.errors import FewstepError
 from domains.provenance import write_text
 from domains.stages.prepare import BUNDLED
@@ -22,6 +22,8 @@ except FewstepError as error:
 
 OUT = f"results/{RUN.name}"
 SETTINGS = f"{OUT}/config.json"
+# As the last run has written its settings: more samples add shards and change none.
+RUN = continued(RUN, Path(SETTINGS))
 ENVIRONMENT = f"{workflow.basedir}/envs/{RUN.domain}.yaml"
 
 

@@ -11,15 +11,18 @@ import typer
 
 from domains.errors import FewstepError
 from domains.stages.distill import distill
+from domains.stages.doctor import doctor
 from domains.stages.evaluate import evaluate
 from domains.stages.fetch import fetch
 from domains.stages.generate import generate
+from domains.stages.merge import merge
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
 from domains.stages.simulate import simulate
+from domains.stages.status import status
 
-__all__ = ["STAGES", "app", "main"]
+__all__ = ["CHECKS", "STAGES", "app", "main"]
 
 STAGES: tuple[Callable[..., None], ...] = (
     fetch,
@@ -28,9 +31,12 @@ STAGES: tuple[Callable[..., None], ...] = (
     pretrain,
     distill,
     generate,
+    merge,
     evaluate,
     report,
 )
+# Commands for people: they look at what stages and machine have, and no rule calls them.
+CHECKS: tuple[Callable[..., None], ...] = (status, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -69,7 +75,7 @@ def _command(stage: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-for _stage in STAGES:
+for _stage in (*STAGES, *CHECKS):
     app.command()(_command(_stage))
 
 

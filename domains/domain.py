@@ -124,6 +124,10 @@ class Domain(Protocol):
         """Return an untrained denoiser."""
         ...
 
+    def recompute(self, denoiser: nn.Module) -> None:
+        """Make a denoiser keep little memory for gradients, and compute more instead."""
+        ...
+
     def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
         """Give a new denoiser the weights of an earlier one, of the same architecture."""
         ...

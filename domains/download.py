@@ -55,21 +55,19 @@ def download(entry: Entry, directory: Path, final: Path) -> None:
 
 def _download_url(entry: Url, directory: Path, otherwise: str) -> None:
     # Here, not above: most machines fetch nothing, and the import brings an HTTP client.
-    try:
-        import pooch
-        import requests
-    except ImportError as error:
-        raise FewstepError("the package pooch isn't installed", do=otherwise) from error
+    import pooch
+    import requests
+
+    from domains.http_download import Resumed
 
     downloader = pooch.create(
         path=directory,
         base_url="",
         urls={entry.file: entry.url},
         registry={entry.file: f"sha256:{entry.sha256}"},
-        retry_if_failed=2,
     )
     try:
-        downloader.fetch(entry.file)
+        downloader.fetch(entry.file, downloader=Resumed(entry.size))
     except (requests.RequestException, ValueError) as error:
         raise FewstepError(f"can't download {entry.url}", got=error, do=otherwise) from error
 

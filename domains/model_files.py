@@ -25,6 +25,7 @@ __all__ = [
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMAT = "fewstep-model-1"
+_MOST_DIMENSIONS = 64  # torch reduces no more
 
 
 def write_model(
@@ -79,7 +80,9 @@ def read_pair(
     try:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise FewstepError(f"{path} is not a whole safetensors file", got=error) from error
+        raise FewstepError(
+            f"{path} is not a whole safetensors file", got=str(error)[:200]
+        ) from error
     check_weights(path, weights)
     return weights, config
 
@@ -107,7 +110,9 @@ def named_tensors(path: Path, state: Mapping[Any, Any]) -> Iterator[tuple[str, T
     """Yield the tensors of a state dict read from ``path``, and refuse anything else in it."""
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise FewstepError(f"{path} holds more than tensors", got=repr(name)[:80], do=UNSAFE)
+            # Torch warns at the sight of a storage as a name.
+            kind = repr(name)[:80] if isinstance(name, str) else type(name).__name__
+            raise FewstepError(f"{path} holds more than tensors", got=kind, do=UNSAFE)
         yield name, value
 
 
@@ -121,11 +126,14 @@ def check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     held = {storage.data_ptr(): storage.nbytes() for storage in storages}
     if total > 4 * sum(held.values()):
         raise FewstepError(f"weights in {path} claim more memory than the file holds", got=total)
-    for name, value in weights.items():
+    for key, value in weights.items():
+        name = (key if key.isprintable() else repr(key))[:80]
         if value.dtype not in _FLOATS:
             raise FewstepError(
                 f"weight {name} in {path}", expected="floating-point numbers", got=value.dtype
             )
+        if value.ndim > _MOST_DIMENSIONS:
+            raise FewstepError(f"weight {name} in {path} has {value.ndim} dimensions")
         if not bool(torch.isfinite(value).all()):
             raise FewstepError(f"weight {name} in {path} is not finite", do="Use another file")
 

@@ -1,5 +1,6 @@
-"""Atomic writes and the record of where a file came from."""
+"""Atomic, durable writes and the record of where a file came from."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,15 @@ from typing import Any
 from domains import __version__
 from domains.errors import FewstepError
 
-__all__ = ["atomic_path", "package_versions", "record", "sha256", "write_json", "write_text"]
+__all__ = [
+    "atomic_directory",
+    "atomic_path",
+    "package_versions",
+    "record",
+    "sha256",
+    "write_json",
+    "write_text",
+]
 
 _PACKAGES = ("torch", "pytorch-lightning", "numpy", "biotite", "pandas")
 
@@ -23,8 +32,8 @@ _PACKAGES = ("torch", "pytorch-lightning", "numpy", "biotite", "pandas")
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it only on success.
 
-    The file is flushed to disk before the rename, so a crash leaves either the old file or
-    the whole new one.
+    File and name are flushed to disk, so a crash leaves either the old file or the whole new
+    one, and what was written stays.
 
     Args:
         path: The final place; parent directories are made.
@@ -33,27 +42,67 @@ def atomic_path(path: Path) -> Iterator[Path]:
         FewstepError: The directory can't be written, or the disk is full.
     """
     path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        # Some writers replace the file by one of their own, readable by its owner only.
-        temporary.chmod(0o644)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        try:
+            yield temporary
+            # Some writers replace the file by one of their own, readable by its owner only.
+            temporary.chmod(0o644)
+            _flush(temporary)
+            temporary.replace(path)
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary directory that takes the name ``path`` only on success.
+
+    Args:
+        path: The final place, at which there is nothing yet.
+
+    Raises:
+        FewstepError: The directory can't be written, or the disk is full.
+    """
+    path = Path(path)
+    with _writing(path), tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent) as scratch:
+        whole = Path(scratch) / path.name
+        whole.mkdir()
+        yield whole
+        for written in (*whole.rglob("*"), whole):
+            _flush(written)
+        whole.rename(path)
+        _flush(path.parent)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the parent directory; turn errors of the disk into one line."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise FewstepError(
             f"can't write {path}",
             got=error.strerror or str(error),
             do="Free disk space or choose a directory that you may write to",
         ) from error
+
+
+def _flush(path: Path) -> None:
+    """Flush a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems flush no directories; there a rename is as good as it gets.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Contract: wrong settings are one line and exit code 2, through the real command line."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,42 @@ TEXTS = {
     "key twice": ("name: a\nname: b\n", "'name' is given twice"),
     "inner key twice": ("generate: {per_length: 1, per_length: 2}\n", "twice"),
     "control characters": ("a: \x01", "no valid YAML"),
+    "a NUL": ('teacher: "a\\0b"', "no file can hold"),
+    "half a character": ('title: "\\ud800"', "no file can hold"),
+    "a program by a name": ("a: !!python/name:os.system", "no valid YAML"),
+    "a new object": ("a: !!python/object/new:os.system ['touch hacked']", "no valid YAML"),
+    "a module": ("a: !!python/module:antigravity", "no valid YAML"),
+    "a tag of one's own": ("a: !run touch hacked", "no valid YAML"),
+    "a truth that is none": ("a: !!bool perhaps", "no valid YAML"),
+    "an integer that is none": ('a: !!int ""', "no valid YAML"),
+    "a number that is none": ("a: !!float far", "no valid YAML"),
+    "a time that is none": ("a: !!timestamp never", "no valid YAML"),
+    "bytes": ("a: !!binary AAAA", "no valid YAML"),
+    "a set": ("a: !!set {b, c}", "no valid YAML"),
+    "an unknown alias": ("a: *b", "no valid YAML"),
+    "a name for two anchors": ("a: &x 1\nb: &x 2", "no valid YAML"),
+    "a list as a key": ("? [a, b]\n: 1", "no valid YAML"),
+    "a merge of text": ("<<: text", "no valid YAML"),
+    "another version": ("%YAML 9.9\n---\na: 1", "no valid YAML"),
+    "aliases that multiply": (
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghijk")),
+        "aliases written out",
+    ),
+    "merges that multiply": (
+        "a: &a {x: 1}\n"
+        + "".join(
+            f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}\n" for a, b in pairwise("abcdefghijk")
+        ),
+        "aliases written out",
+    ),
+    "a list in itself": ("a: &a [*a]", "aliases written out"),
+    "a mapping in itself": ("a: &a {<<: *a}", "aliases written out"),
+    "a hexadecimal number of 5,000 digits": ("name: 0x" + "f" * 5000, "a huge int"),
+    "a decimal number of 5,000 digits": ("name: " + "9" * 5000, "no valid YAML"),
+    "3,000 keys, all wrong": ("".join(f"k{n}: 1\n" for n in range(3000)), "Field required"),
+    "numbers as keys": ("1: 2\n", "Field required"),
+    "an unknown key of 900 letters": ("a" * 900 + ": 1\n", "Field required"),
 }
 
 
@@ -41,6 +78,7 @@ TEXTS = {
 def test_text_of_the_config(place: Place, text: str, words: str) -> None:
     (place / "run.yaml").write_text(text)
     line = place.generate(place / "run.yaml")
+    assert len(line) < 1000
     assert any(word in line for word in words.split("|"))
     assert "run.yaml" in line and not Path("hacked").exists()
 
@@ -86,6 +124,41 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "average of 1": ({"students": {"student": {"fit": {"ema": 1.0}}}}, "fit.ema"),
     "students are a list": ({"students": ["a"]}, "students"),
     "title is a list": ({"title": ["a"]}, "title"),
+    "seed beyond a table's": ({"seed": 2**63}, "seed"),
+    "seed of thirty digits": ({"seed": 10**30}, "seed"),
+    "seed is infinite": ({"seed": float("inf")}, "seed"),
+    "length is yes": ({"generate": {"lengths": [True]}}, "generate.lengths.0"),
+    "length is a billion": ({"generate": {"lengths": [10**9]}}, "generate.lengths.0"),
+    "samples without end": ({"generate": {"per_length": 10**30}}, "generate.per_length"),
+    "a million shards": ({"generate": {"per_length": 10**6, "shard_size": 2}}, "more than 100000"),
+    "batches without end": ({"students": {"student": {"batch_size": 10**30}}}, "batch_size"),
+    "lengths without end": ({"students": {"student": {"lengths": {"high": 10**30}}}}, "high"),
+    "training without end": ({"students": {"student": {"fit": {"steps": 10**30}}}}, "fit.steps"),
+    "training for yes seconds": (
+        {"students": {"student": {"fit": {"max_seconds": True}}}},
+        "max_seconds should be a number",
+    ),
+    "seed of a student is yes": ({"students": {"student": {"seed": True}}}, "seed should be"),
+    "rate is infinite": ({"students": {"student": {"student": {"rate": float("inf")}}}}, "rate"),
+    "guidance is NaN": ({"sets": {"naive": {"sampler": {"guidance": float("nan")}}}}, "guidance"),
+    "sampler without a kind": ({"sets": {"naive": {"sampler": {"kind": None}}}}, "kind"),
+    "sampler is a list": ({"sets": {"naive": {"sampler": []}}}, "sampler"),
+    "LiDAR's files of proteins": ({"generate": {"formats": ["pcd"]}}, "generate.formats"),
+    "LiDAR's sampler of proteins": ({"sets": {"naive": {"sampler": {"kind": "dpm"}}}}, "dpm"),
+    "LiDAR's refinement of proteins": ({"sets": {"naive": {"refine": True}}}, "refine"),
+    "LiDAR's scenes of proteins": ({"generate": {"scenes": 3}}, "generate.lengths"),
+    "LiDAR without data": ({"domain": "lidar"}, "data"),
+    "simulated data with a path": ({"data": {"simulate": {}, "path": "x"}}, "data"),
+    "no sequence to train on": ({"data": {"train": []}}, "data.train"),
+    "a sequence in both": ({"data": {"train": ["08"]}}, "both in train and in held_out"),
+    "a sequence outside": ({"data": {"train": ["../08"]}}, "data.train.0"),
+    "an architecture in a list": (
+        {"teacher": "pretrain", "pretrain": {"network": [1], "fit": {"steps": 1}}},
+        "pretrain.network",
+    ),
+    "a set called ..": ({"sets": {"..": {"model": "data"}}}, "sets"),
+    "a student with a newline": ({"students": {"a\n": {"fit": {"steps": 1}}}}, "students"),
+    "a folding model that is yes": ({"evaluate": {"folding_model": True}}, "folding_model"),
 }
 
 

@@ -193,6 +193,29 @@ def test_output_is_a_file(place: Place) -> None:
     assert (place / "out").read_text() == "mine"
 
 
+def _link(place: Place, to: str) -> str:
+    (place / "link").symlink_to(to)
+    return str(place / "link")
+
+
+PLACES: dict[str, Callable[[Place], str]] = {
+    "a file": lambda place: str(place / "run.yaml"),
+    "under a file": lambda place: str(place / "run.yaml/out"),
+    "a name of 300 letters": lambda place: str(place / ("a" * 300)),
+    "a link to itself": lambda place: _link(place, "link"),
+    "a link to a file": lambda place: _link(place, "run.yaml"),
+    "a full device": lambda place: "/dev/full/out",
+    "a device that forgets": lambda place: "/dev/null",
+    "the kernel's files": lambda place: "/proc/out",
+}
+
+
+@pytest.mark.parametrize("where", PLACES.values(), ids=PLACES)
+def test_places_that_take_no_output(place: Place, where: Callable[[Place], str]) -> None:
+    line = place.generate(place / "run.yaml", output=where(place))
+    assert "can't write" in line or "can't use" in line
+
+
 def test_output_may_not_be_written(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Permissions don't bind the superuser, so the refusal is made."""
 

@@ -1,4 +1,7 @@
-"""Contract: stages are commands are rules; errors are one line on stderr and exit code 2."""
+"""Contract: stages are commands are rules; errors are one line on stderr and exit code 2.
+
+Two commands are no stages: ``status`` and ``doctor`` look, and no rule calls them.
+"""
 
 import inspect
 import re
@@ -14,8 +17,10 @@ from domains.errors import FewstepError
 
 ROOT = Path(__file__).parents[1]
 STAGES = {stage.__name__: stage for stage in cli.STAGES}
+CHECKS = {check.__name__: check for check in cli.CHECKS}
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflows/rules").glob("*.smk")))
+LINES = "\n".join(path.read_text() for path in sorted((ROOT / "workflows/rules").glob("*.smk")))
+RULES = re.sub(r"^ *#.*\n", "", LINES, flags=re.M)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
@@ -33,13 +38,15 @@ def shell_line(rule: str) -> str:
     return "".join(re.findall(r'"([^"]*)"', body[1].partition("shell:")[2]))
 
 
-def test_commands_are_stages() -> None:
-    assert set(COMMANDS) == set(STAGES)
+def test_commands_are_stages_and_checks() -> None:
+    assert set(COMMANDS) == set(STAGES) | set(CHECKS)
+    assert set(CHECKS) == {"status", "doctor"}
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [*STAGES, *CHECKS])
 def test_every_option_is_documented_once(name: str) -> None:
-    parameters = inspect.signature(STAGES[name]).parameters
+    function = (STAGES | CHECKS)[name]
+    parameters = inspect.signature(function).parameters
     options = {option.name: option for option in COMMANDS[name].params}
     assert set(options) == set(parameters)
     for key, parameter in parameters.items():
@@ -47,7 +54,7 @@ def test_every_option_is_documented_once(name: str) -> None:
         assert option.help and option.help.endswith("."), key
         assert option.opts == [f"--{key.replace('_', '-')}"]
         assert option.required == (parameter.default is inspect.Parameter.empty)
-    assert COMMANDS[name].help == (inspect.getdoc(STAGES[name]) or "").partition("\n")[0]
+    assert COMMANDS[name].help == (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -73,7 +80,7 @@ def test_help_loads_no_torch() -> None:
     code += "print([m for m in ('torch', 'pandas', 'pytorch_lightning') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.stdout.rstrip().endswith("[]"), result.stdout + result.stderr
-    assert all(name in result.stdout for name in STAGES)
+    assert all(name in result.stdout for name in COMMANDS)
 
 
 @pytest.mark.parametrize("arguments", [["--nothing"], ["nothing"], ["report", "--nothing", "1"]])

@@ -254,3 +254,20 @@ def test_gallery_is_scenes_and_matrices(domain: Domain) -> None:
     assert set(found) == {"scenes", "matrices"}
     assert len(found["scenes"]) == 2
     assert domain.gallery([]) == {"scenes": [], "matrices": []}
+
+
+def test_recomputed_activations_give_the_same_gradients(domain: Domain, teacher: nn.Module) -> None:
+    """Bit for bit, in the mode of distillation and in that of a teacher's training."""
+    found = []
+    for recompute in (False, True):
+        network = copy.deepcopy(teacher).train()
+        if recompute:
+            domain.recompute(network)
+        process, draws = domain.process(network), Draws((0,))
+        batch = domain.training_batches(pretrain(domain.name), 0)(0, draws)
+        loss = domain.teacher_loss(network, process, batch, draws).value
+        loss.backward()
+        found.append({n: p.grad for n, p in network.named_parameters() if p.grad is not None})
+    plain, again = found
+    assert plain.keys() == again.keys() and plain
+    assert all(torch.equal(plain[name], again[name]) for name in plain)

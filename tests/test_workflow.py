@@ -7,11 +7,13 @@ import html
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from tiny_run import content, deep_update, save_teacher
@@ -55,7 +57,9 @@ def planned(directory: Path, config: Path, *options: str) -> dict[str, int]:
 
 def write(path: Path, **changes: Any) -> Path:
     """Write a config full of nasty text, with the sets of data and student only."""
-    tiny = {"generate": {"per_length": 1}, "teacher": TEACHER, "title": NASTY, "notes": NASTY}
+    # The only shard is not full.
+    plan = {"per_length": 1, "shard_size": 3}
+    tiny = {"generate": plan, "teacher": TEACHER, "title": NASTY, "notes": NASTY}
     settings = content(**deep_update({**tiny, "sets": {"data": {"label": NASTY}}}, changes))
     settings["sets"].pop("naive")
     path.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
@@ -71,7 +75,7 @@ def test_examples_plan(tmp_path: Path, path: Path) -> None:
     jobs = planned(tmp_path, path)
     assert jobs["pretrain" if run.teacher == PRETRAIN else "prepare"] == 1
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
-    assert jobs.get("evaluate", 0) == len(run.sets)
+    assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
     assert jobs.get("report", 0) == bool(run.sets)
     assert jobs.get("fetch", 0) == bool(run.sets and run.needs_tools)
 
@@ -144,11 +148,18 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "label": ({"sets": {"data": {"label": "x"}}}, {"evaluate": 1, "report": 1}),
     "student": (
         {"students": {"student": {"fit": FIT}}},
-        {"distill": 1, "generate": 1, "evaluate": 1, "report": 1},
+        {"distill": 1, "generate": 1, "merge": 1, "evaluate": 1, "report": 1},
     ),
     "another student": ({"students": {"other": {"fit": FIT}}}, {}),
     "measures": ({"evaluate": {"gallery": 1}}, {"evaluate": 2, "report": 1}),
-    "more samples": ({"generate": {"per_length": 2}}, {"generate": 2, "evaluate": 2, "report": 1}),
+    "more samples": (
+        {"generate": {"per_length": 2}},
+        {"generate": 2, "merge": 2, "evaluate": 2, "report": 1},
+    ),
+    "more samples in larger shards": (
+        {"generate": {"per_length": 4, "shard_size": 4}},
+        {"generate": 4, "merge": 2, "evaluate": 2, "report": 1},
+    ),
     "batches": ({"generate": {"batch_points": 50}}, {}),
 }
 
@@ -161,8 +172,33 @@ def test_an_edit_remakes_what_depends_on_it(
     assert planned(done, config) == jobs
 
 
+def test_more_samples_change_no_shard(done: Path, tmp_path: Path) -> None:
+    """Twice more, of the set of data; the next enlargement starts from the last one."""
+    directory = tmp_path / "run"
+    shutil.copytree(done, directory)
+    samples = directory / "results/tiny/samples/data"
+    first = {path: path.stat().st_mtime_ns for path in (samples / "shard_0000").iterdir()}
+    for per_length, added in ((2, ["0001"]), (5, ["0002", "0003"])):
+        config = write(tmp_path / "c.yaml", generate={"per_length": per_length})
+        result = snakemake(directory, config, "results/tiny/samples/data/index.csv")
+        said = result.stdout + result.stderr
+        assert result.returncode == 0, said
+        assert sorted(set(re.findall(r"Sampling data, shard (\d+)", said))) == added
+        index = pd.read_csv(samples / "index.csv")
+        assert list(index["sample"]) == list(range(2 * per_length))
+        assert all((samples / file).exists() for file in index["file"])
+    assert first == {path: path.stat().st_mtime_ns for path in first}
+
+
 def test_another_teacher_remakes_all_but_the_data(done: Path) -> None:
     (done / TEACHER / "model.json").touch()
     os.utime(done / TEACHER)
     jobs = planned(done, done / "c.yaml")
-    assert jobs == {"prepare": 1, "distill": 1, "generate": 1, "evaluate": 1, "report": 1}
+    assert jobs == {
+        "prepare": 1,
+        "distill": 1,
+        "generate": 1,
+        "merge": 1,
+        "evaluate": 1,
+        "report": 1,
+    }

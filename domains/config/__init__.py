@@ -5,7 +5,7 @@ defaults written here.
 """
 
 from domains.config.data import Data, Simulate
-from domains.config.run import PRETRAIN, RunConfig, load_config, parse_config, read_yaml
+from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import (
     Distil,
@@ -18,6 +18,7 @@ from domains.config.training import (
     Times,
     VSDConfig,
 )
+from domains.config.yaml_file import read_yaml
 
 __all__ = [
     "PRETRAIN",
@@ -37,6 +38,7 @@ __all__ = [
     "Simulate",
     "Times",
     "VSDConfig",
+    "continued",
     "load_config",
     "parse_config",
     "read_yaml",

@@ -4,7 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Config", "Name"]
+__all__ = ["MOST_SEED", "Config", "Name"]
+
+MOST_SEED = 2**63 - 1  # the largest integer of a table's column
+_NUMBERS = (int, float, int | None, float | None)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
@@ -25,6 +28,6 @@ class Config(BaseModel):
         """Refuse yes and no where a number is meant, which pydantic would read as 1 and 0."""
         for name, field in cls.model_fields.items():
             value = content.get(name) if isinstance(content, dict) else None
-            if isinstance(value, bool) and field.annotation in (int, float, float | None):
+            if isinstance(value, bool) and field.annotation in _NUMBERS:
                 raise ValueError(f"{name} should be a number, not yes or no")
         return content

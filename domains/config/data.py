@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from domains.config.base import Config
+from domains.config.base import MOST_SEED, Config
 
 __all__ = ["Data", "Simulate"]
 
-Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
+Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
+Sequences = Annotated[tuple[Sequence, ...], Field(min_length=1)]
 
 
 class Simulate(Config):
@@ -20,11 +21,11 @@ class Simulate(Config):
     """Streets to train on."""
     held_out: int = Field(default=4, ge=1, le=500)
     """Streets to sample and measure on; never those of training, whatever the numbers."""
-    scans: int = Field(default=20, ge=1)
+    scans: int = Field(default=20, ge=1, le=100_000)
     """Scans of each street, about a metre apart."""
-    azimuths: int = Field(default=2083, ge=8)
+    azimuths: int = Field(default=2083, ge=8, le=100_000)
     """Firings per turn of the sensor."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     """Decides the streets, whatever the seed of the run: students of several share them."""
 
 
@@ -37,9 +38,9 @@ class Data(Config):
     """Directory of LiDAR scans (.bin, .ply, .pcd) to complete; without ground truth."""
     simulate: Simulate | None = None
     """Makes LiDAR scans instead of reading them from `path`."""
-    train: tuple[Sequence, ...] = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
+    train: Sequences = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
     """LiDAR sequences to train on."""
-    held_out: tuple[Sequence, ...] = ("08",)
+    held_out: Sequences = ("08",)
     """LiDAR sequences to sample and measure on."""
 
     @model_validator(mode="after")

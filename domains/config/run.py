@@ -6,21 +6,20 @@ import reprlib
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from domains.config.base import Config, Name
+from domains.config.base import MOST_SEED, Config, Name
 from domains.config.data import Data
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain
+from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
 
-__all__ = ["PRETRAIN", "RunConfig", "load_config", "parse_config", "read_yaml"]
+__all__ = ["PRETRAIN", "RunConfig", "continued", "load_config", "parse_config"]
 
 # As the teacher: train one from scratch.
 PRETRAIN = "pretrain"
 _SAMPLERS = {"protein": ("renoise", "sde", "ode"), "lidar": ("renoise", "dpm")}
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 class RunConfig(Config):
@@ -30,7 +29,7 @@ class RunConfig(Config):
     """Everything is written to `results/<name>`."""
     domain: Literal["protein", "lidar"]
     """Scientific field."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MOST_SEED)
     """Decides every random number."""
     teacher: str = Field(min_length=1)
     """Checkpoint file, model directory or bundled name; `pretrain` trains one from scratch."""
@@ -86,6 +85,8 @@ class RunConfig(Config):
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
         if not lidar and (self.data.simulate or self.data.scans):
             raise ValueError("data: scans and simulate are of the lidar domain")
+        if other := {"cif"} & set(plan.formats) if lidar else set(plan.formats) - {"cif"}:
+            raise ValueError(f"generate.formats: {min(other)} is not of the {self.domain} domain")
         return self
 
     @model_validator(mode="after")
@@ -123,20 +124,6 @@ class RunConfig(Config):
         return self.sets[name]
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """A YAML loader that refuses a key given twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        named = [key for key, _ in node.value if key.tag != _MERGE]
-        keys = [self.construct_object(key, deep=True) for key in named]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
 def load_config(path: Path) -> RunConfig:
     """Read and validate a run's YAML.
 
@@ -146,29 +133,39 @@ def load_config(path: Path) -> RunConfig:
     return parse_config(read_yaml(path), str(path))
 
 
-def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file in which no key is given twice.
-
-    Raises:
-        FewstepError: The file is missing or no such YAML.
-    """
-    try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FewstepError(f"can't read the config {path}", got=error) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FewstepError(f"{path} is no valid YAML", got=error, do="Mend it") from error
-
-
 def parse_config(content: Any, source: str = "config") -> RunConfig:
     """Validate a run's settings as read from YAML; ``source`` names them in messages."""
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        where = ".".join(map(str, first["loc"]))[:200] or "the file"
         raise FewstepError(
             f"{source}, {where}: {first['msg']}",
-            got=reprlib.repr(first.get("input")),
+            got=_shown(first.get("input")),
             do="See docs/configuration.md for the keys and their ranges",
         ) from error
+
+
+def continued(settings: RunConfig, path: Path) -> RunConfig:
+    """Return settings that keep the shards of the run's earlier ones.
+
+    Args:
+        settings: Of a run that is about to start.
+        path: Where it wrote its settings the last time; none, or of another version, is no
+            earlier run.
+    """
+    try:
+        earlier = load_config(path)
+    except FewstepError:
+        return settings
+    plan = settings.generate.following(earlier.generate)
+    return settings.model_copy(update={"generate": plan})
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of what a value looks like."""
+    try:
+        return reprlib.repr(value)[:200]
+    except ValueError:  # Python writes out no integer of thousands of digits.
+        return f"a huge {type(value).__name__}"

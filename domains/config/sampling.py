@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domains.config.base import Config, Name
 
@@ -13,6 +13,8 @@ __all__ = ["UNMODELLED", "Euler", "Evaluate", "Generate", "Renoise", "SampleSet"
 
 # A teacher with fewer steps than this is not what its authors would run.
 _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
+# Each is a job, which Snakemake holds in memory.
+_MOST_SHARDS = 100_000
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
 
@@ -54,7 +56,7 @@ class Euler(Config):
     steps: int = Field(default=400, ge=1, le=10_000)
     """Network calls per sample."""
     noise_scale: float = Field(default=0.45, ge=0)
-    """Noise scale γ of the SDE."""
+    """Noise scale γ of the SDE, and of `polish`."""
     self_conditioning: bool = True
     """Feed the last clean estimate back to the network."""
     grid: Literal["log", "uniform", "power", "loglinear", "cos_sch_v_snr", "edm"] = "log"
@@ -63,6 +65,11 @@ class Euler(Config):
     """Exponent of log, power, cosine and EDM grids."""
     diffusion: Literal["1/t", "us", "tan"] = "1/t"
     """The SDE's function g(t)."""
+    polish: int = Field(default=0, ge=0, le=400)
+    """Re-noising calls that take the place of all steps after `polish_from`, which leave bonds
+    rough; 0 is Proteina's own sampler."""
+    polish_from: float = Field(default=0.9, gt=0, lt=0.99)
+    """Time at which they take over."""
     guidance: float = 1.0
     """Weight w of classifier-free guidance; 1 is none, and half the network calls."""
 
@@ -96,11 +103,11 @@ class SampleSet(Config):
 class Generate(Config):
     """How many samples of which sizes, in shards."""
 
-    lengths: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = ()
+    lengths: tuple[Annotated[int, Field(ge=1, le=10_000, strict=True)], ...] = ()
     """Sizes of proteins; each gets `per_length` samples."""
-    per_length: int = Field(default=1, ge=1)
+    per_length: int = Field(default=1, ge=1, le=100_000_000)
     """Samples of each size."""
-    scenes: int | None = Field(default=None, ge=1)
+    scenes: int | None = Field(default=None, ge=1, le=100_000_000)
     """Number of LiDAR scenes, drawn from the held-out sequences."""
     shard_size: int = Field(default=64, ge=1)
     """Samples per shard, the unit that is cached and retried."""
@@ -108,6 +115,22 @@ class Generate(Config):
     """Points sampled at a time; bounds memory."""
     formats: tuple[Literal["cif", "pcd", "bin", "png"], ...] = ()
     """Also write mmCIF; PCD, KITTI `.bin`, and pictures of scenes."""
+    shard_ends: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Where shards end if not at multiples of `shard_size`; the workflow writes it into a run's
+    `config.json`, so that asking for more samples changes no shard."""
+
+    @model_validator(mode="after")
+    def _shards_can_be_handled(self) -> Generate:
+        if (shards := -(-self.count // self.shard_size)) > _MOST_SHARDS:
+            raise ValueError(f"shard_size gives {shards} shards, more than {_MOST_SHARDS}")
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_all_samples(self) -> Generate:
+        ends = self.shard_ends
+        if ends and (sorted(set(ends)) != list(ends) or ends[-1] != self.count):
+            raise ValueError(f"shard_ends must rise to the number of samples, {self.count}")
+        return self
 
     @property
     def count(self) -> int:
@@ -115,13 +138,32 @@ class Generate(Config):
         return self.scenes or len(self.lengths) * self.per_length
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """Where shards end."""
+        return self.shard_ends or (*range(self.shard_size, self.count, self.shard_size), self.count)
+
+    @property
     def shards(self) -> int:
-        """Shards of a set; asking for more samples adds shards and changes none but the last."""
-        return -(-self.count // self.shard_size)
+        """Shards of a set."""
+        return len(self.ends)
 
     def shard(self, index: int) -> range:
         """Return the sample numbers of a shard."""
-        return range(index * self.shard_size, min(self.count, (index + 1) * self.shard_size))
+        return range(self.ends[index - 1] if index else 0, self.ends[index])
+
+    def following(self, earlier: Generate) -> Generate:
+        """Return this plan with the shards of an earlier one, as far as it has their samples.
+
+        For as many samples in shards of another size it stays as it is: that was meant.
+        """
+        resized = self.count == earlier.count and self.shard_size != earlier.shard_size
+        if self.shard_ends or resized:
+            return self
+        kept = [end for end in earlier.ends if end <= self.count]
+        first = kept[-1] if kept else 0
+        new = [*range(first + self.shard_size, self.count, self.shard_size), self.count]
+        ends = (*kept, *(new if first < self.count else []))
+        return self if ends == self.ends else self.model_copy(update={"shard_ends": ends})
 
     def size(self, sample: int) -> int:
         """Return the size of a sample; lengths take turns, so a shard holds all of them.
@@ -134,6 +176,8 @@ class Generate(Config):
 class Evaluate(Config):
     """What is measured."""
 
+    most: int | None = Field(default=1000, ge=2)
+    """Samples that are measured, drawn at random from a larger set; null is all of them."""
     proxy: bool = True
     """Measure the designability proxy (needs the ProteinMPNN weights)."""
     novelty_shortlist: int = Field(default=50, ge=0)
@@ -144,5 +188,5 @@ class Evaluate(Config):
     """ESMFold weights (path or hub name) for real designability; off if not given."""
     transport: bool = True
     """Measure the earth mover's distance of scenes."""
-    gallery: int = Field(default=6, ge=0)
+    gallery: int = Field(default=6, ge=0, le=1000)
     """Samples shown in the report."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from domains.config.base import Config
+from domains.config.base import MOST_SEED, Config
 
 __all__ = [
     "Distil",
@@ -142,14 +142,16 @@ class RollOutConfig(Config):
 class Fit(Config):
     """A training run: its length, its batches, what is kept."""
 
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, le=1_000_000_000)
     """Optimisation steps of the student."""
-    accumulate: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1, le=1_000_000)
     """Micro-batches per step."""
     ema: float = Field(default=0.99, ge=0, lt=1)
     """Decay of the student's running average, per step (ramped up at the start)."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Of the networks' forward passes."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a quarter or so more time."""
     checkpoint_every: int = Field(default=100, ge=1)
     """Steps between checkpoints."""
     validate_every: int = Field(default=0, ge=0)
@@ -163,9 +165,9 @@ class Fit(Config):
 class Lengths(Config):
     """Sizes of samples: uniform integers in [low, high]."""
 
-    low: int = Field(default=40, ge=1)
+    low: int = Field(default=40, ge=1, le=10_000)
     """Smallest."""
-    high: int = Field(default=80, ge=1)
+    high: int = Field(default=80, ge=1, le=10_000)
     """Largest, not below `low`."""
 
     @model_validator(mode="after")
@@ -187,9 +189,9 @@ class Pretrain(Config):
     start: str | None = None
     """A model to go on from (directory or bundled name): of this architecture, but its features
     may be fewer; none: afresh."""
-    residues_per_batch: int = Field(default=1000, ge=16)
+    residues_per_batch: int = Field(default=1000, ge=16, le=10_000_000)
     """Most residues per micro-batch."""
-    scenes_per_batch: int = Field(default=2, ge=1)
+    scenes_per_batch: int = Field(default=2, ge=1, le=10_000)
     """LiDAR scenes per micro-batch."""
     optimiser: Optimiser = Optimiser()
     """How the network is optimised."""
@@ -200,7 +202,7 @@ class Pretrain(Config):
 class Distil(Config):
     """A student: objective, roll-out, optimisers, fit."""
 
-    seed: int | None = Field(default=None, ge=0)
+    seed: int | None = Field(default=None, ge=0, le=MOST_SEED)
     """Of its training, to tell chance from merit; the run's if not given."""
     objective: ObjectiveConfig = SiDConfig()
     """What is minimised."""
@@ -208,9 +210,9 @@ class Distil(Config):
     """How the student samples during training."""
     lengths: Lengths = Lengths()
     """Sizes of the samples it trains on."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=16, ge=1, le=100_000)
     """Samples per micro-batch."""
-    fake_updates: int = Field(default=1, ge=1)
+    fake_updates: int = Field(default=1, ge=1, le=10_000)
     """Updates of each fake score per update of the student."""
     reset_fake_every: int = Field(default=0, ge=0)
     """Reset the fake scores to the teacher every so many steps; 0 is never."""
@@ -222,7 +224,7 @@ class Distil(Config):
     """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
     teacher_guidance: float = 1.0
     """Weight w of the teacher's classifier-free guidance, which the student learns; 1 is none."""
-    validation_samples: int = Field(default=64, ge=1)
+    validation_samples: int = Field(default=64, ge=1, le=1_000_000)
     """Samples drawn at each validation."""
     validation_noise_scale: float = Field(default=0.45, ge=0)
     """Their noise scale γ."""

@@ -102,16 +102,22 @@ class _Keeper(pl.Callback):
         self.terminated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for SIGTERM and open the progress bar.
+        """Listen for SIGTERM and Ctrl-C and open the progress bar.
 
-        Lightning has put its own handler in place by now, which would end training without
-        saving; when training ends it restores the one from before.
+        Lightning has put its own handlers in place by now, which would end training without
+        saving; when training ends it restores those from before.
         """
         assert isinstance(pl_module, Distiller)
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "terminated", True))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
         steps = pl_module.plan.fit.steps
         if trainer.is_global_zero and sys.stderr.isatty():
             self.bar = tqdm(total=steps, initial=pl_module.done, unit="step", smoothing=0.1)
+
+    def _stop(self, number: int, _: object) -> None:
+        """Stop after this step; a second Ctrl-C stops at once."""
+        self.terminated = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object

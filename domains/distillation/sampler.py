@@ -14,7 +14,7 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.schedule import Diffusion, diffusion_coefficient
 from domains.domain import Batch
 
-__all__ = ["SDE", "Step", "integrate", "last", "renoise"]
+__all__ = ["SDE", "Step", "integrate", "last", "polish", "renoise"]
 
 
 @dataclass(frozen=True)
@@ -147,3 +147,34 @@ def integrate(
             points = points + velocity * dt
         points = process.project(points, batch)
         yield Step(float(time), noisy, clean, points)
+
+
+def polish(
+    body: Iterator[Step],
+    denoiser: Denoiser,
+    process: NoiseProcess,
+    batch: Batch,
+    times: Float[Tensor, " k"],
+    noise: NoiseSource,
+    noise_scale: float = 1.0,
+) -> Iterator[Step]:
+    """Play a sampler that stops early, then re-noise from its last clean estimate.
+
+    Euler's last small steps leave the roughness of the points behind, where re-noising denoises
+    it; far from the data, re-noising draws samples to the mode, where the SDE does not.
+
+    Args:
+        body: Steps of a sampler that ends before the data, at least one.
+        denoiser: Teacher or student.
+        process: Noise process.
+        batch: Mask, origin, condition.
+        times: Of the network calls after the body.
+        noise: Source of fresh noise.
+        noise_scale: γ of the re-noising.
+    """
+    step = None
+    for step in body:
+        yield step
+    if step is None:
+        raise ValueError("a sampler without steps")
+    yield from renoise(denoiser, process, batch, times, noise, noise_scale, start=step.clean)

@@ -13,11 +13,20 @@ from torch import Tensor
 
 from domains.errors import FewstepError
 
-__all__ = ["Diffusion", "Grid", "diffusion_coefficient", "renoise_times", "sampling_times"]
+__all__ = [
+    "Diffusion",
+    "Grid",
+    "diffusion_coefficient",
+    "polish_times",
+    "renoise_times",
+    "sampling_times",
+]
 
 Grid = Literal["log", "uniform", "power", "loglinear", "cos_sch_v_snr", "edm"]
 Diffusion = Literal["1/t", "us", "tan"]
 
+# Where re-noising ends.
+_LAST_NOISE = 0.01
 # SiD_Protein: 400 log-spaced positions, of which a roll-out uses 30 … 400.
 _POSITIONS, _FIRST = 400, 30
 _ONE_STEP_TIME = 0.37
@@ -39,6 +48,17 @@ def renoise_times(steps: int) -> Float[Tensor, " k"]:
     if steps == 1:
         return torch.tensor([_ONE_STEP_TIME])
     return log_time(torch.linspace(_FIRST, _POSITIONS, steps).round())
+
+
+def polish_times(begin: float, steps: int) -> Float[Tensor, " k"]:
+    """Return times of re-noising calls after ``begin``, their noise evenly spaced in its log.
+
+    Args:
+        begin: Time in (0, 0.99) where they take over.
+        steps: Number of calls, at least 1; the last is at t = 0.99.
+    """
+    first = math.log10(1 - begin)
+    return 1 - torch.logspace(first, math.log10(_LAST_NOISE), steps + 1)[1:]
 
 
 def _snr_grid(grid: Grid, steps: int, power: float) -> Tensor:

@@ -76,6 +76,13 @@ class LidarDomain:
             part.requires_grad_(not refined)
         return denoiser
 
+    def recompute(self, denoiser: nn.Module) -> None:
+        """Keep the inputs of each stage of the U-Nets only."""
+        ours = _lidar(denoiser)
+        ours.predictor.recompute = True
+        if ours.refinement is not None:
+            ours.refinement.recompute = True
+
     def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
         """Go on from ``begun``; a new refinement stays as it is."""
         ours, theirs = _lidar(denoiser), _lidar(begun)

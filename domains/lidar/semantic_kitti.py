@@ -16,6 +16,8 @@ from domains.lidar.files import read_points
 
 __all__ = ["KittiSequence", "open_sequence"]
 
+FARTHEST = 1e8  # metre; maps of countries count from as far as 10⁷ m away
+
 
 @dataclass(frozen=True)
 class KittiSequence:
@@ -133,8 +135,10 @@ def _matrix(path: Path, text: str) -> Float[np.ndarray, "4 4"]:
     matrix = np.vstack([values.reshape(3, 4), [0.0, 0.0, 0.0, 1.0]])
     turn = matrix[:3, :3]
     # Also false for NaN. KITTI's files hold six digits and more.
-    if not (np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3 and np.linalg.det(turn) > 0):
+    near = np.abs(matrix).max() < FARTHEST
+    rigid = near and np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3 and np.linalg.det(turn) > 0
+    if not rigid:
         raise FewstepError(
-            f"{path} holds a matrix that is no rigid motion", got=repr(text.strip()[:60])
+            f"{path} holds a matrix that is no rigid motion on Earth", got=repr(text.strip()[:60])
         )
     return matrix

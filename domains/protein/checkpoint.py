@@ -15,6 +15,7 @@ from domains.safe_archive import UNSAFE, Inert, load_archive
 __all__ = ["Checkpoint", "read_checkpoint"]
 
 _PREFIXES = ("module.", "model.", "nn.")
+_MOST_ALPHA = 1e6  # far beyond any in use
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,15 @@ def _split(path: Path, content: Any) -> tuple[Any, dict[str, Any], str]:
         settings = empty | read_settings(content.get("hyper_parameters"))
     except RecursionError as error:
         raise FewstepError(f"the configuration in {path} contains itself") from error
+    except FewstepError as error:
+        raise FewstepError(f"the configuration in {path} can't be used: {error}") from error
     return content["state_dict"], settings, kind
 
 
 def _unsupported(path: Path, value: Any) -> FewstepError:
     return FewstepError(
         f"{path} holds a pickled object, not plain weights",
-        got=value.origin if isinstance(value, Inert) else type(value).__name__,
+        got=repr(value.origin)[:80] if isinstance(value, Inert) else type(value).__name__,
         do=UNSAFE,
     )
 
@@ -104,8 +107,12 @@ def _unsupported(path: Path, value: Any) -> FewstepError:
 def _agreed_alpha(path: Path, stored: Any, given: float | None) -> float | None:
     if stored is None:
         return given
-    if type(stored) not in (int, float):
-        raise FewstepError(f"bad lora_alpha in {path}", expected="a number", got=repr(stored)[:80])
+    if type(stored) not in (int, float) or not abs(stored) < _MOST_ALPHA:
+        raise FewstepError(
+            f"bad lora_alpha in {path}",
+            expected=f"a number below {_MOST_ALPHA:g}",
+            got=type(stored).__name__,
+        )
     if given is not None and stored != given:
         raise FewstepError(f"lora_alpha contradicts {path}", expected=stored, got=given)
     return float(stored)
@@ -117,7 +124,7 @@ def _network_weights(path: Path, state: dict[Any, Any]) -> dict[str, Tensor]:
     for key, value in named_tensors(path, state):
         name = _strip(key)
         if name in found:
-            raise FewstepError(f"two tensors in {path} are both called {name}")
+            raise FewstepError(f"two tensors in {path} are both called {name[:80]!r}")
         found[name] = value
     check_weights(path, found)
     if not any(name.startswith("transformer_layers.") for name in found):

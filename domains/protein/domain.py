@@ -74,9 +74,17 @@ class ProteinDomain:
         initialise(network, seed)
         return ProteinaDenoiser(network, "v", mapping)
 
+    def recompute(self, denoiser: nn.Module) -> None:
+        """Keep each trunk layer's inputs only."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        denoiser.network.recompute = True
+
     def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
-        """Go on from ``begun``, whose features may be fewer."""
+        """Go on from ``begun``, whose features may be fewer; without labels, keep its classes."""
         assert isinstance(denoiser, ProteinaDenoiser) and isinstance(begun, ProteinaDenoiser)
+        if not any(denoiser.network.fold_classes):
+            config, classes = denoiser.network.config, begun.network.fold_classes
+            denoiser.network, denoiser.mapping = Proteina(config, classes), begun.mapping
         grow(denoiser.network, begun.network)
 
     def process(self, denoiser: nn.Module) -> NoiseProcess:
@@ -232,7 +240,7 @@ _DECOY_NOISE_NM = 0.1
 
 def _mapping(domains: CathDomains | None) -> CathMapping:
     """Number the classes, architectures and topologies that occur in the data, if any."""
-    known = domains.cath if domains else ()
+    known = [code for code in (domains.cath if domains else ()) if not code.startswith("x")]
     levels = {level: sorted({level_key(code, level) for code in known}) for level in "CAT"}
     rows = {level: {code: row for row, code in enumerate(codes)} for level, codes in levels.items()}
     return CathMapping.from_dict(rows)

@@ -1,5 +1,6 @@
 """Cα traces in PDB and mmCIF files: angstrom there, nanometre here."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ _RESIDUES = (
     "MSE",
 )
 _ANGSTROM = 10  # per nanometre
+_FARTHEST = 1e4  # Å, what a PDB file can hold; the largest capsids are a tenth as wide
 _PDB_SUFFIXES, _MMCIF_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif")
 _MOST_PDB_RESIDUES = 9999  # four columns for the residue number
 _CIF_COLUMNS = (
@@ -118,12 +120,13 @@ def read_ca(path: Path, chain: str | None = None) -> Float[np.ndarray, "n 3"]:
 def read_chains(path: Path) -> dict[str, Chain]:
     """Read the Cα traces of all protein chains in the first model.
 
-    Of alternate locations the one with the highest occupancy counts; residues are the
-    standard twenty and selenomethionine.
+    Of alternate locations the one with the highest occupancy counts, of a residue given twice
+    the first; residues are the standard twenty and selenomethionine, and those with an insertion
+    code count on their own. Others are left out.
 
     Raises:
-        FewstepError: The file is missing, not PDB or mmCIF, has no Cα atoms, or has
-            coordinates that are not finite.
+        FewstepError: The file is missing, not PDB or mmCIF, cut off within a line, has no Cα
+            atoms, or has coordinates that are missing, not finite or too far away.
     """
     atoms = _load_atoms(Path(path))
     atoms = atoms[(atoms.atom_name == "CA") & np.isin(atoms.res_name, _RESIDUES)]
@@ -131,6 +134,12 @@ def read_chains(path: Path) -> dict[str, Chain]:
         raise FewstepError(f"no Cα atoms in {path}", expected="at least one amino acid")
     if not np.isfinite(atoms.coord).all():
         raise FewstepError(f"coordinates that are not finite in {path}")
+    if (farthest := float(np.abs(atoms.coord).max())) > _FARTHEST:
+        raise FewstepError(
+            f"coordinates in {path} are no structure's",
+            expected=f"at most {_FARTHEST:g} Å",
+            got=f"{farthest:g} Å",
+        )
     # A position modelled as two amino acids is one residue: the first one counts.
     seen, rows = set(), {}
     for row, key in enumerate(
@@ -268,10 +277,22 @@ def _load_atoms(path: Path) -> Any:
     if not path.is_file():
         raise FewstepError(f"no structure file {path}", do="Check the path")
     try:
-        if suffix in _PDB_SUFFIXES:
-            return pdb.PDBFile.read(path).get_structure(model=1, altloc="occupancy")
-        return pdbx.get_structure(pdbx.CIFFile.read(path), model=1, altloc="occupancy")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an error is one line
+            if suffix in _PDB_SUFFIXES:
+                return pdb.PDBFile.read(path).get_structure(model=1, altloc="occupancy")
+            file = pdbx.CIFFile.read(path)
+            _check_coordinates(file.block["atom_site"])
+            return pdbx.get_structure(file, model=1, altloc="occupancy")
     except Exception as error:  # A damaged file can raise anything inside a parser.
         raise FewstepError(
             f"can't read {path}", expected="a PDB or mmCIF file", got=str(error)[:200]
         ) from error
+
+
+def _check_coordinates(table: Any) -> None:
+    """Refuse unknown coordinates of an mmCIF file, which biotite reads as 0."""
+    for name in ("Cartn_x", "Cartn_y", "Cartn_z"):
+        mask = table[name].mask
+        if mask is not None and mask.array.any():
+            raise ValueError(f"atoms without {name}")

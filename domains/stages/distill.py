@@ -53,6 +53,8 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
     section = settings.students[student]
     domain = load_domain(settings.domain).with_data(settings.located_data)
     network = domain.load(teacher)
+    if section.fit.activation_checkpointing:
+        domain.recompute(network)
     seed = settings.seed if section.seed is None else section.seed
     plan = _plan(domain, section, network, seed)
     distiller = Distiller(plan, copy.deepcopy(network), network)

@@ -26,32 +26,69 @@ def evaluate(
         output: Directory of the tables.
         tools: Directory of fetched tools (ProteinMPNN weights).
     """
-    import pandas as pd
-
     from domains.domain import load_domain
     from domains.evaluation.table import SAMPLE, SUMMARY, write_table
+    from domains.lock import exclusive
     from domains.provenance import write_json
-    from domains.stages.generate import read_index
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
     domain = load_domain(settings.domain).with_data(settings.located_data)
-    shards = [samples / f"shard_{k:04d}" for k in range(settings.generate.shards)]
-    tables = [read_index(shard).assign(shard=shard.name) for shard in shards]
-    # There can be fewer held-out data than samples: then the last shards are empty.
-    index = pd.concat([table for table in tables if len(table)] or tables[:1])
-    if index.empty:
-        raise FewstepError(f"there is nothing in {samples}", do="Sample the set again")
+    made = _index(samples, settings.generate.shards)
+    index = _drawn(made, settings)
     files = zip(index["shard"], index["file"], strict=True)
     read = [domain.read(samples / shard / file) for shard, file in files]
     measured = domain.evaluate(read, settings.evaluate, settings.seed, tools)
     table = _sample_table(settings, sample_set, index, measured.samples)
     summary = _summary(settings, sample_set, table, measured)
-    (output / "set.json").unlink(missing_ok=True)
-    write_table(output / "samples.csv", table, SAMPLE)
-    write_table(output / "set.csv", summary, SUMMARY)
-    write_json(output / "gallery.json", domain.gallery(read[: settings.evaluate.gallery]))
-    write_json(output / "set.json", _facts(settings, sample_set, index))
+    with exclusive(output):
+        (output / "set.json").unlink(missing_ok=True)
+        write_table(output / "samples.csv", table, SAMPLE)
+        write_table(output / "set.csv", summary, SUMMARY)
+        write_json(output / "gallery.json", domain.gallery(read[: settings.evaluate.gallery]))
+        write_json(output / "set.json", _facts(settings, sample_set, index, made))
+
+
+def _index(samples: Path, count: int) -> Any:
+    """Return the tables of all shards as one; set damaged ones aside, and say so."""
+    import pandas as pd
+
+    from domains.stages.generate import read_index, set_aside
+
+    tables, damaged = [], []
+    for shard in (samples / f"shard_{k:04d}" for k in range(count)):
+        try:
+            tables.append(read_index(shard).assign(shard=shard.name))
+        except FewstepError as error:
+            damaged.append(str(error).rstrip("."))
+            if shard.exists():
+                set_aside(shard)
+    if damaged:
+        more = f"; and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        raise FewstepError("; ".join(damaged[:3]) + more, do=_AGAIN)
+    # There can be fewer held-out data than samples: then the last shards are empty.
+    index = pd.concat([table for table in tables if len(table)] or tables[:1])
+    if index.empty:
+        raise FewstepError(f"there is nothing in {samples}", do="Sample the set again")
+    return index
+
+
+_AGAIN = "What was there is now in *.damaged; run the workflow again: only this is sampled again"
+
+
+def _drawn(index: Any, settings: RunConfig) -> Any:
+    """Return at most ``evaluate.most`` samples; sets share their numbers, so they stay paired."""
+    import numpy as np
+
+    most = settings.evaluate.most
+    if most is None or len(index) <= most:
+        return index
+    generator = np.random.default_rng([settings.seed, _DRAWN])
+    rank = generator.permutation(settings.generate.count)[index["sample"]]
+    return index.iloc[np.sort(np.argsort(rank)[:most])]
+
+
+_DRAWN = 0xE7A1  # parts this draw from others of the seed
 
 
 def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
@@ -89,7 +126,7 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
     return pd.concat([rows, pd.DataFrame(of_set, columns=rows.columns)]) if of_set else rows
 
 
-def _facts(settings: RunConfig, sample_set: SampleSet, index: Any) -> dict[str, Any]:
+def _facts(settings: RunConfig, sample_set: SampleSet, index: Any, made: Any) -> dict[str, Any]:
     from domains.provenance import record
 
     setting = _setting(settings, sample_set)
@@ -102,7 +139,8 @@ def _facts(settings: RunConfig, sample_set: SampleSet, index: Any) -> dict[str, 
         sampler=sample_set.sampler.kind,
         seeds=[settings.seed],
         n=len(index),
-        seconds_per_sample=float(index["seconds"].mean()),
-        network_calls=int(index["network_calls"].max()),
+        made=len(made),
+        seconds_per_sample=float(made["seconds"].mean()),
+        network_calls=int(made["network_calls"].max()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,9 @@ from domains.config import UNMODELLED, Generate, RunConfig, SampleSet, load_conf
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from domains.domain import Domain, Request, Sample
 
-    from domains.distillation.noise import NoiseSource
-    from domains.distillation.sampler import Step
-    from domains.domain import Batch, Domain, Request, Sample
-
-__all__ = ["generate", "read_index"]
+__all__ = ["generate", "read_index", "set_aside"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,25 +37,26 @@ def generate(
     import pandas as pd
 
     from domains.domain import load_domain
+    from domains.lock import exclusive
     from domains.provenance import atomic_path, sha256
 
     settings = load_config(config)
     sample_set = _known(settings, set_name, shard)
     domain = load_domain(settings.domain).with_data(settings.located_data)
-    output.mkdir(parents=True, exist_ok=True)
-    # Written last: without it a shard that is being made again does not look finished.
-    (output / INDEX).unlink(missing_ok=True)
     numbers = list(settings.generate.shard(shard))
-    rows = []
-    skipped: dict[int, str] = {}
-    for sample, facts in _samples(domain, settings, sample_set, numbers, model, skipped):
-        files = domain.write(sample, output, {"formats": settings.generate.formats})
-        digest = sha256(output / files[0])
-        rows.append({**facts, "file": files[0], "sha256": digest})
-    _list_skipped(output / SKIPPED, skipped)
-    table = pd.DataFrame(rows, columns=list(_COLUMNS)).sort_values("sample")
-    with atomic_path(output / INDEX) as temporary:
-        table.to_csv(temporary, index=False)
+    with exclusive(output):
+        # Written last: without it a shard that is being made again does not look finished.
+        (output / INDEX).unlink(missing_ok=True)
+        rows = []
+        skipped: dict[int, str] = {}
+        for sample, facts in _samples(domain, settings, sample_set, numbers, model, skipped):
+            files = domain.write(sample, output, {"formats": settings.generate.formats})
+            digest = sha256(output / files[0])
+            rows.append({**facts, "file": files[0], "sha256": digest})
+        _list_skipped(output / SKIPPED, skipped)
+        table = pd.DataFrame(rows, columns=list(_COLUMNS)).sort_values("sample")
+        with atomic_path(output / INDEX) as temporary:
+            table.to_csv(temporary, index=False)
 
 
 def _list_skipped(path: Path, skipped: dict[int, str]) -> None:
@@ -96,7 +93,10 @@ def _samples(
     skipped: dict[int, str],
 ) -> Iterator[tuple[Sample, dict[str, Any]]]:
     """Yield samples and their index rows, batch by batch; note those that can't be made."""
+    import torch
+
     from domains.domain import Request, Sample
+    from domains.stages.sampling import Sampling
 
     plan, seed = settings.generate, settings.seed
     if sample_set.model in UNMODELLED:
@@ -106,7 +106,8 @@ def _samples(
         return
     if model is None:
         raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")
-    network = domain.load(model).eval()
+    network = domain.load(model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    sampling = Sampling(domain, network, sample_set, seed)
     asked: dict[int, Request] = {}
     found = domain.requests(plan, numbers, network, seed)
     for number, request in zip(numbers, found, strict=True):
@@ -115,16 +116,15 @@ def _samples(
         else:
             skipped[number] = str(request)
     for batch in _batches(plan, {number: request.size for number, request in asked.items()}):
-        requests = [asked[number] for number in batch]
-        began = time.perf_counter()
-        points, calls = _sample(domain, network, sample_set, requests, batch, seed)
-        seconds = (time.perf_counter() - began) / len(batch)
-        for number, request, finished in zip(batch, requests, points, strict=True):
-            if not len(finished):
-                skipped[number] = f"{request.name}: the sample has no points that count"
-                continue
-            row = _row(number, len(finished), seed, seconds, calls)
-            yield Sample(request.name, finished), row
+        for number, made in sampling.samples({k: asked[k] for k in batch}).items():
+            name = asked[number].name
+            if isinstance(made, FewstepError):
+                skipped[number] = str(made)
+            elif not len(made.points):
+                skipped[number] = f"{name}: the sample has no points that count"
+            else:
+                row = _row(number, len(made.points), seed, made.seconds, made.calls)
+                yield Sample(name, made.points), row
 
 
 def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[str, Any]:
@@ -146,69 +146,11 @@ def _batches(plan: Generate, sizes: Mapping[int, int]) -> Iterator[list[int]]:
             yield same[start : start + most]
 
 
-def _sample(
-    domain: Domain,
-    network: nn.Module,
-    sample_set: SampleSet,
-    requests: Sequence[Request],
-    numbers: list[int],
-    seed: int,
-) -> tuple[list[Tensor], int]:
-    """Return the finished samples of a batch and the number of network calls per sample."""
-    import torch
-
-    from domains.distillation.noise import SampleNoise, generator
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, process = network.to(device), domain.process(network)
-    sources = [generator(seed, "sample", number) for number in numbers]
-    noise = SampleNoise(sources, [request.size for request in requests], device)
-    points, calls = None, 0
-    with torch.inference_mode():
-        batch = domain.encode(network, domain.blank(requests).to(device))
-        for step in _play(domain, network, sample_set, batch, noise):
-            points, calls = step.points, calls + 1
-        if points is None or not torch.isfinite(points).all():
-            bad = "no points" if points is None else "NaN or infinite coordinates"
-            raise FewstepError(
-                f"sampling with {sample_set.model} ended in {bad}",
-                do="Check the model; a smaller noise scale or more steps may help",
-            )
-        points = process.target(points, batch)
-        finished = [
-            domain.finish(network, points[row, : request.size], request, sample_set.refine)
-            for row, request in enumerate(requests)
-        ]
-    guided = sample_set.sampler.guidance != 1.0
-    return finished, calls * (1 + guided) + sample_set.refine
-
-
-def _play(
-    domain: Domain, network: nn.Module, sample_set: SampleSet, batch: Batch, noise: NoiseSource
-) -> Iterator[Step]:
-    """Return the steps of a set's sampler."""
-    from domains.distillation.denoiser import Guided
-    from domains.distillation.dpm_solver import solve
-    from domains.distillation.sampler import SDE, integrate, renoise
-    from domains.distillation.schedule import sampling_times
-
-    sampler, process = sample_set.sampler, domain.process(network)
-    denoiser = Guided(network, sampler.guidance, domain.unconditional(network))
-    if sampler.kind == "renoise":
-        times = process.times(sampler.steps)
-        return renoise(denoiser, process, batch, times, noise, sampler.noise_scale)
-    if sampler.kind == "dpm":
-        return solve(denoiser, process, batch, process.times(sampler.steps), noise)
-    times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)
-    sde = SDE(sampler.noise_scale, sampler.diffusion) if sampler.kind == "sde" else None
-    return integrate(denoiser, process, batch, times, noise, sde, sampler.self_conditioning)
-
-
 def read_index(shard: Path) -> Any:
     """Read a shard's table and check that its files are the ones it lists.
 
     Raises:
-        FewstepError: A file is missing or damaged: the shard has to be sampled again.
+        FewstepError: A file is missing or damaged; ``set_aside`` has it sampled again.
     """
     import pandas as pd
 
@@ -219,10 +161,17 @@ def read_index(shard: Path) -> Any:
         recorded = zip(table["file"], table["sha256"], strict=True)
         damaged = [file for file, digest in recorded if sha256(shard / file) != digest]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FewstepError(f"shard {shard} is incomplete", got=error, do=_AGAIN) from error
+        raise FewstepError(f"shard {shard} is incomplete", got=error) from error
     if damaged:
-        raise FewstepError(f"shard {shard} is damaged", got=damaged[0], do=_AGAIN)
+        raise FewstepError(f"shard {shard} is damaged", got=damaged[0])
     return table
 
 
-_AGAIN = "Delete this directory and run the workflow again: only it is sampled"
+def set_aside(shard: Path) -> None:
+    """Rename a damaged shard, so that the workflow samples it again; the last such is kept."""
+    from domains.lock import exclusive
+
+    aside = shard.with_name(f"{shard.name}.damaged")
+    with exclusive(shard):
+        shutil.rmtree(aside, ignore_errors=True)
+        shard.rename(aside)

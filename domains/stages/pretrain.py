@@ -32,6 +32,8 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     network = domain.new(section, settings.seed)
     if section.start is not None:
         domain.start(network, domain.load(locate(section.start)))
+    if section.fit.activation_checkpointing:
+        domain.recompute(network)
     plan = Plan(
         objective=TeacherTraining(domain.teacher_loss),
         process=domain.process(network),

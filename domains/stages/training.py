@@ -3,9 +3,11 @@
 import copy
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from domains.config import RunConfig
@@ -14,6 +16,7 @@ from domains.distillation.fit import process_count, run
 from domains.distillation.state import claim
 from domains.domain import Domain
 from domains.errors import FewstepError
+from domains.lock import exclusive
 from domains.provenance import record
 
 __all__ = ["train_and_save"]
@@ -36,32 +39,34 @@ def train_and_save(
         FewstepError: Training stopped early (signal, time limit); the same command resumes.
     """
     seed = distiller.plan.seed
-    claim(state, {"seed": seed, **_deciding(provenance)})
     devices, nodes = process_count()
-    finished = run(distiller, state, validate, devices=devices, nodes=nodes)
-    if not finished:
-        raise FewstepError(
-            f"training stopped at step {distiller.done} of {distiller.plan.fit.steps}",
-            do="Run the same command again to resume",
-        )
+    deciding = {"seed": seed, **_deciding(provenance)}
+    # Of several processes that train together, the first one owns the files.
+    with claim(state, deciding) if rank_zero_only.rank == 0 else nullcontext():
+        if not run(distiller, state, validate, devices=devices, nodes=nodes):
+            raise FewstepError(
+                f"training stopped at step {distiller.done} of {distiller.plan.fit.steps}",
+                do="Run the same command again to resume",
+            )
+        if rank_zero_only.rank == 0:
+            _write_model(domain, distiller, output, run=config.name, seed=seed, **provenance)
+
+
+def _write_model(domain: Domain, distiller: Distiller, output: Path, **facts: Any) -> None:
+    """Write the average that scored best, or the last one where none was scored."""
     denoiser: nn.Module = copy.deepcopy(distiller.average)
     chosen = distiller.done
     if distiller.best.weights:
         denoiser.load_state_dict(distiller.best.weights)
         chosen = distiller.best.step
-    facts = record(
-        run=config.name,
-        seed=seed,
-        steps=distiller.done,
-        chosen_step=chosen,
-        **provenance,
-    )
-    domain.save(denoiser, output, **facts)
+    with exclusive(output):
+        progress = {"steps": distiller.done, "chosen_step": chosen}
+        domain.save(denoiser, output, **record(**facts, **progress))
     _log.info("wrote %s (average of step %d)", output, chosen)
 
 
 # Settings of a fit that change when a run stops or what it prints, but not its result.
-_INCIDENTAL = {"checkpoint_every", "log_every", "max_seconds"}
+_INCIDENTAL = {"activation_checkpointing", "checkpoint_every", "log_every", "max_seconds"}
 
 
 def _deciding(provenance: dict[str, Any]) -> dict[str, Any]:

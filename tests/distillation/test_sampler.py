@@ -9,8 +9,8 @@ from torch import Tensor
 
 from domains.distillation.noise import KeyedNoise, SampleNoise, generator
 from domains.distillation.process import FlowMatching
-from domains.distillation.sampler import SDE, integrate, last, renoise
-from domains.distillation.schedule import sampling_times
+from domains.distillation.sampler import SDE, integrate, last, polish, renoise
+from domains.distillation.schedule import polish_times, sampling_times
 from domains.domain import Batch
 
 PROCESS = FlowMatching()
@@ -146,3 +146,31 @@ def test_a_sample_does_not_depend_on_its_batch_or_padding(kind: str):
 def test_a_sampler_without_steps_is_an_error():
     with pytest.raises(ValueError, match="without steps"):
         last(iter(()))
+
+
+@torch.no_grad()
+def test_polish_goes_on_from_the_last_clean_estimate():
+    batch, recorder = blank([5, 7]), Recorder()
+    grid, ends = sampling_times("log", 20), polish_times(0.9, 3)
+    times = grid[: int((grid < 0.9).sum()) + 1]
+    body = integrate(recorder, PROCESS, batch, times, keyed("a"), SDE())
+    steps = list(polish(body, recorder, PROCESS, batch, ends, keyed("b"), 0.45))
+    assert [time for _, time, _ in recorder.asked] == [*times[:-1].tolist(), *ends.tolist()]
+    assert all(time < 0.9 for time in times[:-1]) and ends[0] > 0.9
+    clean = steps[len(times) - 2].clean
+    fresh = keyed("b")(batch.shape)
+    expected = PROCESS.perturb(clean, 0.45 * fresh, ends[:1].expand(2), batch)
+    torch.testing.assert_close(steps[len(times) - 1].noisy, expected)
+    assert torch.equal(steps[-1].points, steps[-1].clean)
+
+
+def test_polish_times_space_the_noise_evenly_in_its_logarithm():
+    noise = 1 - polish_times(0.9, 4).double()
+    ratios = noise[1:] / noise[:-1]
+    torch.testing.assert_close(ratios, torch.full_like(ratios, 0.1**0.25), rtol=1e-4, atol=0)
+    assert float(noise[-1]) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_polish_needs_a_body():
+    with pytest.raises(ValueError, match="without steps"):
+        list(polish(iter(()), ToyDenoiser(), PROCESS, blank([5]), torch.ones(1), keyed("x")))

@@ -92,11 +92,23 @@ def test_code_in_a_state_is_not_run(tmp_path: Path):
 
 def test_state_of_other_settings_is_moved_aside(tmp_path: Path) -> None:
     directory = tmp_path / "student"
-    claim(directory, {"steps": 10})
-    StateDirectory(directory / "state").save(5, {"done": 5})
-    claim(directory, {"steps": 10})
-    assert StateDirectory(directory / "state").load() == {"done": 5}
-    claim(directory, {"steps": 20})
-    assert StateDirectory(directory / "state").load() is None
+    with claim(directory, {"steps": 10}):
+        StateDirectory(directory / "state").save(5, {"done": 5})
+    with claim(directory, {"steps": 10}):
+        assert StateDirectory(directory / "state").load() == {"done": 5}
+    with claim(directory, {"steps": 20}):
+        assert StateDirectory(directory / "state").load() is None
     (aside,) = tmp_path.glob("student.superseded-*")
     assert StateDirectory(aside / "state").load() == {"done": 5}
+
+
+def test_what_a_killed_process_did_not_forget_is_forgotten(tmp_path: Path) -> None:
+    states = saved(tmp_path, 4)
+    for step in (1, 2):
+        torch.save({"done": step}, tmp_path / f"step-{step:09d}.pt")
+    truncate(newest(tmp_path))
+    assert states.load()["done"] == 3  # type: ignore[index]
+    kept = [f"step-00000000{step}.{kind}" for step in (2, 3, 4) for kind in ("pt", "sha256")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        n for n in kept if n != "step-000000002.sha256"
+    ]

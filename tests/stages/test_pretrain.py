@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from protein.packed_sets import built
 from tiny_run import NETWORK, write_config
 
 from domains.domain import load_domain
 from domains.errors import FewstepError
+from domains.protein.dataset import save_domains
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
@@ -60,3 +63,27 @@ def test_training_goes_on_from_a_model_of_its_architecture_only(tmp_path: Path) 
     other = write_config(tmp_path / "c.yaml", teacher="pretrain", pretrain=wider)
     with pytest.raises(FewstepError, match=r"pretrain\.start"):
         pretrain(other, tmp_path / "state_c", tmp_path / "third")
+
+
+def test_data_without_labels_keep_the_classes_of_the_start(tmp_path: Path) -> None:
+    section = {
+        "network": NETWORK | {"feats_cond_seq": ["time_emb", "fold_emb"]},
+        "lengths": {"low": 4, "high": 8},
+        "residues_per_batch": 16,
+        "fit": {"steps": 1},
+    }
+    labelled, bare = built([6, 6, 6, 8]), built([5, 7])
+    labelled |= {"cath": np.array([f"1.10.{k}.10" for k in (1, 2, 3, 4)])}
+    bare |= {"cath": np.array(["x.x.x.x"] * 2), "split": np.zeros(2, dtype=np.int8)}
+    classes = []
+    for name, chains in (("first", labelled), ("second", bare)):
+        save_domains(tmp_path / f"{name}.npz", chains)
+        data = {"path": str(tmp_path / f"{name}.npz")}
+        start = {"start": str(tmp_path / "first")} if name == "second" else {}
+        config = write_config(
+            tmp_path / f"{name}.yaml", teacher="pretrain", data=data, pretrain=section | start
+        )
+        pretrain(config, tmp_path / f"state_{name}", tmp_path / name)
+        model = load_domain("protein").load(tmp_path / name)
+        classes.append((model.network.fold_classes, model.mapping.codes))
+    assert classes[0] == classes[1] and classes[0][0][2] > 0

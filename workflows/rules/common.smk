@@ -1,5 +1,8 @@
 # Functions of the rules.
 
+# Built from envs/container.def, for --sdm apptainer.
+CONTAINER = f"{workflow.basedir}/envs/{RUN.domain}.sif"
+
 # What must be there before a domain's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.simulate else []
 

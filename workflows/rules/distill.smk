@@ -16,10 +16,12 @@ rule distill:
     priority: 10
     conda:
         ENVIRONMENT
+    container:
+        CONTAINER
     threads: 2
     resources:
         gpu=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=lambda w, attempt: 16000 * attempt,
         runtime=lambda w, attempt: 240 * attempt,
     params:
         config=SETTINGS,

@@ -3,9 +3,8 @@
 
 rule evaluate:
     input:
-        shards=expand(
-            f"{OUT}/samples/{{{{set}}}}/shard_{{shard:04d}}", shard=range(RUN.generate.shards)
-        ),
+        shards=SHARDS,
+        index=rules.merge.output.index,
         tools=["data/proteinmpnn"] if RUN.needs_tools else [],
         data=DATA,
     output:
@@ -16,6 +15,8 @@ rule evaluate:
         f"{OUT}/benchmarks/evaluate_{{set}}.jsonl"
     conda:
         ENVIRONMENT
+    container:
+        CONTAINER
     threads: 1
     resources:
         gpu=0,
@@ -26,7 +27,7 @@ rule evaluate:
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.evaluate.model_dump_json(),
         label=lambda w: RUN.sets[w.set].label,
-        samples=lambda w, input: Path(input.shards[0]).parent,
+        samples=lambda w, input: Path(input.index).parent,
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
     message:
         "Measuring {wildcards.set}"

@@ -1,5 +1,7 @@
 # Sample sets in shards; teacher, student and held-out data by the same command.
 
+SHARDS = [f"{OUT}/samples/{{set}}/shard_{k:04d}" for k in range(RUN.generate.shards)]
+
 
 rule generate:
     input:
@@ -13,10 +15,12 @@ rule generate:
         f"{OUT}/benchmarks/generate_{{set}}_{{shard}}.jsonl"
     conda:
         ENVIRONMENT
+    container:
+        CONTAINER
     threads: 1
     resources:
         gpu=1,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
         config=SETTINGS,
@@ -32,3 +36,26 @@ rule generate:
         "fewstep generate --config {params.config:q} --set-name {wildcards.set:q}"
         " --shard $((10#{wildcards.shard})) {params.model} --output {output:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule merge:
+    input:
+        SHARDS,
+    output:
+        index=f"{OUT}/samples/{{set}}/index.csv",
+        skipped=f"{OUT}/samples/{{set}}/skipped.csv",
+    log:
+        f"{OUT}/logs/merge_{{set}}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    container:
+        CONTAINER
+    params:
+        config=SETTINGS,
+        samples=lambda w, output: Path(output.index).parent,
+    message:
+        "Merging the tables of {wildcards.set}"
+    shell:
+        "fewstep merge --config {params.config:q} --samples {params.samples:q}"
+        " --output {output.index:q} --skipped {output.skipped:q} 2>&1 | tee {log:q}"

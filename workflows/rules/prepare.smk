@@ -18,10 +18,12 @@ if RUN.teacher == PRETRAIN:
             f"{OUT}/benchmarks/pretrain.jsonl"
         conda:
             ENVIRONMENT
+        container:
+            CONTAINER
         threads: 1
         resources:
             gpu=1,
-            mem_mb=lambda w, attempt: 4000 * attempt,
+            mem_mb=lambda w, attempt: 16000 * attempt,
             runtime=lambda w, attempt: 480 * attempt,
         params:
             config=SETTINGS,
@@ -46,6 +48,8 @@ else:
             f"{OUT}/logs/prepare.log",
         conda:
             ENVIRONMENT
+        container:
+            CONTAINER
         params:
             source=lambda w: RUN.teacher,
             domain=RUN.domain,
@@ -63,6 +67,8 @@ rule simulate:
         f"{OUT}/logs/simulate.log",
     conda:
         ENVIRONMENT
+    container:
+        CONTAINER
     params:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
@@ -77,8 +83,12 @@ rule fetch:
         directory("data/{entry}"),
     log:
         "logs/fetch_{entry}.log",
+    # On a cluster only the login node reaches the internet.
+    localrule: True
     conda:
         ENVIRONMENT
+    container:
+        CONTAINER
     message:
         "Fetching {wildcards.entry}"
     shell:

@@ -11,6 +11,8 @@ rule report:
         f"{OUT}/logs/report.log",
     conda:
         ENVIRONMENT
+    container:
+        CONTAINER
     params:
         config=SETTINGS,
         title=lambda w: RUN.title,

@@ -17,6 +17,7 @@ from domains.lidar.files.table import (
 
 __all__ = ["parse", "serialize"]
 
+MOST_LINES = 1000  # of a header; real ones have dozens
 BYTE_ORDERS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 TYPES = {
     **{"char": "i1", "short": "i2", "int": "i4", "int8": "i1", "int16": "i2", "int32": "i4"},
@@ -82,6 +83,8 @@ def _parse_header(data: bytes) -> tuple[str, list[_Element], bytes]:
     head, _, rest = data.partition(b"\nend_header")
     blank, newline, body = rest.partition(b"\n")
     magic, *lines = (line.split() for line in head.decode("latin-1").split("\n"))
+    if len(lines) > MOST_LINES:
+        raise ValueError(f"its header has {len(lines)} lines")
     if magic != ["ply"]:
         raise ValueError("it doesn't begin with 'ply'")
     if blank.strip() or not newline:

@@ -51,7 +51,9 @@ def read_points(path: Path) -> Float32[np.ndarray, "n 3"]:
     """
     parse = _format(path).parse
     try:
-        points = parse(_read(path))
+        # A number that no float can hold is refused below; numpy need not warn of it too.
+        with np.errstate(all="ignore"):
+            points = parse(_read(path))
     except ValueError as error:
         raise FewstepError(
             f"{path} is no scan that can be read: {error}", do="Copy or export it again"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from domains.distillation.recompute import run_layer
 from domains.lidar.network.blocks import ResidualBlock, Up, concatenate
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.encoder import Contracting
@@ -20,10 +21,15 @@ Modulation = Callable[[str, SparseTensor], SparseTensor]
 
 
 class UNet(Contracting, ABC):
-    """Contracting half, and four stages back up, each joined by what came down."""
+    """Contracting half, and four stages back up, each joined by what came down.
+
+    Attributes:
+        recompute: Keep little memory for gradients (see ``run_layer``).
+    """
 
     def __init__(self, config: NetworkConfig):
         super().__init__(config)
+        self.recompute = False
         skips, ups = config.channels[3::-1], config.channels[4:]
         self.up1, self.up2, self.up3, self.up4 = (
             nn.Sequential(
@@ -42,15 +48,19 @@ class UNet(Contracting, ABC):
             cloud: Voxelised points.
             modulate: Changes the input of each stage, known by its name; skips see it unchanged.
         """
-        x = self.stem(cloud.mean)
+        x = self._run(self.stem, cloud.mean)
         skips = []
         for name in STAGES[:4]:
             skips.append(x)
-            x = self.get_submodule(name)(modulate(name, x))
+            x = self._run(self.get_submodule(name), modulate(name, x))
         for name in STAGES[4:]:
             up, blocks = self.get_submodule(name).children()
-            x = blocks(concatenate(up(modulate(name, x)), skips.pop()))
+            x = concatenate(self._run(up, modulate(name, x)), skips.pop())
+            x = self._run(blocks, x)
         return x.features
+
+    def _run(self, layers: nn.Module, x: SparseTensor) -> SparseTensor:
+        return run_layer(layers, x, recompute=self.recompute)
 
 
 def head(channels: int, outputs: int, *last: nn.Module) -> nn.Sequential:

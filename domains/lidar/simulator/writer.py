@@ -1,7 +1,5 @@
 """A simulated sequence on disk: SemanticKITTI's layout, and the exact surface beside it."""
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from domains.lidar.simulator.sensor import (
 )
 from domains.lidar.simulator.street import Street, draw_street
 from domains.lidar.simulator.surface import surface_points
+from domains.provenance import atomic_directory
 
 __all__ = ["SURFACE_FILE", "simulate_sequence"]
 
@@ -62,14 +61,8 @@ def simulate_sequence(
         )
     if output.exists():
         raise FewstepError(f"{output} exists already", do="Name a new directory")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
-    try:
+    with atomic_directory(output) as partial:
         _simulate(partial, seed, scans, azimuths, surface)
-        partial.chmod(0o755)
-        partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _simulate(output: Path, seed: int, scans: int, azimuths: int, surface: bool) -> None:

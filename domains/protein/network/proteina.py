@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from domains.distillation.recompute import run_layer
 from domains.errors import FewstepError
 from domains.protein.network.config import NetworkConfig
 from domains.protein.network.features import (
@@ -47,11 +48,14 @@ class Proteina(nn.Module):
     Args:
         config: Architecture.
         classes: Number of CATH classes, architectures and topologies it was trained with.
+
+    Attributes:
+        recompute: Keep little memory for gradients (see ``run_layer``).
     """
 
     def __init__(self, config: NetworkConfig, classes: tuple[int, int, int] = _NO_CLASSES):
         super().__init__()
-        self.config = config
+        self.config, self.recompute = config, False
         dim = config.token_dim
         self.linear_3d_embed = nn.Linear(3, dim, bias=False)
         self.init_repr_factory = SequenceFactory(config)
@@ -162,7 +166,7 @@ class Proteina(nn.Module):
         for layer in map(self.transformer_layers.__getitem__, layers):
             given = (tokens, condition, next(biases))
             if next(layer.parameters()).dtype == self.dtype:
-                tokens = layer(*given)
+                tokens = run_layer(layer, *given, recompute=self.recompute)
             else:
                 # One layer at a time: the copies stay in cache and are soon forgotten.
                 wide = {name: weight.float() for name, weight in layer.named_parameters()}

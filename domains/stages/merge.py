@@ -1,0 +1,85 @@
+"""Stage: put the tables of a set's shards together, row by row."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from domains.config import load_config
+from domains.errors import FewstepError
+
+__all__ = ["merge"]
+
+
+def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
+    """Merge the tables of a set's shards; memory does not grow with the set.
+
+    Args:
+        config: Run configuration (YAML).
+        samples: Directory of the set's shards.
+        output: One row per sample, with its shard; files by their path from the shards' directory.
+        skipped: One row per sample that could not be made, with the reason; maybe none.
+    """
+    from domains.stages.generate import INDEX, SKIPPED
+
+    plan = load_config(config).generate
+    shards = {samples / f"shard_{k:04d}": plan.shard(k) for k in range(plan.shards)}
+    _write(output, shards, INDEX)
+    _write(skipped, {s: r for s, r in shards.items() if (s / SKIPPED).exists()}, SKIPPED)
+
+
+def _write(path: Path, shards: dict[Path, range], name: str) -> None:
+    """Write the tables called ``name`` as one."""
+    from domains.provenance import atomic_path
+
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        header: list[str] = []
+        for shard, numbers in shards.items():
+            rows = _rows(shard, name, numbers)
+            columns = next(rows)
+            if not header:
+                header = columns
+                writer.writerow(header)
+            if columns != header:
+                raise _wrong(shard / name, ", ".join(header), ", ".join(columns))
+            writer.writerows(rows)
+        if not header:
+            writer.writerow(["sample", "reason", "shard"])
+
+
+def _rows(shard: Path, name: str, numbers: range) -> Iterator[list[str]]:
+    """Yield the header and the rows of a shard's table, which are to be of these samples."""
+    try:
+        with (shard / name).open(newline="", encoding="utf-8") as stream:
+            table = csv.reader(stream, strict=True)
+            header = next(table, [])
+            if header[:1] != ["sample"]:
+                raise _wrong(shard / name, "sample, …", ", ".join(header) or "an empty file")
+            yield [*header, "shard"]
+            file = header.index("file") if "file" in header else None
+            left = set(numbers)
+            for row in table:
+                left.remove(_number(row, len(header), left, shard / name))
+                if file is not None:
+                    row[file] = f"{shard.name}/{row[file]}"
+                yield [*row, shard.name]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FewstepError(f"can't read {shard / name}", got=error, do=_AGAIN) from error
+
+
+def _number(row: list[str], columns: int, left: set[int], path: Path) -> int:
+    """Return the number of a row's sample: one of the shard's, for the first time."""
+    if len(row) != columns or not row[0].isdecimal() or int(row[0]) not in left:
+        expected = f"{columns} values, the first one a sample of the shard not yet listed"
+        raise _wrong(path, expected, ",".join(row))
+    return int(row[0])
+
+
+def _wrong(path: Path, expected: str, got: str) -> FewstepError:
+    return FewstepError(f"{path} is no table of this shard", expected=expected, got=got, do=_AGAIN)
+
+
+_AGAIN = "Delete the shard's directory and run the workflow again: only it is sampled again"

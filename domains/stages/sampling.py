@@ -1,0 +1,137 @@
+"""Sample a batch with any denoiser, in halves where memory is too small for it."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from domains.config import SampleSet
+from domains.distillation.denoiser import Guided
+from domains.distillation.dpm_solver import solve
+from domains.distillation.noise import NoiseSource, SampleNoise, generator
+from domains.distillation.sampler import SDE, Step, integrate, polish, renoise
+from domains.distillation.schedule import polish_times, sampling_times
+from domains.domain import Batch, Domain, Request
+from domains.errors import FewstepError
+from domains.memory import out_of_memory
+
+__all__ = ["Sampled", "Sampling"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A finished sample.
+
+    Attributes:
+        points: Coordinates [m, 3].
+        seconds: What it took, its batch's time shared equally.
+        calls: Network calls.
+    """
+
+    points: Tensor
+    seconds: float
+    calls: int
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are made.
+
+    Attributes:
+        domain: The field.
+        network: The denoiser, on the device that it runs on.
+        sample_set: Sampler and refinement.
+        seed: Decides all noise, together with a sample's number.
+    """
+
+    domain: Domain
+    network: nn.Module
+    sample_set: SampleSet
+    seed: int
+
+    def samples(self, asked: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
+        """Return the samples of one batch by number, or why one can't be made.
+
+        Where memory is too small, halves of the batch are tried, down to single samples. A
+        sample's noise is its own, so it does not depend on how batches are cut.
+        """
+        began = time.perf_counter()
+        try:
+            points, calls = self._batch(asked)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0] or type(error).__name__
+        else:
+            seconds = (time.perf_counter() - began) / len(asked)
+            pairs = zip(asked, points, strict=True)
+            return {number: Sampled(one, seconds, calls) for number, one in pairs}
+        # Only here, where the error no longer holds on to the tensors of the failed batch.
+        torch.cuda.empty_cache()
+        return self._halves(asked, reason)
+
+    def _halves(
+        self, asked: Mapping[int, Request], reason: str
+    ) -> dict[int, Sampled | FewstepError]:
+        if len(asked) == 1:
+            ((number, request),) = asked.items()
+            return {number: FewstepError(f"{request.name}: out of memory", got=reason)}
+        _log.warning("no memory for %d samples at a time: trying halves of them", len(asked))
+        numbers, half = list(asked), len(asked) // 2
+        parts = ({k: asked[k] for k in part} for part in (numbers[:half], numbers[half:]))
+        return {number: made for part in parts for number, made in self.samples(part).items()}
+
+    def _batch(self, asked: Mapping[int, Request]) -> tuple[list[Tensor], int]:
+        """Return the finished samples of a batch and the number of network calls per sample."""
+        requests, device = list(asked.values()), next(self.network.parameters()).device
+        sources = [generator(self.seed, "sample", number) for number in asked]
+        noise = SampleNoise(sources, [request.size for request in requests], device)
+        points, calls = None, 0
+        with torch.inference_mode():
+            blank = self.domain.blank(requests).to(device)
+            batch = self.domain.encode(self.network, blank)
+            for step in self._steps(batch, noise):
+                points, calls = step.points, calls + 1
+            finished = self._finish(points, batch, requests)
+        guided = self.sample_set.sampler.guidance != 1.0
+        return finished, calls * (1 + guided) + self.sample_set.refine
+
+    def _finish(self, points: Tensor | None, batch: Batch, requests: list[Request]) -> list[Tensor]:
+        """Return samples as they are written; refuse what is not finite."""
+        if points is None or not torch.isfinite(points).all():
+            bad = "no points" if points is None else "NaN or infinite coordinates"
+            raise FewstepError(
+                f"sampling with {self.sample_set.model} ended in {bad}",
+                do="Check the model; a smaller noise scale or more steps may help",
+            )
+        points = self.domain.process(self.network).target(points, batch)
+        refine = self.sample_set.refine
+        return [
+            self.domain.finish(self.network, points[row, : request.size], request, refine)
+            for row, request in enumerate(requests)
+        ]
+
+    def _steps(self, batch: Batch, noise: NoiseSource) -> Iterator[Step]:
+        """Return the steps of the set's sampler."""
+        sampler, process = self.sample_set.sampler, self.domain.process(self.network)
+        unconditional = self.domain.unconditional(self.network)
+        denoiser = Guided(self.network, sampler.guidance, unconditional)
+        if sampler.kind == "renoise":
+            times = process.times(sampler.steps)
+            return renoise(denoiser, process, batch, times, noise, sampler.noise_scale)
+        if sampler.kind == "dpm":
+            return solve(denoiser, process, batch, process.times(sampler.steps), noise)
+        times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)
+        if sampler.polish:
+            times = times[: int((times < sampler.polish_from).sum()) + 1]
+        sde = SDE(sampler.noise_scale, sampler.diffusion) if sampler.kind == "sde" else None
+        body = integrate(denoiser, process, batch, times, noise, sde, sampler.self_conditioning)
+        if not sampler.polish:
+            return body
+        ends, scale = polish_times(sampler.polish_from, sampler.polish), sampler.noise_scale
+        return polish(body, denoiser, process, batch, ends, noise, scale)

@@ -1,0 +1,59 @@
+"""A good file for each reader: what properties damage and the fuzz target starts from."""
+
+import io
+import zipfile
+
+import numpy as np
+import torch
+import yaml
+from hostile.test_data_files import packed
+from lidar.files.test_point_cloud import POINTS, VALID, as_scan
+from protein.checkpoint_files import weights
+from safetensors.torch import save
+from tiny_run import content
+
+from domains.protein.structure import format_mmcif, format_pdb
+
+__all__ = ["SEEDS"]
+
+
+def _saved(state: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def _program(state: object) -> bytes:
+    """Return the pickle inside what torch.save writes."""
+    with zipfile.ZipFile(io.BytesIO(_saved(state))) as box:
+        return box.read("archive/data.pkl")
+
+
+_TRACE = np.random.default_rng(0).normal(size=(3, 3))
+_SETTINGS = {"cfg_exp": {"model": {"nn": {"a": 1}}, "lora": {"lora_alpha": 2}}}
+_LIGHTNING = {
+    "state_dict": {"transformer_layers.0.w": torch.zeros(2)},
+    "hyper_parameters": _SETTINGS,
+    "optimizer_states": [{"ema": 1}],
+}
+_SCENES = {"state_dict": {"partial_enc.stem.0.kernel": torch.zeros(1, 2, 2)}}
+_POSE = b"1 0 0 0 0 1 0 0 0 0 1 0\n"
+
+SEEDS: dict[str, list[bytes]] = {
+    "config": [
+        yaml.safe_dump(content()).encode(),
+        b'a: &a {k: 1}\nb: {<<: *a}\nc: !!int "1"\nd: [x, "y\\0", 2020-01-01, ~, 0x1F]\n',
+    ],
+    "archive": [_saved({"state_dict": weights()})],
+    "program": [_program(weights()), _program(_LIGHTNING)],
+    "scenes": [_program(_SCENES)],
+    "weights": [save(weights())],
+    "pdb": [format_pdb(_TRACE).encode()],
+    "cif": [format_mmcif(_TRACE).encode()],
+    "ply": [data for name, data in VALID.items() if name.endswith("ply")],
+    "pcd": [data for name, data in VALID.items() if name.endswith("pcd")],
+    "bin": [as_scan(POINTS)],
+    "domains": [packed()],
+    "poses": [_POSE],
+    "calibration": [b"P0: 1\nTr: " + _POSE],
+}

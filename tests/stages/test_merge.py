@@ -1,0 +1,112 @@
+"""Contract: the merged table is the union of the shards', or nothing; memory is a row's."""
+
+import csv
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from tiny_run import write_config
+
+from domains.errors import FewstepError
+from domains.stages.merge import merge
+
+HEADER = ["sample", "length", "file"]
+
+
+def put(path: Path, *rows: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Two shards of two samples, of which the second lacks one."""
+    write_config(tmp_path / "run.yaml")
+    put(tmp_path / "set/shard_0000/index.csv", HEADER, [0, 40, "a.pdb"], [1, 44, "b, c.pdb"])
+    put(tmp_path / "set/shard_0001/index.csv", HEADER, [3, 44, "d.pdb"])
+    put(tmp_path / "set/shard_0001/skipped.csv", ["sample", "reason"], [2, 'not "there"'])
+    return tmp_path
+
+
+def merged(place: Path) -> tuple[list, list]:
+    """Rows of the two tables."""
+    paths = place / "set/index.csv", place / "set/skipped.csv"
+    merge(place / "run.yaml", place / "set", *paths)
+    index, skipped = (list(csv.reader(path.open(newline=""))) for path in paths)
+    return index, skipped
+
+
+def test_union_names_shards_and_files(place: Path) -> None:
+    index, skipped = merged(place)
+    assert index == [
+        [*HEADER, "shard"],
+        ["0", "40", "shard_0000/a.pdb", "shard_0000"],
+        ["1", "44", "shard_0000/b, c.pdb", "shard_0000"],
+        ["3", "44", "shard_0001/d.pdb", "shard_0001"],
+    ]
+    assert skipped == [["sample", "reason", "shard"], ["2", 'not "there"', "shard_0001"]]
+
+
+def test_nothing_skipped_is_a_table_without_rows(place: Path) -> None:
+    (place / "set/shard_0001/skipped.csv").unlink()
+    assert merged(place)[1] == [["sample", "reason", "shard"]]
+
+
+def test_a_shard_may_be_empty(place: Path) -> None:
+    """Held-out data can run out."""
+    put(place / "set/shard_0001/index.csv", HEADER)
+    assert len(merged(place)[0]) == 3
+
+
+def test_shards_of_another_plan_are_left_out(place: Path) -> None:
+    put(place / "set/shard_0002/index.csv", HEADER, [4, 40, "e.pdb"])
+    put(place / "set/shard_0001.damaged/index.csv", HEADER, [3, 40, "e.pdb"])
+    assert len(merged(place)[0]) == 4
+
+
+WRONG = {
+    "missing": None,
+    "empty": [],
+    "another header": [["sample", "file", "length"], [3, "d.pdb", 44]],
+    "no header": [[3, 44, "d.pdb"]],
+    "of another shard": [HEADER, [1, 44, "d.pdb"]],
+    "twice": [HEADER, [3, 44, "d.pdb"], [3, 44, "d.pdb"]],
+    "no number": [HEADER, ["-3", 44, "d.pdb"]],
+    "cut off": [HEADER, [3, 44]],
+}
+
+
+@pytest.mark.parametrize("rows", WRONG.values(), ids=WRONG)
+def test_a_wrong_table_is_named_and_nothing_written(place: Path, rows: list | None) -> None:
+    path = place / "set/shard_0001/index.csv"
+    path.unlink() if rows is None else put(path, *rows)
+    with pytest.raises(FewstepError, match=r"shard_0001.index\.csv.*Delete the shard") as error:
+        merged(place)
+    assert len(str(error.value).splitlines()) == 1
+    assert not [path for path in (place / "set").iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize("content", [b"sample,\xff\n", b'sample,"a\n3,4', b"sample\n\0\n"])
+def test_binary_content_is_one_line(place: Path, content: bytes) -> None:
+    (place / "set/shard_0001/index.csv").write_bytes(content)
+    with pytest.raises(FewstepError, match="shard_0001"):
+        merged(place)
+
+
+def test_memory_does_not_grow_with_the_set(place: Path) -> None:
+    """Ten times more shards."""
+    peaks = []
+    for per_length in (200, 2000):
+        plan = {"per_length": per_length, "shard_size": 200}
+        write_config(place / "run.yaml", generate=plan)
+        for k in range(per_length // 100):
+            rows = [[n, 40, f"{n}.pdb"] for n in range(200 * k, 200 * (k + 1))]
+            put(place / f"set/shard_{k:04d}/index.csv", HEADER, *rows)
+        (place / "set/shard_0001/skipped.csv").unlink(missing_ok=True)
+        merged_paths = place / "set/index.csv", place / "set/skipped.csv"
+        tracemalloc.start()
+        merge(place / "run.yaml", place / "set", *merged_paths)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0], peaks
