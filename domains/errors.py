@@ -2,6 +2,8 @@
 
 __all__ = ["FewstepError"]
 
+_MOST_SHOWN = 400  # characters of what was expected or found
+
 
 class FewstepError(Exception):
     """A problem in what the user gave, or in what the machine allows.
@@ -16,10 +18,20 @@ class FewstepError(Exception):
     def __init__(self, wrong: str, *, expected: object = None, got: object = None, do: str = ""):
         line = wrong
         if expected is not None:
-            line += f": expected {expected}"
+            line += f": expected {_shown(expected)}"
         if got is not None:
-            line += f"{',' if expected is not None else ':'} got {got}"
+            line += f"{',' if expected is not None else ':'} got {_shown(got)}"
         line = line.rstrip(".") + "."
         if do:
             line += f" {do.rstrip('.')}."
-        super().__init__(" ".join(line.split()))
+        # What a name in a hostile file says to a terminal is shown and not done.
+        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(line.split()))
+        super().__init__(line)
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of what a value looks like."""
+    try:
+        return str(value)[:_MOST_SHOWN]
+    except (ValueError, RecursionError):  # Python writes out no number of thousands of digits.
+        return f"a huge {type(value).__name__}"

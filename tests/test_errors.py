@@ -26,5 +26,14 @@ def test_line_is_one_line(text: str) -> None:
     assert len(line.splitlines()) == 1
 
 
+@pytest.mark.parametrize("value", [10**5000, "x" * 10_000], ids=["digits", "letters"])
+def test_long_values_are_cut(value: object) -> None:
+    assert len(str(FewstepError("wrong", expected=value, got=value))) < 1000
+
+
+def test_commands_of_a_terminal_are_shown_and_not_done() -> None:
+    assert str(FewstepError("a\x1b[2J\u202eb")) == r"a\x1b[2J\u202eb."
+
+
 def test_full_stop_is_not_doubled() -> None:
     assert str(FewstepError("this is wrong.")) == "this is wrong."

@@ -45,7 +45,7 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=0
 SlurmdParameters=config_overrides
 MinJobAge=3600
-KillWait=30
+KillWait=5
 ReturnToService=2
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory=200000 Gres=gpu:fake:{gpus}

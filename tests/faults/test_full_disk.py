@@ -19,7 +19,7 @@ from domains.errors import FewstepError
 PAGE = 4
 # KiB. Of training: no room for a log, one checkpoint, two, three.
 SIZES = {
-    "distill": [PAGE, 880, 1500, 2640],
+    "distill": [PAGE, 880, 1500, 2500],
     "generate": range(PAGE, 20, PAGE),
     "evaluate": [PAGE, 2 * PAGE, 80, 92],
     "report": [PAGE, 100],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domains.errors import FewstepError
 
@@ -15,12 +15,13 @@ _CHANNELS = (32, 32, 64, 128, 256, 256, 128, 96, 96)
 class NetworkConfig(BaseModel):
     """Width and resolution; the defaults are those of the published checkpoints."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    width: PositiveFloat = Field(1.0, description="Factor of all channels (LiDiff's cr)")
-    voxel_size: PositiveFloat = Field(0.05, description="Edge of the finest voxels, metre")
-    partial_points: PositiveInt = Field(18_000, description="Points of a partial scan")
-    copies: PositiveInt = Field(10, description="Points of a completion for each of these")
+    # The bounds are far beyond any use: what claims more would take all memory.
+    width: float = Field(1.0, ge=1 / 32, le=4, description="Factor of all channels (LiDiff's cr)")
+    voxel_size: float = Field(0.05, ge=1e-3, le=100, description="Edge of finest voxels, metre")
+    partial_points: int = Field(18_000, ge=1, le=10**7, description="Points of a partial scan")
+    copies: int = Field(10, ge=1, le=1000, description="Points of a completion for each of these")
 
     @property
     def points(self) -> int:

@@ -1,8 +1,8 @@
 """Architecture of a Proteina network, as its checkpoint's ``model.nn`` states it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from domains.errors import FewstepError
 
@@ -28,6 +28,11 @@ PairFeature = Literal[
     "x_sc_pair_directions",
 ]
 
+# Far beyond any in use: a checkpoint that claims more would take all memory or time.
+Width = Annotated[int, Field(ge=1, le=1 << 16)]
+Depth = Annotated[int, Field(ge=1, le=1000)]
+Distance = Annotated[float, Field(ge=0, le=1000)]
+
 
 class NetworkConfig(BaseModel):
     """Widths, depths and features; the key names are those of the public checkpoints.
@@ -35,37 +40,37 @@ class NetworkConfig(BaseModel):
     Keys that do not shape the network (file paths, the name) are dropped. Lengths in nm.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    token_dim: int
-    nlayers: int
-    nheads: int
-    pair_repr_dim: int
-    dim_cond: int
-    t_emb_dim: int
-    idx_emb_dim: int = 128
-    fold_emb_dim: int = 256
+    token_dim: Width
+    nlayers: Depth
+    nheads: Width
+    pair_repr_dim: Width
+    dim_cond: Width
+    t_emb_dim: Width
+    idx_emb_dim: Width = 128
+    fold_emb_dim: Width = 256
     feats_init_seq: tuple[SequenceFeature, ...]
     feats_cond_seq: tuple[ConditionFeature, ...]
     feats_pair_repr: tuple[PairFeature, ...]
     feats_pair_cond: tuple[Literal["time_emb"], ...] = ()
-    seq_sep_dim: int = 127
-    xt_pair_dist_dim: int = 64
-    xt_pair_dist_min: float = 0.1
-    xt_pair_dist_max: float = 3.0
-    x_sc_pair_dist_dim: int = 128
-    x_sc_pair_dist_min: float = 0.1
-    x_sc_pair_dist_max: float = 3.0
-    x_motif_pair_dist_dim: int = 128
-    x_motif_pair_dist_min: float = 0.1
-    x_motif_pair_dist_max: float = 3.0
-    num_registers: int | None = None
+    seq_sep_dim: Width = 127
+    xt_pair_dist_dim: Width = 64
+    xt_pair_dist_min: Distance = 0.1
+    xt_pair_dist_max: Distance = 3.0
+    x_sc_pair_dist_dim: Width = 128
+    x_sc_pair_dist_min: Distance = 0.1
+    x_sc_pair_dist_max: Distance = 3.0
+    x_motif_pair_dist_dim: Width = 128
+    x_motif_pair_dist_min: Distance = 0.1
+    x_motif_pair_dist_max: Distance = 3.0
+    num_registers: Annotated[int, Field(ge=0, le=10_000)] | None = None
     use_attn_pair_bias: bool = True
     use_qkln: bool = False
     update_pair_repr: bool = False
-    update_pair_repr_every_n: int = 2
+    update_pair_repr_every_n: Depth = 2
     use_tri_mult: bool = False
-    num_buckets_predict_pair: int | None = None
+    num_buckets_predict_pair: Width | None = None
     residual_mha: bool = True
     residual_transition: bool = True
     parallel_mha_transition: bool = False
@@ -77,6 +82,10 @@ class NetworkConfig(BaseModel):
             raise ValueError(f"token_dim {self.token_dim} is not a multiple of nheads")
         if self.seq_sep_dim % 2 == 0:
             raise ValueError(f"seq_sep_dim must be odd, got {self.seq_sep_dim}")
+        for name in ("xt", "x_sc", "x_motif"):
+            low, high = (getattr(self, f"{name}_pair_dist_{end}") for end in ("min", "max"))
+            if low >= high:
+                raise ValueError(f"{name}_pair_dist_min {low} must be below {high}")
         return self
 
     @classmethod
@@ -97,7 +106,7 @@ class NetworkConfig(BaseModel):
             raise FewstepError(
                 f"{source} describes no Proteina network: {'.'.join(map(str, first['loc']))}",
                 expected=first["msg"],
-                got=repr(first.get("input"))[:60],
+                got=first.get("input"),
                 do="Give the checkpoint's own configuration (cfg_exp.model.nn)",
             ) from error
 

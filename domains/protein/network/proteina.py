@@ -205,7 +205,8 @@ class Proteina(nn.Module):
             FewstepError: Keys or shapes belong to another architecture.
         """
         tables = [f"cond_factory.feat_creators.1.embedding_{level}.weight" for level in "CAT"]
-        found = [weights[key].shape[0] - 1 for key in tables if key in weights]
+        known = [weights[key] for key in tables if key in weights]
+        found = [table.shape[0] - 1 for table in known if table.ndim == 2]
         classes = (found[0], found[1], found[2]) if len(found) == 3 else _NO_CLASSES
         with torch.device("meta"):
             network = cls(config, classes)
