@@ -31,7 +31,7 @@ help:
 
 # pip sees the demo's packages as present when the tests' were installed before.
 .venv/installed-demo: EXTRAS := protein,similarity,lidar
-.venv/installed-test: EXTRAS := protein,similarity,lidar,dev
+.venv/installed-test: EXTRAS := protein,similarity,lidar,slurm,dev
 .venv/installed-demo .venv/installed-test: pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "No Python 3.11 or newer: install python3.11 and python3.11-venv, or set PYTHON=..." >&2; exit 2; }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from domains.errors import FewstepError
+from domains.memory import out_of_memory
 from domains.stages.distill import distill
 from domains.stages.doctor import doctor
 from domains.stages.evaluate import evaluate
@@ -110,9 +111,6 @@ def _explain(error: Exception) -> str | None:
                 do="Check the path, its permissions and the free disk space",
             )
         )
-    text = str(error).lower()
-    # Torch's own errors are RuntimeErrors; torch is not imported for their sake.
-    exhausted = "out of memory" in text or "not enough memory" in text or "allocate memory" in text
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and exhausted):
+    if out_of_memory(error):
         return "out of memory. Lower the batch size or generate.batch_points."
     return None

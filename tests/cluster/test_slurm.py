@@ -130,10 +130,10 @@ def run_with_faults() -> None:
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        while process.poll() is None and time.monotonic() < deadline:
+        while left and process.poll() is None and time.monotonic() < deadline:
             strike(left)
             time.sleep(0.3)
-        assert process.poll() == 0 and not left, log.read_text()
+        assert process.wait(SECONDS) == 0 and not left, log.read_text()
     finally:
         process.kill()
         process.wait()

@@ -71,6 +71,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "lost": lambda shard: next(shard.glob("*.pdb")).unlink(),
     "no index": lambda shard: (shard / "index.csv").unlink(),
     "index cut": lambda shard: cut(shard / "index.csv"),
+    "index empty": lambda shard: (shard / "index.csv").write_bytes(b""),
     "index no text": lambda shard: (shard / "index.csv").write_bytes(b"\xff\x00\xfe"),
 }
 
@@ -92,6 +93,14 @@ def test_damage_is_found_and_set_aside(
     generate(run / "run.yaml", "data", 2, samples / "shard_0002")
     evaluate(run / "run.yaml", "data", samples, tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out/samples.csv")) == SHARDS
+
+
+def test_a_shard_that_is_not_there_is_named(run: Path, tmp_path: Path) -> None:
+    samples = run / "results/tiny/samples/data"
+    shutil.rmtree(samples / "shard_0001")
+    with pytest.raises(FewstepError, match=r"shard_0001 is incomplete.*run the workflow again"):
+        evaluate(run / "run.yaml", "data", samples, tmp_path / "out")
+    assert not list(samples.glob("*.damaged")) and not (tmp_path / "out").exists()
 
 
 def test_many_are_named_at_once(run: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Samples depend on seed and number only: not on shards, batches, or how many are 
 
 import json
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,28 +231,6 @@ def test_undefined_values_are_shown(run: Run, tmp_path: Path, monkeypatch) -> No
 
 
 # Damage
-
-
-@pytest.mark.parametrize("damage", ["changed", "missing", "no index", "empty index", "no shard"])
-def test_damage_is_found(run: Run, tmp_path: Path, damage: str) -> None:
-    samples = tmp_path / "samples"
-    shutil.copytree(run.samples("naive"), samples)
-    shard = samples / "shard_0001"
-    file = next(shard.glob("*.pdb"))
-    if damage == "changed":
-        file.write_text(file.read_text().replace("1.00", "1.01", 1))
-    elif damage == "missing":
-        file.unlink()
-    elif damage == "no shard":
-        shutil.rmtree(shard)
-    else:
-        (shard / "index.csv").unlink()
-        if damage == "empty index":
-            (shard / "index.csv").touch()
-    with pytest.raises(FewstepError, match=r"shard_0001.*Delete this directory") as error:
-        evaluate(run.config, "naive", samples, tmp_path / "out")
-    assert len(str(error.value).splitlines()) == 1
-    assert not (tmp_path / "out").exists()
 
 
 def test_interrupted_shard_has_no_index(run: Run, tmp_path: Path, monkeypatch) -> None:
