@@ -1,6 +1,6 @@
 """Contract: one flag puts the DAG on SLURM, and no fault there costs finished work.
 
-The tiny workflow runs once on a real SLURM of one node, in two to three minutes of which most are
+The tiny workflow runs once on a real SLURM of one node, in about three minutes of which most are
 waiting: a training meets its time limit, a sampling job goes back to the queue as after a
 pre-emption, and all processes of an evaluation are killed.
 """
