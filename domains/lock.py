@@ -12,11 +12,12 @@ from typing import TextIO
 
 from domains.errors import FewstepError
 
-__all__ = ["exclusive"]
+__all__ = ["exclusive", "holder_lives"]
 
 _log = logging.getLogger(__name__)
 # Names of temporary files (see ``atomic_path``).
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")
+_HOLDER = re.compile(r"process (\d+) on (.+)")
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def exclusive(directory: Path) -> Iterator[None]:
     directory = Path(directory).absolute()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = directory.parent / f".{directory.name}.lock"
+        lock = _lock_of(directory)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise FewstepError(
@@ -73,3 +74,23 @@ def _take(file: TextIO, directory: Path) -> None:
     file.truncate()
     file.write(f"process {os.getpid()} on {platform.node()}")
     file.flush()
+
+
+def holder_lives(directory: Path) -> bool | None:
+    """Return whether the process that holds a directory lives; None if that can't be seen here."""
+    try:
+        holder = _HOLDER.fullmatch(_lock_of(directory).read_text(encoding="utf-8"))
+        if holder is None or holder[2] != platform.node():
+            return None
+        os.kill(int(holder[1]), 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    except (OSError, UnicodeDecodeError, OverflowError):
+        return None
+    return True
+
+
+def _lock_of(directory: Path) -> Path:
+    return directory.parent / f".{directory.name}.lock"

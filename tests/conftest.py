@@ -1,10 +1,11 @@
-"""Shared fixtures: golden values, tiny streets, and one thread for repeatable timing."""
+"""Shared fixtures: golden values, tiny inputs, wrong input, and one thread for repeatability."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import simulate_streets
+from refusals import Place, make_place
+from tiny_run import save_teacher, simulate_streets
 
 from domains.config import Data
 
@@ -39,3 +40,17 @@ def open3d() -> None:
 def tiny_streets(open3d: None, tmp_path_factory: pytest.TempPathFactory) -> Data:
     """Two training streets and a held-out one."""
     return simulate_streets(tmp_path_factory.mktemp("streets"))
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a tiny protein teacher."""
+    return save_teacher(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> Place:
+    """A directory for wrong input, and the command line that refuses it."""
+    return make_place(tmp_path, teacher, monkeypatch, capfd)

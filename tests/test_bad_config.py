@@ -6,21 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from refusals import Place, make_place
-from tiny_run import content, save_teacher, write_config
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_teacher(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def place(
-    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
-) -> Place:
-    return make_place(tmp_path, teacher, monkeypatch, capfd)
-
+from refusals import Place
+from tiny_run import content, write_config
 
 TEXTS = {
     "empty": ("", "mapping|dictionary|valid"),

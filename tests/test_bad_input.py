@@ -15,26 +15,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from refusals import Place, make_place
+from refusals import Place
 from safetensors.torch import load_file, save_file
-from tiny_run import save_teacher, write_config
+from tiny_run import write_config
 
 from domains import cli, provenance
 from domains.domain import load_domain
 from domains.errors import FewstepError
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_teacher(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def place(
-    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
-) -> Place:
-    return make_place(tmp_path, teacher, monkeypatch, capfd)
-
 
 # Names and numbers of the command line
 

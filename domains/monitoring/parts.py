@@ -1,11 +1,11 @@
 """Whether a job is done, runs or has failed, from the files that it leaves."""
 
 import os
-import platform
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from domains.lock import holder_lives
 
 __all__ = ["QUIET", "STATES", "Part"]
 
@@ -13,7 +13,6 @@ __all__ = ["QUIET", "STATES", "Part"]
 STATES = ("failed", "killed", "running", "quiet", "waiting", "done")
 # Without a lock of this machine, a job that wrote nothing for longer is not called running.
 QUIET = 600.0
-_HOLDER = re.compile(r"process (\d+) on (.+)")
 _TAIL = 65536
 _TRACEBACK = "Traceback (most recent call last)"
 
@@ -66,7 +65,7 @@ class Part:
             return "failed"
         if not self.log.exists():
             return "waiting"
-        alive = _holder_lives(self.work.parent / f".{self.work.name}.lock")
+        alive = holder_lives(self.work)
         if alive is not None:
             return "running" if alive else "killed"
         return "running" if time.time() - (self.sign or 0) < QUIET else "quiet"
@@ -77,19 +76,3 @@ def _changed(path: Path) -> float | None:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def _holder_lives(lock: Path) -> bool | None:
-    """Return whether the process that holds a lock lives; None if that can't be seen from here."""
-    try:
-        holder = _HOLDER.fullmatch(lock.read_text(encoding="utf-8"))
-        if holder is None or holder[2] != platform.node():
-            return None
-        os.kill(int(holder[1]), 0)
-    except PermissionError:
-        return True
-    except ProcessLookupError:
-        return False
-    except (OSError, UnicodeDecodeError, OverflowError):
-        return None
-    return True

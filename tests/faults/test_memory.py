@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from tiny_run import save_teacher, write_config
+from tiny_run import write_config
 
 from domains.config import load_config
 from domains.domain import Batch, Request, load_domain
@@ -15,11 +15,6 @@ from domains.memory import out_of_memory
 from domains.protein.domain import ProteinDomain
 from domains.stages.generate import generate
 from domains.stages.sampling import Sampling
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_teacher(tmp_path_factory.mktemp("model"))
 
 
 def allocate() -> None:

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 import torch
 from hostile.readers import attempt
-from refusals import Place, make_place
+from refusals import Place
 from safetensors.torch import load_file, save
-from tiny_run import save_teacher
 
 from domains.provenance import sha256
 
@@ -86,18 +85,6 @@ def test_headers(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 # Models whose parts don't fit, with the right checksum
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_teacher(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def place(
-    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
-) -> Place:
-    return make_place(tmp_path, teacher, monkeypatch, capfd)
 
 
 Weights = dict[str, torch.Tensor]

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from hostile.readers import archive, attempt, nothing_runs
-from refusals import Place, make_place
-from tiny_run import save_teacher
+from refusals import Place
 
 from domains.domain import load_domain
 from domains.errors import FewstepError
@@ -143,18 +142,6 @@ def test_the_watch_sees_what_an_ordinary_unpickler_runs(tmp_path: Path) -> None:
     for name in ("REDUCE", "INST", "OBJ", "eval", "__import__"):
         with pytest.raises(AssertionError, match="something ran"), nothing_runs():
             pickle.loads(PROGRAMS[name][0])
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_teacher(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def place(
-    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
-) -> Place:
-    return make_place(tmp_path, teacher, monkeypatch, capfd)
 
 
 # The same through the command line, for each of the two fields
