@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from domains.errors import FewstepError
 from domains.provenance import atomic_path
 
 __all__ = ["LogTable"]
@@ -18,6 +19,9 @@ class LogTable:
     Args:
         path: The CSV; rows later than ``step`` are dropped, they will be made again.
         step: Step that training (re)starts from.
+
+    Raises:
+        FewstepError: The CSV that is there is no such table.
     """
 
     def __init__(self, path: Path, step: int = 0):
@@ -26,11 +30,19 @@ class LogTable:
         self._counts: dict[str, int] = defaultdict(int)
         self.rows: list[dict[str, float]] = []
         if self.path.exists():
+            self.rows = [row for row in self._read() if row["step"] <= step]
+
+    def _read(self) -> list[dict[str, float]]:
+        try:
             with self.path.open(newline="", encoding="utf-8") as stream:
-                read = [
-                    {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)
-                ]
-            self.rows = [row for row in read if row["step"] <= step]
+                table = csv.DictReader(stream, strict=True)
+                return [{"step": float(row["step"]), **_numbers(row)} for row in table]
+        except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+            raise FewstepError(
+                f"{self.path} is no table of numbers",
+                got=error,
+                do="Move it away: training goes on, and its curves begin here",
+            ) from error
 
     def add(self, **values: Tensor | float) -> None:
         """Add numbers of one step to the interval's means."""
@@ -67,6 +79,10 @@ class LogTable:
             writer.writeheader()
             for row in self.rows:
                 writer.writerow({k: _text(v) for k, v in row.items()})
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    return {name: float(value) for name, value in row.items() if value}
 
 
 def _text(value: float) -> str:

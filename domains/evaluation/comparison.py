@@ -185,6 +185,19 @@ def student_rows(
     return rows
 
 
+def _incomplete(one: EvaluationSet) -> list[str]:
+    """Say which samples of a set the measures have not seen."""
+    measured, made, skipped = (one.number(fact) for fact in ("n", "made", "skipped"))
+    notes = []
+    if made > measured:
+        drawn, of = format_number(measured), format_number(made)
+        notes.append(f"{one.label}: {drawn} of {of} samples, drawn at random, were measured.")
+    if skipped > 0:
+        many = format_number(skipped)
+        notes.append(f"{one.label}: {many} could not be made; samples/{one.path.name}/skipped.csv.")
+    return notes
+
+
 def cautions(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list[str]:
     """Return what a careful reader should know before believing the headline."""
     notes = []
@@ -197,6 +210,7 @@ def cautions(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> li
                 "it can't rank them, and the headline doesn't use it."
             )
     shown = of_role(sets, *GENERATED)
+    notes += [note for one in shown for note in _incomplete(one)]
     sizes = {one.number("n") for one in shown}
     if len(sizes) > 1:
         notes.append(

@@ -46,7 +46,8 @@ def evaluate(
         write_table(output / "samples.csv", table, SAMPLE)
         write_table(output / "set.csv", summary, SUMMARY)
         write_json(output / "gallery.json", domain.gallery(read[: settings.evaluate.gallery]))
-        write_json(output / "set.json", _facts(settings, sample_set, index, made))
+        facts = _facts(settings, sample_set, index, made)
+        write_json(output / "set.json", {**facts, "skipped": _skipped(samples, settings)})
 
 
 def _index(samples: Path, count: int) -> Any:
@@ -89,6 +90,16 @@ def _drawn(index: Any, settings: RunConfig) -> Any:
 
 
 _DRAWN = 0xE7A1  # parts this draw from others of the seed
+
+
+def _skipped(samples: Path, settings: RunConfig) -> int:
+    """Return how many samples the shards say that they could not make."""
+    import pandas as pd
+
+    from domains.stages.generate import SKIPPED
+
+    tables = [samples / f"shard_{k:04d}" / SKIPPED for k in range(settings.generate.shards)]
+    return sum(len(pd.read_csv(table)) for table in tables if table.exists())
 
 
 def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:

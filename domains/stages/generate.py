@@ -19,7 +19,10 @@ __all__ = ["generate", "read_index", "set_aside"]
 _log = logging.getLogger(__name__)
 
 INDEX, SKIPPED = "index.csv", "skipped.csv"
-_COLUMNS = ("sample", "length", "seed", "seconds", "network_calls", "file", "sha256")
+COLUMNS = {
+    INDEX: ("sample", "length", "seed", "seconds", "network_calls", "file", "sha256"),
+    SKIPPED: ("sample", "reason"),
+}
 
 
 def generate(
@@ -54,7 +57,7 @@ def generate(
             digest = sha256(output / files[0])
             rows.append({**facts, "file": files[0], "sha256": digest})
         _list_skipped(output / SKIPPED, skipped)
-        table = pd.DataFrame(rows, columns=list(_COLUMNS)).sort_values("sample")
+        table = pd.DataFrame(rows, columns=COLUMNS[INDEX]).sort_values("sample")
         with atomic_path(output / INDEX) as temporary:
             table.to_csv(temporary, index=False)
 
@@ -71,7 +74,7 @@ def _list_skipped(path: Path, skipped: dict[int, str]) -> None:
     for number, reason in skipped.items():
         _log.warning("sample %d is skipped: %s", number, reason)
     with atomic_path(path) as temporary:
-        table = pd.DataFrame(skipped.items(), columns=["sample", "reason"])
+        table = pd.DataFrame(skipped.items(), columns=COLUMNS[SKIPPED])
         table.to_csv(temporary, index=False)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from domains.config import load_config
@@ -18,6 +19,9 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
         samples: Directory of the set's shards.
         output: One row per sample, with its shard; files by their path from the shards' directory.
         skipped: One row per sample that could not be made, with the reason; maybe none.
+
+    Raises:
+        FewstepError: A shard's table is not of its samples; the shard is set aside.
     """
     from domains.stages.generate import INDEX, SKIPPED
 
@@ -30,39 +34,44 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
 def _write(path: Path, shards: dict[Path, range], name: str) -> None:
     """Write the tables called ``name`` as one."""
     from domains.provenance import atomic_path
+    from domains.stages.generate import COLUMNS
 
     with (
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
-        header: list[str] = []
+        writer.writerow([*COLUMNS[name], "shard"])
         for shard, numbers in shards.items():
-            rows = _rows(shard, name, numbers)
-            columns = next(rows)
-            if not header:
-                header = columns
-                writer.writerow(header)
-            if columns != header:
-                raise _wrong(shard / name, ", ".join(header), ", ".join(columns))
-            writer.writerows(rows)
-        if not header:
-            writer.writerow(["sample", "reason", "shard"])
+            with _set_aside_if_wrong(shard):
+                writer.writerows(_rows(shard, name, COLUMNS[name], numbers))
 
 
-def _rows(shard: Path, name: str, numbers: range) -> Iterator[list[str]]:
-    """Yield the header and the rows of a shard's table, which are to be of these samples."""
+@contextmanager
+def _set_aside_if_wrong(shard: Path) -> Iterator[None]:
+    from domains.stages.generate import set_aside
+
+    try:
+        yield
+    except FewstepError:
+        if shard.exists():
+            set_aside(shard)
+        raise
+
+
+def _rows(shard: Path, name: str, columns: tuple[str, ...], numbers: range) -> Iterator[list[str]]:
+    """Yield the rows of a shard's table, which are to be of these samples."""
     try:
         with (shard / name).open(newline="", encoding="utf-8") as stream:
             table = csv.reader(stream, strict=True)
             header = next(table, [])
-            if header[:1] != ["sample"]:
-                raise _wrong(shard / name, "sample, …", ", ".join(header) or "an empty file")
-            yield [*header, "shard"]
-            file = header.index("file") if "file" in header else None
+            if tuple(header) != columns:
+                got = ", ".join(header) or "an empty file"
+                raise _wrong(shard / name, ", ".join(columns), got)
+            file = columns.index("file") if "file" in columns else None
             left = set(numbers)
             for row in table:
-                left.remove(_number(row, len(header), left, shard / name))
+                left.remove(_number(row, len(columns), left, shard / name))
                 if file is not None:
                     row[file] = f"{shard.name}/{row[file]}"
                 yield [*row, shard.name]
@@ -82,4 +91,4 @@ def _wrong(path: Path, expected: str, got: str) -> FewstepError:
     return FewstepError(f"{path} is no table of this shard", expected=expected, got=got, do=_AGAIN)
 
 
-_AGAIN = "Delete the shard's directory and run the workflow again: only it is sampled again"
+_AGAIN = "The shard is now in *.damaged; run the workflow again: only it is sampled again"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from domains.distillation.log_table import LogTable
+from domains.errors import FewstepError
 
 
 def fill(table: LogTable, steps: range, every: int = 4) -> None:
@@ -52,6 +53,17 @@ def test_numbers_are_the_same_text_when_read_back(tmp_path: Path):
     again = LogTable(path, 2_345_678)
     again._write()
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["step,loss\n4,0.5\n8,0.#\n", "loss\n0.5\n", "step,loss\n4,1,2\n", "step\n\0\n"]
+)
+def test_a_damaged_log_is_one_line_and_is_left_alone(tmp_path: Path, text: str):
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(FewstepError, match=r"log\.csv.*Move it away"):
+        LogTable(path, 8)
+    assert path.read_text() == text
 
 
 def test_an_interval_starts_empty(tmp_path: Path):

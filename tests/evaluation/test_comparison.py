@@ -3,6 +3,7 @@
 It says so when the student is worse or slower, or when a number is missing.
 """
 
+import json
 import math
 from pathlib import Path
 
@@ -78,3 +79,14 @@ def test_a_metric_that_is_zero_for_all_is_no_merit(tmp_path: Path) -> None:
     assert "Goodness" not in said and "worse than its teacher on Distance" in said
     notes = cautions([read_set(path) for path in paths], METRICS)
     assert any("Goodness is 0 for every sample" in note for note in notes)
+
+
+def test_samples_that_were_not_measured_are_counted(tmp_path: Path) -> None:
+    path = write_set(tmp_path, "s", "student", label="A student", n=500)
+    facts = json.loads((path / "set.json").read_text())
+    (path / "set.json").write_text(json.dumps({**facts, "made": 1997, "skipped": 3}))
+    notes = " ".join(cautions([read_set(path)], METRICS))
+    assert "A student: 500 of 1,997 samples, drawn at random, were measured." in notes
+    assert "A student: 3 could not be made; samples/s/skipped.csv." in notes
+    complete = write_set(tmp_path, "t", "student", label="Another", n=500)
+    assert "Another" not in " ".join(cautions([read_set(complete)], METRICS))

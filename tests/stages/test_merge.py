@@ -8,9 +8,14 @@ import pytest
 from tiny_run import write_config
 
 from domains.errors import FewstepError
+from domains.stages.generate import COLUMNS, INDEX
 from domains.stages.merge import merge
 
-HEADER = ["sample", "length", "file"]
+HEADER = list(COLUMNS[INDEX])
+
+
+def row(number: object, file: str) -> list:
+    return [number, 44, 0, 0.5, 8, file, "digest"]
 
 
 def put(path: Path, *rows: list) -> None:
@@ -23,8 +28,8 @@ def put(path: Path, *rows: list) -> None:
 def place(tmp_path: Path) -> Path:
     """Two shards of two samples, of which the second lacks one."""
     write_config(tmp_path / "run.yaml")
-    put(tmp_path / "set/shard_0000/index.csv", HEADER, [0, 40, "a.pdb"], [1, 44, "b, c.pdb"])
-    put(tmp_path / "set/shard_0001/index.csv", HEADER, [3, 44, "d.pdb"])
+    put(tmp_path / "set/shard_0000/index.csv", HEADER, row(0, "a.pdb"), row(1, "b, c.pdb"))
+    put(tmp_path / "set/shard_0001/index.csv", HEADER, row(3, "d.pdb"))
     put(tmp_path / "set/shard_0001/skipped.csv", ["sample", "reason"], [2, 'not "there"'])
     return tmp_path
 
@@ -41,9 +46,9 @@ def test_union_names_shards_and_files(place: Path) -> None:
     index, skipped = merged(place)
     assert index == [
         [*HEADER, "shard"],
-        ["0", "40", "shard_0000/a.pdb", "shard_0000"],
-        ["1", "44", "shard_0000/b, c.pdb", "shard_0000"],
-        ["3", "44", "shard_0001/d.pdb", "shard_0001"],
+        [*map(str, row(0, "shard_0000/a.pdb")), "shard_0000"],
+        [*map(str, row(1, "shard_0000/b, c.pdb")), "shard_0000"],
+        [*map(str, row(3, "shard_0001/d.pdb")), "shard_0001"],
     ]
     assert skipped == [["sample", "reason", "shard"], ["2", 'not "there"', "shard_0001"]]
 
@@ -60,19 +65,19 @@ def test_a_shard_may_be_empty(place: Path) -> None:
 
 
 def test_shards_of_another_plan_are_left_out(place: Path) -> None:
-    put(place / "set/shard_0002/index.csv", HEADER, [4, 40, "e.pdb"])
-    put(place / "set/shard_0001.damaged/index.csv", HEADER, [3, 40, "e.pdb"])
+    put(place / "set/shard_0002/index.csv", HEADER, row(4, "e.pdb"))
+    put(place / "set/shard_0001.damaged/index.csv", HEADER, row(3, "e.pdb"))
     assert len(merged(place)[0]) == 4
 
 
 WRONG = {
     "missing": None,
     "empty": [],
-    "another header": [["sample", "file", "length"], [3, "d.pdb", 44]],
-    "no header": [[3, 44, "d.pdb"]],
-    "of another shard": [HEADER, [1, 44, "d.pdb"]],
-    "twice": [HEADER, [3, 44, "d.pdb"], [3, 44, "d.pdb"]],
-    "no number": [HEADER, ["-3", 44, "d.pdb"]],
+    "another header": [[*HEADER[1:], "sample"], row(3, "d.pdb")],
+    "no header": [row(3, "d.pdb")],
+    "of another shard": [HEADER, row(1, "d.pdb")],
+    "twice": [HEADER, row(3, "d.pdb"), row(3, "d.pdb")],
+    "no number": [HEADER, row("-3", "d.pdb")],
     "cut off": [HEADER, [3, 44]],
 }
 
@@ -81,10 +86,11 @@ WRONG = {
 def test_a_wrong_table_is_named_and_nothing_written(place: Path, rows: list | None) -> None:
     path = place / "set/shard_0001/index.csv"
     path.unlink() if rows is None else put(path, *rows)
-    with pytest.raises(FewstepError, match=r"shard_0001.index\.csv.*Delete the shard") as error:
+    with pytest.raises(FewstepError, match=r"shard_0001.index\.csv.*\*\.damaged") as error:
         merged(place)
     assert len(str(error.value).splitlines()) == 1
-    assert not [path for path in (place / "set").iterdir() if path.is_file()]
+    left = {path.name for path in (place / "set").iterdir() if not path.name.endswith(".lock")}
+    assert left == {"shard_0000", "shard_0001.damaged"}
 
 
 @pytest.mark.parametrize("content", [b"sample,\xff\n", b'sample,"a\n3,4', b"sample\n\0\n"])
@@ -101,7 +107,7 @@ def test_memory_does_not_grow_with_the_set(place: Path) -> None:
         plan = {"per_length": per_length, "shard_size": 200}
         write_config(place / "run.yaml", generate=plan)
         for k in range(per_length // 100):
-            rows = [[n, 40, f"{n}.pdb"] for n in range(200 * k, 200 * (k + 1))]
+            rows = [row(n, f"{n}.pdb") for n in range(200 * k, 200 * (k + 1))]
             put(place / f"set/shard_{k:04d}/index.csv", HEADER, *rows)
         (place / "set/shard_0001/skipped.csv").unlink(missing_ok=True)
         merged_paths = place / "set/index.csv", place / "set/skipped.csv"
