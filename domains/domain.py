@@ -158,6 +158,16 @@ class Domain(Protocol):
         """Return what the student is trained on: one micro-batch."""
         ...
 
+    def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
+        """Return what draws real data, as many as a micro-batch of the student has."""
+        ...
+
+    def judge(
+        self, denoiser: Denoiser, noisy: Tensor, time: Tensor, batch: Batch
+    ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
+        """Return the clean estimate, and of the same call how real each point looks: a logit."""
+        ...
+
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return what checkpoints are compared on: neither trained on nor evaluated."""
         ...

@@ -18,6 +18,7 @@ from domains.config.training import ObjectiveConfig
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.distiller import Distiller
 from domains.distillation.fit import run
+from domains.distillation.objectives import Adversarial
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws
 from domains.domain import DOMAINS, Batch, Domain, Request, Sample, load_domain
@@ -42,10 +43,10 @@ def pretrain(name: str) -> Pretrain:
     return Pretrain(network=TEACHERS[name], lengths=lengths, residues_per_batch=100, fit=fit)
 
 
-def section(kind: str) -> Distil:
+def section(kind: str, **settings: Any) -> Distil:
     return Distil.model_validate(
         {
-            "objective": {"kind": kind},
+            "objective": {"kind": kind, **settings},
             "roll_out": {"steps": 2},
             "lengths": {"low": 40, "high": 44},
             "batch_size": 2,
@@ -115,12 +116,17 @@ def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         load_domain("weather")
 
 
-@pytest.mark.parametrize("kind", OBJECTIVES)
+VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in OBJECTIVES]
+VARIANTS += [("sid", {"adversarial": {}}), ("vsd", {"adversarial": {}})]
+
+
+@pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 def test_every_objective_takes_a_step(
-    domain: Domain, teacher: nn.Module, kind: str, tmp_path: Path
+    domain: Domain, teacher: nn.Module, kind: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     student = copy.deepcopy(teacher)
-    distiller = Distiller(_plan(domain, section(kind), teacher, 0), student, teacher)
+    plan = _plan(domain, section(kind, **settings), teacher, 0)
+    distiller = Distiller(plan, student, teacher)
     before = copy.deepcopy(student.state_dict())
     frozen = copy.deepcopy(teacher.state_dict())
     assert run(distiller, tmp_path)
@@ -131,10 +137,11 @@ def test_every_objective_takes_a_step(
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
-def test_objectives_follow_their_settings(domain: Domain, kind: str) -> None:
+def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind: str) -> None:
     config = OBJECTIVES[kind](scale=7.0)
-    objective = build_objective(config, domain)
+    objective = build_objective(section(kind, scale=7.0), domain, made)
     special = {"kind", "student_times", "fake_times", "scene_weight", "point_weight"}
+    special |= {"adversarial"}
     for key in set(type(config).model_fields) - special:
         assert getattr(objective, key) == getattr(config, key)
     if kind == "score_lidar":
@@ -143,6 +150,28 @@ def test_objectives_follow_their_settings(domain: Domain, kind: str) -> None:
     for times in ("student_times", "fake_times"):
         built, asked = getattr(objective, times), getattr(config, times)
         assert (built.kind, built.low, built.high) == (asked.kind, asked.low, asked.high)
+
+
+@pytest.mark.parametrize("kind", ["sid", "vsd"])
+def test_a_discriminator_goes_beside_an_objective(
+    domain: Domain, made: nn.Module, kind: str
+) -> None:
+    weights = {"weight": 0.3, "critic_weight": 0.7}
+    found = build_objective(section(kind, scale=7.0, adversarial=weights), domain, made)
+    assert isinstance(found, Adversarial) and found.base.scale == 7.0  # type: ignore[attr-defined]
+    assert (found.weight, found.critic_weight) == (0.3, 0.7)
+
+
+def test_real_data_are_judged_with_the_estimate(domain: Domain, teacher: nn.Module) -> None:
+    draw = domain.examples(section("vsd"), teacher)
+    batch, other = (domain.encode(teacher, draw(Draws((k,)))) for k in (0, 1))
+    assert batch.points is not None and len(batch.points) == 2
+    assert not torch.equal(batch.points[:, :40], other.points[:, :40])  # type: ignore[index]
+    assert torch.equal(batch.points, draw(Draws((0,))).points)  # type: ignore[arg-type]
+    noisy, time = torch.randn(batch.shape), torch.tensor([0.3, 0.6])
+    clean, logits = domain.judge(teacher, noisy, time, batch)  # type: ignore[arg-type]
+    torch.testing.assert_close(clean, teacher(noisy, time, batch), rtol=0, atol=1e-6)
+    assert logits.shape == batch.mask.shape and logits[batch.mask].std() > 0
 
 
 def test_teacher_is_a_denoiser_of_its_process(domain: Domain, teacher: nn.Module) -> None:

@@ -8,9 +8,11 @@ from domains.config.data import Data, Simulate
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import (
+    Adversarial,
     Distil,
     DistillationDPOConfig,
     Fit,
+    Lengths,
     Optimiser,
     Pretrain,
     ScoreLiDARConfig,
@@ -23,12 +25,14 @@ from domains.config.yaml_file import read_yaml
 __all__ = [
     "PRETRAIN",
     "UNMODELLED",
+    "Adversarial",
     "Data",
     "Distil",
     "DistillationDPOConfig",
     "Evaluate",
     "Fit",
     "Generate",
+    "Lengths",
     "Optimiser",
     "Pretrain",
     "RunConfig",

@@ -9,9 +9,11 @@ from pydantic import Field, model_validator
 from domains.config.base import MOST_SEED, Config
 
 __all__ = [
+    "Adversarial",
     "Distil",
     "DistillationDPOConfig",
     "Fit",
+    "Lengths",
     "ObjectiveConfig",
     "Optimiser",
     "Pretrain",
@@ -61,6 +63,15 @@ class Times(Config):
         return self
 
 
+class Adversarial(Config):
+    """A discriminator on the fake score's features, which sees real data."""
+
+    weight: float = Field(default=0.01, gt=0)
+    """Of the student's adversarial term, beside the objective's own."""
+    critic_weight: float = Field(default=0.1, gt=0)
+    """Of the discriminator's loss, beside the fake score's own."""
+
+
 class SiDConfig(Config):
     """Score identity Distillation; the defaults are 2510.03095's."""
 
@@ -76,6 +87,8 @@ class SiDConfig(Config):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
     """Times of the fake score's loss."""
+    adversarial: Adversarial | None = None
+    """Add a discriminator, and so real data: SiDA; none: data-free."""
 
 
 class VSDConfig(Config):
@@ -89,6 +102,8 @@ class VSDConfig(Config):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
     """Times of the fake score's loss."""
+    adversarial: Adversarial | None = None
+    """Add a discriminator, and so real data: DMD2; none: data-free."""
 
 
 class DistillationDPOConfig(Config):

@@ -15,7 +15,7 @@ from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.encoder import Condition, ConditionEncoder
 from domains.lidar.network.noise import NoisePredictor
 from domains.lidar.network.refinement import Refinement
-from domains.lidar.sparse import voxelise
+from domains.lidar.sparse import Cloud, voxelise
 from domains.model_files import read_model, write_model
 
 __all__ = ["LidarDenoiser"]
@@ -59,18 +59,43 @@ class LidarDenoiser(nn.Module):
         previous: Float[Tensor, "b n 3"] | None = None,
     ) -> Float[Tensor, "b n 3"]:
         """Estimate the clean points in metre (see ``Denoiser``); ``previous`` is not used."""
+        return self._clean(noisy, self.noise(noisy, time, batch), time, batch)
+
+    def judge(
+        self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
+    ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
+        """Return the clean estimate, and the mean of each point's features as a logit."""
+        cloud, features = self._features(noisy, time, batch)
+        noise = self._at_points(self.predictor.last(features)[cloud.inverse], batch)
+        logits = features.mean(-1, keepdim=True)[cloud.inverse]
+        judged = self._at_points(logits, batch)[..., 0]
+        return self._clean(noisy, noise, time, batch), judged
+
+    def _clean(self, noisy: Tensor, noise: Tensor, time: Tensor, batch: Batch) -> Tensor:
         sigma = self.process.sigma(time)[:, None, None]
-        return (noisy - sigma * self.noise(noisy, time, batch)) * batch.mask[..., None]
+        return (noisy - sigma * noise) * batch.mask[..., None]
 
     def noise(
         self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
     ) -> Float[Tensor, "b n 3"]:
         """Predict the noise of each point; 0 at padding."""
+        cloud, features = self._features(noisy, time, batch)
+        return self._at_points(self.predictor.last(features)[cloud.inverse], batch)
+
+    def _features(
+        self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
+    ) -> tuple[Cloud, Float[Tensor, "v c"]]:
         points, scan = noisy[batch.mask], torch.nonzero(batch.mask)[:, 0]
         cloud = voxelise(points, scan, self.config.voxel_size)
         condition = self.encode(batch).condition["encoded"]
-        predicted = self.predictor(cloud, self.process.timestep(time), condition)
-        return torch.zeros_like(noisy).masked_scatter(batch.mask[..., None], predicted)
+        timestep = self.process.timestep(time)
+        return cloud, self.predictor.voxel_features(cloud, timestep, condition)
+
+    @staticmethod
+    def _at_points(values: Float[Tensor, "m c"], batch: Batch) -> Float[Tensor, "b n c"]:
+        """Put values of the real points in their places; 0 at padding."""
+        places = values.new_zeros(*batch.mask.shape, values.shape[-1])
+        return places.masked_scatter(batch.mask[..., None], values)
 
     def encode(self, batch: Batch) -> Batch:
         """Return the batch with its condition encoded: once for all steps of a sampler."""

@@ -130,6 +130,17 @@ class LidarDomain:
         numbers = [draws.integer(f"scene {k}", 1 << 40) for k in range(section.batch_size)]
         return self.scenes.training(_lidar(denoiser).config, numbers)
 
+    def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
+        """Return random training scans with their ground truth, augmented."""
+        return lambda draws: batch_of(self.training_requests(section, denoiser, draws))
+
+    def judge(
+        self, denoiser: Denoiser, noisy: Tensor, time: Tensor, batch: Batch
+    ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
+        """Return clean estimate and logits of each point (see ``LidarDenoiser.judge``)."""
+        assert isinstance(denoiser, LidarDenoiser)
+        return denoiser.judge(noisy, time, batch)
+
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return scans of the last training sequence."""
         return self.scenes.validation(_lidar(denoiser).config, section.validation_samples)

@@ -1,6 +1,7 @@
 """A Proteina network as the engine's denoiser: clean estimates, fold labels, motifs."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from domains.model_files import read_model, write_model
 from domains.protein.cath import CathMapping
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs
+from domains.protein.network.proteina import Prediction
 
 __all__ = ["ProteinaDenoiser"]
 
@@ -42,9 +44,9 @@ class ProteinaDenoiser(nn.Module):
         previous: Float[Tensor, "b n 3"] | None = None,
     ) -> Float[Tensor, "b n 3"]:
         """Estimate the clean coordinates in nm (see ``Denoiser``)."""
-        return self.estimate(noisy, time, batch, previous)[0]
+        return self.predict(noisy, time, batch, previous).coors_pred
 
-    def estimate(
+    def predict(
         self,
         noisy: Float[Tensor, "b n 3"],
         time: Float[Tensor, " b"],
@@ -52,8 +54,8 @@ class ProteinaDenoiser(nn.Module):
         previous: Float[Tensor, "b n 3"] | None = None,
         *,
         pair_logits: bool = False,
-    ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n n k"] | None]:
-        """Return the clean estimate and, if asked, the distogram logits."""
+    ) -> Prediction:
+        """Return the network's outputs, with the clean estimate as ``coors_pred``."""
         labels, present = self._labels(batch)
         condition = batch.condition
         inputs = Inputs(
@@ -71,7 +73,7 @@ class ProteinaDenoiser(nn.Module):
         clean = out.coors_pred.float()
         if self.target == "v":
             clean = noisy + (1 - time)[:, None, None] * clean
-        return clean * batch.mask[..., None], out.pair_logits
+        return replace(out, coors_pred=clean * batch.mask[..., None])
 
     def _labels(
         self, batch: Batch

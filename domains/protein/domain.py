@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from domains.config import Data, Distil, Evaluate, Generate, Pretrain
+from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -28,7 +28,7 @@ from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
 from domains.protein.structure_errors import structure_errors
-from domains.protein.token_batches import TokenBatches
+from domains.protein.token_batches import TokenBatches, rotated
 
 __all__ = ["DOMAIN", "ProteinDomain"]
 
@@ -68,7 +68,7 @@ class ProteinDomain:
         """Return an untrained denoiser that knows the fold classes of its data."""
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
         labelled = "fold_emb" in network_config.feats_cond_seq
-        mapping = _mapping(self._training_data(config) if labelled else None)
+        mapping = _mapping(self._training_data(config.lengths) if labelled else None)
         classes = mapping.classes
         network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
         initialise(network, seed)
@@ -94,7 +94,7 @@ class ProteinDomain:
 
     def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
         """Return batches of rotated domains, of similar lengths, by number."""
-        batches = TokenBatches(self._training_data(config), config.residues_per_batch, seed)
+        batches = TokenBatches(self._training_data(config.lengths), config.residues_per_batch, seed)
         return lambda index, _: batches.batch(index)
 
     def teacher_loss(
@@ -104,9 +104,9 @@ class ProteinDomain:
         assert isinstance(denoiser, ProteinaDenoiser)
         return proteina_loss(denoiser, process, batch, draws)
 
-    def _training_data(self, config: Pretrain) -> CathDomains:
+    def _training_data(self, lengths: Lengths) -> CathDomains:
         path = Path(self.data.path) if self.data.path else None
-        return load_domains(path).subset("train", config.lengths.low, config.lengths.high)
+        return load_domains(path).subset("train", lengths.low, lengths.high)
 
     def requests(
         self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
@@ -122,6 +122,25 @@ class ProteinDomain:
         count = section.batch_size
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
         return [Request(str(k), size) for k, size in enumerate(sizes)]
+
+    def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
+        """Return random training domains, rotated."""
+        domains = self._training_data(section.lengths)
+
+        def draw(draws: Draws) -> Batch:
+            stream = np.random.default_rng(draws.integer("real data", 1 << 40))
+            members = stream.integers(len(domains), size=section.batch_size)
+            return rotated(domains, members, stream)
+
+        return draw
+
+    def judge(
+        self, denoiser: Denoiser, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return clean estimate and logits of each residue (see ``Prediction``)."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        prediction = denoiser.predict(noisy, time, batch)
+        return prediction.coors_pred, prediction.logits
 
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return chains of evenly spread lengths."""

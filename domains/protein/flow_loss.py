@@ -74,11 +74,11 @@ def flow_loss(
         previous: Self-conditioning estimate, or None.
     """
     pairs = denoiser.network.predicts_pairs
-    estimate, logits = denoiser.estimate(noisy, time, batch, previous, pair_logits=pairs)
-    flow = denoising_loss(estimate, clean, time, batch, process)
+    prediction = denoiser.predict(noisy, time, batch, previous, pair_logits=pairs)
+    flow = denoising_loss(prediction.coors_pred, clean, time, batch, process)
     total, terms = flow.mean(), by_time("flow", flow.detach(), time)
-    if logits is not None:
-        distogram = distogram_loss(logits, clean, time, batch.mask).mean()
+    if prediction.pair_logits is not None:
+        distogram = distogram_loss(prediction.pair_logits, clean, time, batch.mask).mean()
         total, terms["distogram"] = total + distogram, distogram.detach()
     return Loss(total, {"flow": flow.detach().mean(), **terms})
 

@@ -15,7 +15,7 @@ from domains.protein.dataset import CathDomains
 if TYPE_CHECKING:
     from domains.domain import Batch
 
-__all__ = ["TokenBatches", "sample_lengths"]
+__all__ = ["TokenBatches", "rotated", "sample_lengths"]
 
 _ORDER, _ROTATION, _LENGTHS = 0, 1, 2  # separate random streams under one seed
 
@@ -49,7 +49,6 @@ class TokenBatches:
             )
         _generator(seed)  # a bad seed is an error here, not at the first batch
         self.domains, self.seed = domains, seed
-        self._offsets = domains.offsets
         self._cuts = _cuts(np.sort(domains.lengths), residues)
         # Only speed: an epoch is the same whether it is remembered or shuffled again.
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
@@ -78,34 +77,47 @@ class TokenBatches:
         return order, stream.permutation(self.per_epoch)
 
     def batch(self, index: int) -> Batch:
-        """Return batch ``index``: centred, randomly rotated, padded with zeros.
+        """Return batch ``index`` (see ``rotated``).
 
         Args:
             index: Global number of the batch, from 0; several ranks each take their own.
 
-        Returns:
-            ``points`` float32 [b, n, 3] in nm, ``mask`` [b, n], and ``cath_code``, a list of
-            one code per sample, in ``condition``.
-
         Raises:
             FewstepError: The index is negative.
         """
-        import torch  # here, not above: reading the domains needs no torch
+        stream = _generator(self.seed, _ROTATION, index)
+        return rotated(self.domains, self.members(index), stream)
 
-        from domains.domain import Batch
 
-        members = self.members(index)
-        lengths = self.domains.lengths[members]
-        places = np.arange(int(lengths.max()))
-        mask = places < lengths[:, None]
-        rows = np.where(mask, self._offsets[members][:, None] + places, 0)
-        rotations = _rotations(_generator(self.seed, _ROTATION, index), len(members))
-        points = np.where(mask[..., None], self.domains.coordinates[rows] @ rotations, 0)
-        return Batch(
-            mask=torch.from_numpy(mask),
-            points=torch.from_numpy(points.astype(np.float32)),
-            condition={"cath_code": [[self.domains.cath[i]] for i in members]},
-        )
+def rotated(
+    domains: CathDomains, members: Int[np.ndarray, " b"], stream: np.random.Generator
+) -> Batch:
+    """Return these domains, centred, each randomly rotated, padded with zeros.
+
+    Args:
+        domains: What there is.
+        members: Which of them.
+        stream: Draws the rotations.
+
+    Returns:
+        ``points`` float32 [b, n, 3] in nm, ``mask`` [b, n], and ``cath_code``, a list of
+        one code per sample, in ``condition``.
+    """
+    import torch  # here, not above: reading the domains needs no torch
+
+    from domains.domain import Batch
+
+    lengths = domains.lengths[members]
+    places = np.arange(int(lengths.max()))
+    mask = places < lengths[:, None]
+    rows = np.where(mask, domains.offsets[members][:, None] + places, 0)
+    turned = domains.coordinates[rows] @ _rotations(stream, len(members))
+    points = np.where(mask[..., None], turned, 0)
+    return Batch(
+        mask=torch.from_numpy(mask),
+        points=torch.from_numpy(points.astype(np.float32)),
+        condition={"cath_code": [[domains.cath[i]] for i in members]},
+    )
 
 
 def sample_lengths(

@@ -11,12 +11,13 @@ from domains.config import (
     ScoreLiDARConfig,
     SiDConfig,
     Times,
-    VSDConfig,
     load_config,
 )
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from domains.distillation.denoiser import Denoiser
@@ -79,7 +80,7 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
     from domains.distillation.roles import RollOut
 
     process = domain.process(network)
-    objective = build_objective(section.objective, domain)
+    objective = build_objective(section, domain, network)
 
     def batches(_: int, draws: Draws) -> Batch:
         requests = domain.training_requests(section, network, draws)
@@ -108,22 +109,45 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
     )
 
 
-def build_objective(
-    config: SiDConfig | VSDConfig | DistillationDPOConfig | ScoreLiDARConfig, domain: Domain
-) -> Objective:
-    """Return the objective that a config names."""
-    from domains.distillation.objectives import VSD, DistillationDPO, ScoreLiDAR, SiD
+def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Objective:
+    """Return the objective of a student's section; data are read only if it needs some."""
+    from domains.distillation.objectives import (
+        VSD,
+        Adversarial,
+        DistillationDPO,
+        ScoreLiDAR,
+        SiD,
+    )
 
+    config = section.objective
     times = _times(config.student_times), _times(config.fake_times)
-    if isinstance(config, SiDConfig):
-        return SiD(*times, config.alpha, config.scale, config.weighting)
     if isinstance(config, DistillationDPOConfig):
         bound, scale = config.loser_bound, config.scale
         return DistillationDPO(*times, domain.preference, config.pair_noise, bound, scale)
     if isinstance(config, ScoreLiDARConfig):
         weights = {"scene": config.scene_weight, "point": config.point_weight}
         return ScoreLiDAR(*times, domain.structure, weights, config.scale)
-    return VSD(*times, config.scale)
+    if isinstance(config, SiDConfig):
+        base = SiD(*times, config.alpha, config.scale, config.weighting)
+    else:
+        base = VSD(*times, config.scale)
+    if config.adversarial is None:
+        return base
+    weights = config.adversarial.weight, config.adversarial.critic_weight
+    return Adversarial(base, domain.judge, _examples(section, domain, network), *weights)
+
+
+def _examples(section: Distil, domain: Domain, network: nn.Module) -> Callable[[Draws], Batch]:
+    """Return what draws real data, encoded as the student's batches are."""
+    import torch
+
+    real = domain.examples(section, network)
+
+    def draw(draws: Draws) -> Batch:
+        with torch.no_grad():
+            return domain.encode(network, real(draws).to(draws.device))
+
+    return draw
 
 
 def _times(config: Times) -> TimeDistribution:

@@ -40,10 +40,9 @@ def score_difference_loss(
 ) -> Loss:
     """Noise samples of the student, ask both scores, and return the VSD loss."""
     assert roles.teacher is not None
+    time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
+    noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
     with torch.no_grad():
-        time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
-        noise = draws.noise("noise")(batch.shape)
-        noisy = roles.process.perturb(clean, noise, time, batch)
         teacher = roles.teacher(noisy, time, batch)
         fake = roles.fakes["fake"](noisy, time, batch)
     loss = vsd_loss(clean, teacher, fake, batch)

@@ -47,6 +47,12 @@ class NoisePredictor(UNet):
         Returns:
             Noise in the order of the points, in units of its standard deviation.
         """
+        return self.last(self.voxel_features(cloud, timestep, condition))[cloud.inverse]
+
+    def voxel_features(
+        self, cloud: Cloud, timestep: Shaped[Tensor, " b"], condition: Condition
+    ) -> Float[Tensor, "v c"]:
+        """Return what the noise is read from, for each voxel (see ``forward``)."""
         time = timestep_embedding(timestep, self.config.time_channels)
         time = time.to(condition.features.dtype)
         scan = condition.voxels.scan
@@ -62,7 +68,7 @@ class NoisePredictor(UNet):
             nearest = x.pyramid.nearest(x.level, condition.voxels)
             return x.with_features(x.features * rows.index_select(0, nearest))
 
-        return self.last(self._features(cloud, modulate))[cloud.inverse]
+        return self._features(cloud, modulate)
 
     def _factors(self, name: str, condition: Tensor, time: Tensor, scan: Tensor) -> Tensor:
         """Return what to multiply with, one row per condition voxel."""

@@ -36,10 +36,15 @@ _TRUNK = "transformer_layers."
 
 @dataclass(frozen=True)
 class Prediction:
-    """Network output: ``coors_pred`` in nm (velocity or clean), distogram logits if asked."""
+    """Network output: ``coors_pred`` in nm (velocity or clean), distogram logits if asked.
+
+    ``logits`` is the component of the last features that the coordinates do not depend on,
+    because their LayerNorm takes it off: a place for a discriminator.
+    """
 
     coors_pred: Float[Tensor, "b n 3"]
     pair_logits: Float[Tensor, "b n n k"] | None
+    logits: Float[Tensor, "b n"]
 
 
 class Proteina(nn.Module):
@@ -133,9 +138,11 @@ class Proteina(nn.Module):
             else:
                 biases = iter(bias_of_codes(pairs, inputs.mask, registers, self._attentions()))
                 tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
-        out = self.coors_3d_decoder(tokens[:, registers:]) * inputs.mask[..., None]
-        logits = self._pair_logits(pair) if pair_logits else None
-        return Prediction(out.to(inputs.x_t.dtype), logits)
+        tokens = tokens[:, registers:]
+        out = self.coors_3d_decoder(tokens) * inputs.mask[..., None]
+        logits = tokens.sum(-1) / tokens.shape[-1] ** 0.5
+        distogram = self._pair_logits(pair) if pair_logits else None
+        return Prediction(out.to(inputs.x_t.dtype), distogram, logits.to(inputs.x_t.dtype))
 
     @property
     def _widened(self) -> bool:

@@ -1,0 +1,97 @@
+"""A discriminator beside another objective: SiD with it is SiDA, VSD with it is DMD2.
+
+It sees what the teacher never knew: real data. As in SiDA (arXiv 2410.14919) the fake score's
+own features say how real a noised sample looks, so that no network is added; DMD2 (2405.14867)
+does the same with a head of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from domains.distillation.denoiser import Denoiser
+from domains.distillation.objectives.objective import Objective
+from domains.distillation.roles import Draws, Loss, Roles
+from domains.domain import Batch
+
+__all__ = ["Adversarial", "Judge"]
+
+# Clean estimate and a logit of each point, high where it looks real, of one network call.
+Judge = Callable[[Denoiser, Tensor, Tensor, Batch], tuple[Tensor, Tensor]]
+
+
+class Adversarial(Objective):
+    """Adds the loss of a discriminator on noised samples (Diffusion-GAN, non-saturating).
+
+    Args:
+        base: The objective; it calls the fake score with noised samples of the student.
+        judge: What the fake score's features say (see ``Domain.judge``).
+        examples: Real data, as many as there are samples in a micro-batch.
+        weight: Of the student's term.
+        critic_weight: Of the fake score's term.
+    """
+
+    def __init__(
+        self,
+        base: Objective,
+        judge: Judge,
+        examples: Callable[[Draws], Batch],
+        weight: float,
+        critic_weight: float,
+    ):
+        self.base, self.judge, self.examples = base, judge, examples
+        self.weight, self.critic_weight = weight, critic_weight
+        self.fake_scores = base.fake_scores
+
+    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Learn the student's score, and to tell its samples from real data at the same times."""
+        listener = _Listener(roles.fakes[name], self.judge)
+        loss = self.base.fake_score_loss(name, _listened(roles, name, listener), batch, draws)
+        real = self.examples(draws).to(batch.mask.device)
+        assert real.points is not None
+        noise = draws.noise("noise of real data")(real.shape)
+        noisy = roles.process.perturb(real.points, noise, listener.time, real)
+        _, logits = self.judge(roles.fakes[name], noisy, listener.time, real)
+        fakes, reals = _mean(F.softplus(listener.logits), batch), _mean(F.softplus(-logits), real)
+        told = (_mean(listener.logits, batch) < 0).float() + (_mean(logits, real) > 0).float()
+        critic = (fakes + reals).mean()
+        noted = {"critic": critic.detach(), "told_apart": told.mean() / 2}
+        return Loss(loss.value + self.critic_weight * critic, {**loss.diagnostics, **noted})
+
+    def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Follow the objective, and look real."""
+        (name,) = self.fake_scores
+        listener = _Listener(roles.fakes[name], self.judge)
+        loss = self.base.student_loss(_listened(roles, name, listener), batch, draws)
+        adversarial = _mean(F.softplus(-listener.logits), batch).mean()
+        noted = {"adversarial": adversarial.detach()}
+        return Loss(loss.value + self.weight * adversarial, {**loss.diagnostics, **noted})
+
+
+class _Listener:
+    """A denoiser that keeps what the judge said of its last call, with its gradient."""
+
+    def __init__(self, denoiser: Denoiser, judge: Judge):
+        self.denoiser, self.judge = denoiser, judge
+        self.time: Tensor = torch.empty(0)
+        self.logits: Tensor = torch.empty(0)
+
+    def __call__(
+        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+    ) -> Tensor:
+        with torch.enable_grad():
+            clean, self.logits = self.judge(self.denoiser, noisy, time, batch)
+        self.time = time
+        return clean if torch.is_grad_enabled() else clean.detach()
+
+
+def _listened(roles: Roles, name: str, listener: _Listener) -> Roles:
+    return replace(roles, fakes={**roles.fakes, name: listener})
+
+
+def _mean(values: Float[Tensor, "b n"], batch: Batch) -> Float[Tensor, " b"]:
+    return (values * batch.mask).sum(1) / batch.sizes
