@@ -5,37 +5,39 @@ defaults written here.
 """
 
 from domains.config.data import Data, Simulate
-from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
-from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
-from domains.config.training import (
+from domains.config.objectives import (
     Adversarial,
-    Distil,
+    ConsistencyConfig,
     DistillationDPOConfig,
-    Fit,
-    Lengths,
-    Optimiser,
-    Pretrain,
+    FDistillConfig,
     ScoreLiDARConfig,
     SiDConfig,
+    SIMConfig,
     Times,
     VSDConfig,
 )
+from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
+from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
+from domains.config.training import Distil, Fit, Lengths, Optimiser, Pretrain
 from domains.config.yaml_file import read_yaml
 
 __all__ = [
     "PRETRAIN",
     "UNMODELLED",
     "Adversarial",
+    "ConsistencyConfig",
     "Data",
     "Distil",
     "DistillationDPOConfig",
     "Evaluate",
+    "FDistillConfig",
     "Fit",
     "Generate",
     "Lengths",
     "Optimiser",
     "Pretrain",
     "RunConfig",
+    "SIMConfig",
     "SampleSet",
     "ScoreLiDARConfig",
     "SiDConfig",

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
+from domains.config.objectives import ObjectiveConfig, SiDConfig
 
-__all__ = [
-    "Adversarial",
-    "Distil",
-    "DistillationDPOConfig",
-    "Fit",
-    "Lengths",
-    "ObjectiveConfig",
-    "Optimiser",
-    "Pretrain",
-    "ScoreLiDARConfig",
-    "SiDConfig",
-    "Times",
-    "VSDConfig",
-]
+__all__ = ["Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
 
 
 class Optimiser(Config):
@@ -43,106 +31,6 @@ class Optimiser(Config):
     """Learning rate that a cosine ends at."""
     period: int = Field(default=1000, ge=1)
     """Steps to the first restart; doubled at each."""
-
-
-class Times(Config):
-    """Where training times are drawn (see ``TimeDistribution``)."""
-
-    kind: Literal["beta", "log_grid", "uniform"]
-    """Proteina's `beta`: Beta(1.9, 1) and 2 % uniform; SiD's `log_grid`: log-spaced; LiDiff's
-    `uniform`."""
-    low: float = Field(default=0.0, ge=0, lt=1)
-    """Earliest time; 0 is noise."""
-    high: float = Field(default=1.0, gt=0, le=1)
-    """Latest time, above `low`; 1 is data."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Times:
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low} must be below high {self.high}")
-        return self
-
-
-class Adversarial(Config):
-    """A discriminator on the fake score's features, which sees real data."""
-
-    weight: float = Field(default=0.01, gt=0)
-    """Of the student's adversarial term, beside the objective's own."""
-    critic_weight: float = Field(default=0.1, gt=0)
-    """Of the discriminator's loss, beside the fake score's own."""
-
-
-class SiDConfig(Config):
-    """Score identity Distillation; the defaults are 2510.03095's."""
-
-    kind: Literal["sid"] = "sid"
-    """Chooses this objective."""
-    alpha: float = 1.0
-    """α of the loss: 1.2 for images, 1.0 for proteins."""
-    scale: float = Field(default=100.0, gt=0)
-    """Factor of the student's loss, before clipping."""
-    weighting: Literal["mean", "reference"] = "mean"
-    """`mean`: all sizes count alike; `reference`: small ones more, as in SiD_Protein."""
-    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
-    """Times of the student's loss."""
-    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
-    """Times of the fake score's loss."""
-    adversarial: Adversarial | None = None
-    """Add a discriminator, and so real data: SiDA; none: data-free."""
-
-
-class VSDConfig(Config):
-    """Variational score distillation / Diff-Instruct."""
-
-    kind: Literal["vsd"] = "vsd"
-    """Chooses this objective."""
-    scale: float = Field(default=1.0, gt=0)
-    """Factor of the student's loss, before clipping."""
-    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
-    """Times of the student's loss."""
-    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
-    """Times of the fake score's loss."""
-    adversarial: Adversarial | None = None
-    """Add a discriminator, and so real data: DMD2; none: data-free."""
-
-
-class DistillationDPOConfig(Config):
-    """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
-
-    kind: Literal["distillation_dpo"] = "distillation_dpo"
-    """Chooses this objective."""
-    pair_noise: float = Field(default=1.1, gt=0)
-    """Factor of the roll-out's noise scale for the second sample of a pair."""
-    loser_bound: float | None = Field(default=None, ge=0)
-    """Most of the loser's signal relative to the winner's; none: no bound."""
-    scale: float = Field(default=1.0, gt=0)
-    """Factor of the student's loss, before clipping."""
-    student_times: Times = Times(kind="uniform", low=0.001, high=1.0)
-    """Times of the student's loss."""
-    fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
-    """Times of the fake scores' loss."""
-
-
-class ScoreLiDARConfig(Config):
-    """ScoreLiDAR: VSD with structural errors by correspondence; weights are 2412.03515's."""
-
-    kind: Literal["score_lidar"] = "score_lidar"
-    """Chooses this objective."""
-    scene_weight: float = Field(default=0.5, ge=0)
-    """λ of the scene-wise error: squared Chamfer distance; of proteins: bonds."""
-    point_weight: float = Field(default=0.01, ge=0)
-    """λ of the point-wise error: distances among key points; of proteins: clashes."""
-    scale: float = Field(default=1.0, gt=0)
-    """Factor of the student's loss, before clipping."""
-    student_times: Times = Times(kind="uniform", low=0.001, high=1.0)
-    """Times of the student's loss."""
-    fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
-    """Times of the fake score's loss."""
-
-
-ObjectiveConfig = Annotated[
-    SiDConfig | VSDConfig | DistillationDPOConfig | ScoreLiDARConfig, Field(discriminator="kind")
-]
 
 
 class RollOutConfig(Config):

@@ -1,6 +1,7 @@
 """Protein backbones as a field of the engine."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +125,13 @@ class ProteinDomain:
         return [Request(str(k), size) for k, size in enumerate(sizes)]
 
     def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
-        """Return random training domains, rotated."""
+        """Return random training domains, rotated; without fold classes, as its samples are."""
         domains = self._training_data(section.lengths)
 
         def draw(draws: Draws) -> Batch:
             stream = np.random.default_rng(draws.integer("real data", 1 << 40))
             members = stream.integers(len(domains), size=section.batch_size)
-            return rotated(domains, members, stream)
+            return replace(rotated(domains, members, stream), condition={})
 
         return draw
 

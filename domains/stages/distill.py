@@ -5,25 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domains.config import (
-    Distil,
-    DistillationDPOConfig,
-    ScoreLiDARConfig,
-    SiDConfig,
-    Times,
-    load_config,
-)
+from domains.config import Distil, load_config
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import nn
 
     from domains.distillation.denoiser import Denoiser
     from domains.distillation.distiller import Distiller, Plan
-    from domains.distillation.noise import TimeDistribution
-    from domains.distillation.objectives import Objective
     from domains.distillation.roles import Draws
     from domains.domain import Batch, Domain
 
@@ -78,6 +67,7 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
     from domains.distillation.denoiser import Guided, Tempered
     from domains.distillation.distiller import STUDENT, Plan
     from domains.distillation.roles import RollOut
+    from domains.stages.objective import build_objective
 
     process = domain.process(network)
     objective = build_objective(section, domain, network)
@@ -107,53 +97,6 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         reset_fake_every=section.reset_fake_every,
         as_teacher=as_teacher,
     )
-
-
-def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Objective:
-    """Return the objective of a student's section; data are read only if it needs some."""
-    from domains.distillation.objectives import (
-        VSD,
-        Adversarial,
-        DistillationDPO,
-        ScoreLiDAR,
-        SiD,
-    )
-
-    config = section.objective
-    times = _times(config.student_times), _times(config.fake_times)
-    if isinstance(config, DistillationDPOConfig):
-        bound, scale = config.loser_bound, config.scale
-        return DistillationDPO(*times, domain.preference, config.pair_noise, bound, scale)
-    if isinstance(config, ScoreLiDARConfig):
-        weights = {"scene": config.scene_weight, "point": config.point_weight}
-        return ScoreLiDAR(*times, domain.structure, weights, config.scale)
-    if isinstance(config, SiDConfig):
-        base = SiD(*times, config.alpha, config.scale, config.weighting)
-    else:
-        base = VSD(*times, config.scale)
-    if config.adversarial is None:
-        return base
-    weights = config.adversarial.weight, config.adversarial.critic_weight
-    return Adversarial(base, domain.judge, _examples(section, domain, network), *weights)
-
-
-def _examples(section: Distil, domain: Domain, network: nn.Module) -> Callable[[Draws], Batch]:
-    """Return what draws real data, encoded as the student's batches are."""
-    import torch
-
-    real = domain.examples(section, network)
-
-    def draw(draws: Draws) -> Batch:
-        with torch.no_grad():
-            return domain.encode(network, real(draws).to(draws.device))
-
-    return draw
-
-
-def _times(config: Times) -> TimeDistribution:
-    from domains.distillation.noise import TimeDistribution
-
-    return TimeDistribution(config.kind, config.low, config.high)
 
 
 def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):

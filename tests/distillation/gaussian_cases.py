@@ -24,6 +24,7 @@ from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.objective import Objective, per_sample
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
 from domains.distillation.objectives.sid import SiD
+from domains.distillation.objectives.sim import SIM
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.process import FlowMatching
 from domains.domain import Batch
@@ -107,6 +108,33 @@ def sid_gradient(alpha: float) -> Callable[[Gaussians], Gradient]:
     return gradient
 
 
+HUBER = 0.05
+
+
+def sim_gradient(case: Gaussians) -> Gradient:
+    """Derivative of E[δ (r − δ)] / sqrt(E[δ²] + c²), of one coordinate (names as above).
+
+    The mean squares are those of many coordinates, so that the root is of the expectation.
+    """
+    t, (k, k_f) = case.time, case.slopes
+    noise, kappa, p = 1 - t, k - k_f, (1 - case.shift) * (1 - t * k)
+    square = p**2 + DEGREES * kappa**2 * ((t * case.std) ** 2 + noise**2)
+    # r − δ = D_F − x has no mean part: its coefficients of c ε and b ε' are t k_F − 1 and k_F.
+    product = DEGREES * kappa * (t * case.std**2 * (t * k_f - 1) + noise**2 * k_f)
+    root = math.sqrt(square + HUBER**2)
+    found = []
+    for value, by in zip(sid_gradient(1.0)(case), square_gradient(case), strict=True):
+        found.append(value * case.normaliser() / root - product * by / (2 * root**3))
+    return found[0], found[1]
+
+
+def square_gradient(case: Gaussians) -> Gradient:
+    """Derivative of E[δ²] through x and x_t, the fake score being what it is."""
+    t, (k, k_f) = case.time, case.slopes
+    kappa, p = k - k_f, (1 - case.shift) * (1 - t * k)
+    return 2 * p * kappa * t, 2 * DEGREES * kappa**2 * t**2 * case.std
+
+
 def reverse_kl(case: Gaussians) -> float:
     """KL(student ‖ teacher) of the noised marginals, per coordinate."""
     mean, student, teacher = case.marginals()
@@ -140,6 +168,7 @@ CASES = [
         reverse_kl,
     ),
     Case("score_lidar", lambda t: ScoreLiDAR(t, t, no_structure, {}), vsd_gradient, reverse_kl),
+    Case("sim", lambda t: SIM(t, t, HUBER), sim_gradient, fisher),
     Case("sid-1.2", lambda t: SiD(t, t, 1.2, scale=1.0), sid_gradient(1.2), fisher),
 ]
 every_objective = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -47,13 +46,6 @@ def small(length: int) -> Callable[[Draws], Batch]:
 
 def adversarial(base: Case, judge=by_size, examples=real, times=TIMES) -> Adversarial:
     return Adversarial(base.build(times), judge, examples, WEIGHT, CRITIC)
-
-
-def of_toys(base: Case, length: int = 7) -> Case:
-    def build(times: TimeDistribution) -> Adversarial:
-        return adversarial(base, examples=small(length), times=times)
-
-    return replace(base, build=build)
 
 
 def gaussian_roles(std: float = 0.5) -> tuple[Roles, GaussianStudent, GaussianDenoiser]:
@@ -103,7 +95,7 @@ def test_1_gradient_of_the_students_term_is_the_known_one(base: Case):
 @every_base
 @every_roll_out
 def test_2_every_trainable_role_learns_and_the_others_do_not(base: Case, steps: int):
-    objective, roles = of_toys(base).build(TIMES), toy_roles(steps)
+    objective, roles = adversarial(base, examples=small(7)), toy_roles(steps)
     batch, draws = blank([6, 8]), Draws(("roles",))
     student, fake = module(roles.student), module(roles.fakes["fake"]).requires_grad_(False)
     objective.student_loss(roles, batch, draws).value.backward()
@@ -152,6 +144,7 @@ def test_5_padding_and_masked_points_change_nothing(base: Case):
     def result(length: int, fill: float) -> list[Tensor]:
         mask = blank([5, 7], length).mask
         draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
-        return losses_and_gradients(of_toys(base, length), 1, draws, length)
+        objective = adversarial(base, examples=small(length))
+        return losses_and_gradients(objective, 1, draws, length)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)

@@ -18,7 +18,7 @@ from domains.distillation.objectives.objective import Objective
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
-__all__ = ["Adversarial", "Judge"]
+__all__ = ["Adversarial", "Judge", "Listener", "mean_logit"]
 
 # Clean estimate and a logit of each point, high where it looks real, of one network call.
 Judge = Callable[[Denoiser, Tensor, Tensor, Batch], tuple[Tensor, Tensor]]
@@ -49,30 +49,35 @@ class Adversarial(Objective):
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Learn the student's score, and to tell its samples from real data at the same times."""
-        listener = _Listener(roles.fakes[name], self.judge)
-        loss = self.base.fake_score_loss(name, _listened(roles, name, listener), batch, draws)
+        listener = Listener(roles.fakes[name], self.judge)
+        loss = self.base.fake_score_loss(name, listener.among(roles, name), batch, draws)
         real = self.examples(draws).to(batch.mask.device)
         assert real.points is not None
         noise = draws.noise("noise of real data")(real.shape)
         noisy = roles.process.perturb(real.points, noise, listener.time, real)
         _, logits = self.judge(roles.fakes[name], noisy, listener.time, real)
-        fakes, reals = _mean(F.softplus(listener.logits), batch), _mean(F.softplus(-logits), real)
-        told = (_mean(listener.logits, batch) < 0).float() + (_mean(logits, real) > 0).float()
-        critic = (fakes + reals).mean()
-        noted = {"critic": critic.detach(), "told_apart": told.mean() / 2}
+        critic = mean_logit(F.softplus(listener.logits), batch).mean()
+        critic = critic + mean_logit(F.softplus(-logits), real).mean()
+        told = (mean_logit(listener.logits, batch) < 0).float().mean()
+        told = (told + (mean_logit(logits, real) > 0).float().mean()) / 2
+        noted = {"critic": critic.detach(), "told_apart": told}
         return Loss(loss.value + self.critic_weight * critic, {**loss.diagnostics, **noted})
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Follow the objective, and look real."""
         (name,) = self.fake_scores
-        listener = _Listener(roles.fakes[name], self.judge)
-        loss = self.base.student_loss(_listened(roles, name, listener), batch, draws)
-        adversarial = _mean(F.softplus(-listener.logits), batch).mean()
-        noted = {"adversarial": adversarial.detach()}
-        return Loss(loss.value + self.weight * adversarial, {**loss.diagnostics, **noted})
+        listener = Listener(roles.fakes[name], self.judge)
+        loss = self.base.student_loss(listener.among(roles, name), batch, draws)
+        looks = self.looks_real(listener, batch)
+        return Loss(loss.value + self.weight * looks.value, loss.diagnostics | looks.diagnostics)
+
+    def looks_real(self, listener: "Listener", batch: Batch) -> Loss:
+        """Return the student's adversarial term, without its weight."""
+        looks = mean_logit(F.softplus(-listener.logits), batch).mean()
+        return Loss(looks, {"adversarial": looks.detach()})
 
 
-class _Listener:
+class Listener:
     """A denoiser that keeps what the judge said of its last call, with its gradient."""
 
     def __init__(self, denoiser: Denoiser, judge: Judge):
@@ -83,15 +88,17 @@ class _Listener:
     def __call__(
         self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
     ) -> Tensor:
+        """Return the clean estimate (see ``Denoiser``)."""
         with torch.enable_grad():
             clean, self.logits = self.judge(self.denoiser, noisy, time, batch)
         self.time = time
         return clean if torch.is_grad_enabled() else clean.detach()
 
+    def among(self, roles: Roles, name: str) -> Roles:
+        """Return the roles with this in the place of the fake score ``name``."""
+        return replace(roles, fakes={**roles.fakes, name: self})
 
-def _listened(roles: Roles, name: str, listener: _Listener) -> Roles:
-    return replace(roles, fakes={**roles.fakes, name: listener})
 
-
-def _mean(values: Float[Tensor, "b n"], batch: Batch) -> Float[Tensor, " b"]:
+def mean_logit(values: Float[Tensor, "b n"], batch: Batch) -> Float[Tensor, " b"]:
+    """Return the mean over the real points of each sample."""
     return (values * batch.mask).sum(1) / batch.sizes

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import Objective, denoise_samples
-from domains.distillation.objectives.vsd import score_difference_loss
+from domains.distillation.objectives.vsd import score_differences
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
@@ -44,7 +44,8 @@ class ScoreLiDAR(Objective):
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Add the structural errors to the difference of scores."""
         clean = roles.play(batch, draws, gradient=True)
-        total, terms = score_difference_loss(clean, roles, batch, draws, self.student_times)
+        losses, terms = score_differences(clean, roles, batch, draws, self.student_times)
+        total = losses.mean()
         for name, error in self.structure(clean, batch).items():
             total = total + self.weights[name] * error
             terms = {**terms, name: error.detach()}

@@ -1,6 +1,7 @@
 """Variational score distillation / Diff-Instruct (arXiv 2305.16213, 2305.18455)."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from domains.distillation.noise import TimeDistribution
@@ -13,7 +14,7 @@ from domains.distillation.objectives.objective import (
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
-__all__ = ["VSD", "score_difference_loss", "vsd_loss"]
+__all__ = ["VSD", "score_differences", "vsd_loss"]
 
 _FLOOR = 1e-5
 
@@ -35,10 +36,10 @@ def vsd_loss(clean: Tensor, teacher: Tensor, fake: Tensor, batch: Batch) -> Tens
     return value / scale.clamp(min=_FLOOR)
 
 
-def score_difference_loss(
+def score_differences(
     clean: Tensor, roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution
-) -> Loss:
-    """Noise samples of the student, ask both scores, and return the VSD loss."""
+) -> tuple[Float[Tensor, " b"], dict[str, Tensor]]:
+    """Noise samples of the student, ask both scores; return VSD losses and diagnostics."""
     assert roles.teacher is not None
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
     noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
@@ -46,7 +47,7 @@ def score_difference_loss(
         teacher = roles.teacher(noisy, time, batch)
         fake = roles.fakes["fake"](noisy, time, batch)
     loss = vsd_loss(clean, teacher, fake, batch)
-    return Loss(loss.mean(), lag(teacher, fake, clean, time, batch))
+    return loss, lag(teacher, fake, clean, time, batch)
 
 
 class VSD(Objective):
@@ -75,5 +76,5 @@ class VSD(Objective):
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the sample along the difference of the two scores."""
         clean = roles.play(batch, draws, gradient=True)
-        loss = score_difference_loss(clean, roles, batch, draws, self.student_times)
-        return Loss(self.scale * loss.value, loss.diagnostics)
+        losses, noted = score_differences(clean, roles, batch, draws, self.student_times)
+        return Loss(self.scale * losses.mean(), noted)

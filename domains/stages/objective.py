@@ -1,0 +1,93 @@
+"""The objective that a student's settings name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from domains.config import (
+    Adversarial as AdversarialConfig,
+)
+from domains.config import (
+    ConsistencyConfig,
+    Distil,
+    DistillationDPOConfig,
+    FDistillConfig,
+    ScoreLiDARConfig,
+    SiDConfig,
+    SIMConfig,
+    Times,
+)
+from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives import (
+    SIM,
+    VSD,
+    Adversarial,
+    Consistency,
+    DistillationDPO,
+    FDistill,
+    Objective,
+    ScoreLiDAR,
+    SiD,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from domains.distillation.roles import Draws
+    from domains.domain import Batch, Domain
+
+__all__ = ["build_objective"]
+
+
+def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Objective:
+    """Return the objective of a student's section; data are read only if it needs some.
+
+    Args:
+        section: The student's settings.
+        domain: What its preference, structure, judge and data are.
+        network: The teacher, which encodes what data are conditioned on.
+    """
+    config = section.objective
+    if isinstance(config, ConsistencyConfig):
+        draw = _examples(section, domain, network)
+        return Consistency(draw, config.grid, config.huber, config.scale)
+    times = _times(config.student_times), _times(config.fake_times)
+    if isinstance(config, DistillationDPOConfig):
+        bound, scale = config.loser_bound, config.scale
+        return DistillationDPO(*times, domain.preference, config.pair_noise, bound, scale)
+    if isinstance(config, ScoreLiDARConfig):
+        weights = {"scene": config.scene_weight, "point": config.point_weight}
+        return ScoreLiDAR(*times, domain.structure, weights, config.scale)
+    if isinstance(config, SIMConfig):
+        return SIM(*times, config.huber, config.scale)
+
+    def judged(given: AdversarialConfig) -> tuple:
+        draw = _examples(section, domain, network)
+        return domain.judge, draw, given.weight, given.critic_weight
+
+    if isinstance(config, FDistillConfig):
+        return FDistill(config.divergence, *times, *judged(config.adversarial), config.scale)
+    if isinstance(config, SiDConfig):
+        base = SiD(*times, config.alpha, config.scale, config.weighting)
+    else:
+        base = VSD(*times, config.scale)
+    return base if config.adversarial is None else Adversarial(base, *judged(config.adversarial))
+
+
+def _examples(section: Distil, domain: Domain, network: nn.Module) -> Callable[[Draws], Batch]:
+    """Return what draws real data, encoded as the student's batches are."""
+    real = domain.examples(section, network)
+
+    def draw(draws: Draws) -> Batch:
+        with torch.no_grad():
+            return domain.encode(network, real(draws).to(draws.device))
+
+    return draw
+
+
+def _times(config: Times) -> TimeDistribution:
+    return TimeDistribution(config.kind, config.low, config.high)
