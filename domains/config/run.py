@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from domains.config.base import MOST_SEED, Config, Name
 from domains.config.data import Data
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
+from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
 from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
@@ -43,6 +44,8 @@ class RunConfig(Config):
     """How many samples of which sizes."""
     sets: dict[Name, SampleSet]
     """Sets of samples by name; none: the teacher is all that is made."""
+    sweep: Sweep | None = None
+    """Students and sets for every combination of a few settings; written out as such."""
     evaluate: Evaluate = Evaluate()
     """What is measured."""
     title: str = ""
@@ -67,6 +70,11 @@ class RunConfig(Config):
                 raise ValueError(
                     f"sets.{name}.model is {sample_set.model!r}, not one of {sorted(known)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sweep_can_be_written_out(self) -> RunConfig:
+        self.written_out()
         return self
 
     @model_validator(mode="after")
@@ -102,6 +110,13 @@ class RunConfig(Config):
                 raise ValueError(f"sets.{name}.refine: only LiDAR scenes are refined")
         return self
 
+    def written_out(self) -> dict[str, Any]:
+        """Return the settings with the students and sets of the sweep, and without it."""
+        if self.sweep is None:
+            return dict(self)
+        students, sets = combined(self.sweep, self.students, self.sets)
+        return {**dict(self), "students": students, "sets": sets, "sweep": None}
+
     @property
     def located_data(self) -> Data:
         """Where the data are, those to simulate too."""
@@ -136,7 +151,8 @@ def load_config(path: Path) -> RunConfig:
 def parse_config(content: Any, source: str = "config") -> RunConfig:
     """Validate a run's settings as read from YAML; ``source`` names them in messages."""
     try:
-        return RunConfig.model_validate(content)
+        run = RunConfig.model_validate(content)
+        return RunConfig.model_validate(run.written_out())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))[:200] or "the file"

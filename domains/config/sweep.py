@@ -1,0 +1,86 @@
+"""Students and sets of samples for every combination of a few settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from domains.config.base import MOST_SEED, Config, Name
+from domains.config.sampling import Renoise, SampleSet
+from domains.config.training import Distil
+
+__all__ = ["Sweep", "combined"]
+
+_Scale = Annotated[float, Field(ge=0)]
+
+
+class Sweep(Config):
+    """Vary students and how they and the teacher are sampled: every combination is made."""
+
+    students: tuple[Name, ...] = ()
+    """Sections of `students` to vary; their variants take their place."""
+    steps: tuple[Annotated[int, Field(ge=1, le=400)], ...] = Field(min_length=1)
+    """Steps of the roll-outs, and of the sampling of what was trained with them."""
+    roll_out_noise_scales: tuple[_Scale, ...] = ()
+    """Noise scales γ of the roll-outs; none: those of the sections."""
+    seeds: tuple[Annotated[int, Field(ge=0, le=MOST_SEED)], ...] = ()
+    """Seeds of the training; none: those of the sections."""
+    noise_scales: tuple[_Scale, ...] = (0.45,)
+    """Noise scales γ of the sampling."""
+    teacher: bool = True
+    """Also sample the teacher with these steps and noise scales: what costs no training."""
+
+
+def combined(
+    sweep: Sweep, students: Mapping[str, Distil], sets: Mapping[str, SampleSet]
+) -> tuple[dict[str, Distil], dict[str, SampleSet]]:
+    """Return the students and sets of a run, those of its sweep in the place of the sections.
+
+    Raises:
+        ValueError: A section is not there, or a name is made twice.
+    """
+    if unknown := set(sweep.students) - set(students):
+        raise ValueError(f"sweep.students: {min(unknown)!r} is none of {sorted(students)}")
+    made_students = {k: v for k, v in students.items() if k not in sweep.students}
+    made_sets = dict(sets)
+    if sweep.teacher:
+        _join(made_sets, _sampled(sweep, "teacher", "Teacher", sweep.steps))
+    for section in sweep.students:
+        for name, label, student in _variants(sweep, section, students[section]):
+            _join(made_students, {name: student})
+            _join(made_sets, _sampled(sweep, name, label, (student.roll_out.steps,)))
+    return made_students, made_sets
+
+
+def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str, str, Distil]]:
+    """Yield name, label and settings of each student."""
+    scales, seeds = sweep.roll_out_noise_scales or (None,), sweep.seeds or (None,)
+    for steps, scale, seed in product(sweep.steps, scales, seeds):
+        name, label, changes = f"{section}_k{steps}", section, {"steps": steps}
+        if scale is not None:
+            name, label = f"{name}_r{scale:g}", f"{label}, roll-outs of γ = {scale:g}"
+            changes["noise_scale"] = scale
+        if seed is not None:
+            name, label = f"{name}_s{seed}", f"{label}, seed {seed}"
+        roll_out = student.roll_out.model_copy(update=changes)
+        kept = student.seed if seed is None else seed
+        yield name, label, student.model_copy(update={"roll_out": roll_out, "seed": kept})
+
+
+def _sampled(sweep: Sweep, model: str, label: str, steps: tuple[int, ...]) -> dict[str, SampleSet]:
+    found = {}
+    for count, scale in product(steps, sweep.noise_scales):
+        name = f"{model}_g{scale:g}" if model != "teacher" else f"teacher_k{count}_g{scale:g}"
+        said = f"{label}, {count} step{'s' * (count > 1)}, γ = {scale:g}"
+        sampler = Renoise(steps=count, noise_scale=scale)
+        found[name] = SampleSet(model=model, sampler=sampler, label=said)
+    return found
+
+
+def _join(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    if twice := set(into) & set(more):
+        raise ValueError(f"sweep: it makes {min(twice)!r}, which is there already")
+    into.update(more)

@@ -1,0 +1,92 @@
+"""Contract: a sweep is written out as students and sets, one for each combination."""
+
+import json
+from typing import Any
+
+import pytest
+from tiny_run import content
+
+from domains.config import RunConfig, parse_config
+from domains.errors import FewstepError
+
+SWEEP = {
+    "students": ["student"],
+    "steps": [1, 8],
+    "roll_out_noise_scales": [1.0, 0.45],
+    "seeds": [0, 3],
+    "noise_scales": [0.35, 1],
+}
+
+
+def plain() -> dict[str, Any]:
+    """Settings without a set of the student, which the sweep varies."""
+    settings = content()
+    sets = {k: v for k, v in settings["sets"].items() if v["model"] != "student"}
+    return {**settings, "sets": sets}
+
+
+def swept(**changes: object) -> RunConfig:
+    return parse_config({**plain(), "sweep": {**SWEEP, **changes}})
+
+
+def test_every_combination_is_there_once() -> None:
+    run, before = swept(), parse_config(plain())
+    names = {f"student_k{k}_r{r}_s{s}" for k in (1, 8) for r in ("1", "0.45") for s in (0, 3)}
+    assert set(run.students) == set(before.students) - {"student"} | names
+    assert run.sweep is None
+    student = run.students["student_k8_r0.45_s3"]
+    assert (student.roll_out.steps, student.roll_out.noise_scale, student.seed) == (8, 0.45, 3)
+    assert student.fit == before.students["student"].fit
+    sets = {f"{name}_g{g}" for name in names for g in ("0.35", "1")}
+    sets |= {f"teacher_k{k}_g{g}" for k in (1, 8) for g in ("0.35", "1")}
+    assert set(run.sets) == sets | set(before.sets)
+
+
+def test_what_was_trained_with_steps_is_sampled_with_them() -> None:
+    run = swept()
+    varied = {name: one for name, one in run.students.items() if name.startswith("student_k")}
+    assert len(varied) == 8
+    for name, student in varied.items():
+        used = [one for one in run.sets.values() if one.model == name]
+        assert {one.sampler.steps for one in used} == {student.roll_out.steps}
+        assert {one.sampler.noise_scale for one in used} == {0.35, 1.0}
+    labels = [one.label for one in run.sets.values() if one.label]
+    assert len(set(labels)) == len(labels) >= 20
+
+
+def test_what_is_not_swept_stays() -> None:
+    run = swept(roll_out_noise_scales=[], seeds=[], teacher=False, noise_scales=[0.45])
+    section = parse_config(plain()).students["student"]
+    assert set(run.students) == {"student_k1", "student_k8"}
+    kept = run.students["student_k8"]
+    assert kept.roll_out.noise_scale == section.roll_out.noise_scale and kept.seed == section.seed
+    assert not [name for name in run.sets if name.startswith("teacher_k")]
+
+
+def test_written_out_settings_are_the_same_run() -> None:
+    run = swept()
+    assert parse_config(json.loads(run.model_dump_json())) == run
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"students": ["nobody"]}, "'nobody' is none of"),
+        ({"students": ["student", "student"]}, "there already"),
+        ({"steps": []}, "sweep.steps"),
+        ({"steps": [0]}, "sweep.steps"),
+        ({"noise_scales": [-1]}, "sweep.noise_scales"),
+        ({"seeds": [1.5]}, "sweep.seeds"),
+        ({"step": [1]}, "sweep.step"),
+    ],
+    ids=str,
+)
+def test_a_wrong_sweep_is_one_line(wrong: dict, said: str) -> None:
+    with pytest.raises(FewstepError, match=said) as error:
+        swept(**wrong)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_set_of_what_is_varied_is_refused() -> None:
+    with pytest.raises(FewstepError, match="is 'student', not one of"):
+        parse_config({**content(), "sweep": SWEEP})
