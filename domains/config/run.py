@@ -88,6 +88,8 @@ class RunConfig(Config):
             raise ValueError("generate.scenes: the lidar domain takes scenes, not lengths")
         if not lidar and (not plan.lengths or plan.scenes is not None):
             raise ValueError("generate.lengths: the protein domain takes lengths, not scenes")
+        if lidar and (plan.fold or any(student.fold for student in self.students.values())):
+            raise ValueError("fold: fold classes are of the protein domain only")
         tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
         if lidar and tempered:
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")

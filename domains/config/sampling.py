@@ -15,6 +15,8 @@ __all__ = ["UNMODELLED", "Euler", "Evaluate", "Generate", "Renoise", "SampleSet"
 _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
+# C, C.A or C.A.T.
+_FOLD = r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,5}){0,2}$"
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
 
@@ -107,6 +109,8 @@ class Generate(Config):
     """Sizes of proteins; each gets `per_length` samples."""
     per_length: int = Field(default=1, ge=1, le=100_000_000)
     """Samples of each size."""
+    fold: tuple[Annotated[str, Field(pattern=_FOLD)], ...] = ()
+    """CATH classes asked for in turn, such as `1`, `2.60` or `3.30.70`; none: any fold."""
     scenes: int | None = Field(default=None, ge=1, le=100_000_000)
     """Number of LiDAR scenes, drawn from the held-out sequences."""
     shard_size: int = Field(default=64, ge=1)
@@ -171,6 +175,17 @@ class Generate(Config):
         It is 0 where the model decides.
         """
         return self.lengths[sample % len(self.lengths)] if self.lengths else 0
+
+    def fold_of(self, sample: int) -> str | None:
+        """Return the class that a sample is asked to be; each length gets all of them in turn."""
+        if not self.fold:
+            return None
+        return self.fold[sample // max(1, len(self.lengths)) % len(self.fold)]
+
+    def asked(self, sample: int) -> tuple:
+        """Return all that decides what a sample is asked to be."""
+        fold = self.fold_of(sample)
+        return (sample, self.size(sample), *([fold] if fold else []))
 
 
 class Evaluate(Config):

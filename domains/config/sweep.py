@@ -59,7 +59,7 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
     """Yield name, label and settings of each student."""
     scales, seeds = sweep.roll_out_noise_scales or (None,), sweep.seeds or (None,)
     for steps, scale, seed in product(sweep.steps, scales, seeds):
-        name, label, changes = f"{section}_k{steps}", section, {"steps": steps}
+        name, label, changes = f"{section}_k{steps}", section, dict[str, float](steps=steps)
         if scale is not None:
             name, label = f"{name}_r{scale:g}", f"{label}, roll-outs of γ = {scale:g}"
             changes["noise_scale"] = scale

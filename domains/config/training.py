@@ -113,6 +113,9 @@ class Distil(Config):
     """How the student samples during training."""
     lengths: Lengths = Lengths()
     """Sizes of the samples it trains on."""
+    fold: Literal["C", "A", "T"] | None = None
+    """Tell nine samples of ten a fold class, that of a training domain of their length, down to
+    this level of CATH; none: never. The teacher must know fold classes (proteins)."""
     batch_size: int = Field(default=16, ge=1, le=100_000)
     """Samples per micro-batch."""
     fake_updates: int = Field(default=1, ge=1, le=10_000)

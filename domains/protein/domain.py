@@ -17,13 +17,22 @@ from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
 from domains.model_files import read_model, write_model
+from domains.protein import natives
 from domains.protein.cath import CathMapping, level_key
 from domains.protein.checkpoint import read_checkpoint
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import METRICS, gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
-from domains.protein.metrics import decoys
+from domains.protein.folds import (
+    FoldSource,
+    check_known,
+    condition_of,
+    full_code,
+    read_remark,
+    remark,
+    told,
+)
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
@@ -42,6 +51,7 @@ class ProteinDomain:
 
     def __init__(self, data: Data | None = None):
         self.data = data or Data()
+        self._sources: dict[tuple[int, int, str], FoldSource] = {}
 
     def with_data(self, data: Data) -> "ProteinDomain":
         """Return this field with the packed domains of ``data``."""
@@ -112,26 +122,55 @@ class ProteinDomain:
     def requests(
         self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
     ) -> list[Request | FewstepError]:
-        """Return chains of the lengths that the plan asks for."""
-        return [Request(f"sample_{number:07d}", plan.size(number)) for number in numbers]
+        """Return chains of the lengths, and of the fold classes, that the plan asks for."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        check_known(denoiser.mapping, [full_code(code) for code in plan.fold])
+        return [
+            Request(f"sample_{number:07d}", plan.size(number), condition_of(plan.fold_of(number)))
+            for number in numbers
+        ]
 
     def training_requests(
         self, section: Distil, denoiser: nn.Module, draws: Draws
     ) -> list[Request]:
-        """Return chains of random lengths."""
+        """Return chains of random lengths, with fold classes if the section says so."""
         low, high = section.lengths.low, section.lengths.high
         count = section.batch_size
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
-        return [Request(str(k), size) for k, size in enumerate(sizes)]
+        asked = [draws.integer(f"fold {k}", 1 << 40) for k in range(count)]
+        return self._asked(section, denoiser, sizes, asked)
+
+    def _asked(
+        self, section: Distil, denoiser: nn.Module, sizes: Sequence[int], draws: Sequence[int]
+    ) -> list[Request]:
+        """Return chains with the fold class of a domain of their length; one in ten without."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        if section.fold is None:
+            return [Request(str(k), size) for k, size in enumerate(sizes)]
+        source = self._folds(section.lengths, section.fold)
+        codes = [source.near(n, draw) for n, draw in zip(sizes, draws, strict=True)]
+        check_known(denoiser.mapping, [code for code in codes if code])
+        return [
+            Request(str(k), size, condition_of(code))
+            for k, (size, code) in enumerate(zip(sizes, codes, strict=True))
+        ]
+
+    def _folds(self, lengths: Lengths, level: str) -> FoldSource:
+        key = (lengths.low, lengths.high, level)
+        if key not in self._sources:
+            self._sources[key] = FoldSource(self._training_data(lengths), level)
+        return self._sources[key]
 
     def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
-        """Return random training domains, rotated; without fold classes, as its samples are."""
+        """Return random training domains, rotated, with as much of their class as is told."""
         domains = self._training_data(section.lengths)
 
         def draw(draws: Draws) -> Batch:
             stream = np.random.default_rng(draws.integer("real data", 1 << 40))
             members = stream.integers(len(domains), size=section.batch_size)
-            return replace(rotated(domains, members, stream), condition={})
+            batch = rotated(domains, members, stream)
+            codes = [[code] for k in members if (code := told(domains.cath[k], section.fold))]
+            return replace(batch, condition={"cath_code": codes} if codes else {})
 
         return draw
 
@@ -144,11 +183,11 @@ class ProteinDomain:
         return prediction.coors_pred, prediction.logits
 
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
-        """Return chains of evenly spread lengths."""
+        """Return chains of evenly spread lengths, asked for as in training."""
         low, high = section.lengths.low, section.lengths.high
         count = section.validation_samples
         sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
-        return [Request(str(k), size) for k, size in enumerate(sizes)]
+        return self._asked(section, denoiser, sizes, [7919 * k + 1 for k in range(count)])
 
     def blank(self, requests: Sequence[Request]) -> Batch:
         """Return a mask of chains of these lengths, and their fold classes if given."""
@@ -187,7 +226,8 @@ class ProteinDomain:
         """Write a PDB file, and mmCIF beside it on request."""
         points = sample.points.numpy()
         names = [f"{sample.name}.pdb"]
-        write_pdb(directory / names[0], points)
+        codes = sample.condition.get("cath_code", ())
+        write_pdb(directory / names[0], points, remarks=[remark(code) for code in codes])
         if "cif" in options.get("formats", ()):
             names.append(f"{sample.name}.cif")
             write_mmcif(directory / names[1], points)
@@ -195,34 +235,20 @@ class ProteinDomain:
 
     def read(self, path: Path) -> Sample:
         """Read the Cα of a PDB or mmCIF file."""
-        return Sample(path.stem, torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32)))
+        points = torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32))
+        return Sample(path.stem, points, condition_of(read_remark(path)))
 
     def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
-        """Return test domains, for each sample one of the nearest length not yet taken."""
-        taken = self._natives([plan.size(number) for number in range(plan.count)], seed)
-        return {number: taken[number] for number in numbers if number < len(taken)}
+        """Return test domains, for each sample one of the nearest length not yet taken.
 
-    def _natives(self, sizes: Sequence[int], seed: int) -> list[Sample]:
-        domains = load_domains().subset("test")
-        order = np.random.default_rng(seed).permutation(len(domains))
-        taken: list[Sample] = []
-        left = list(order)
-        for size in sizes:
-            if not left:
-                break
-            near = min(left, key=lambda index: abs(int(domains.lengths[index]) - size))
-            left.remove(near)
-            points = torch.from_numpy(np.array(domains.points(near)))
-            taken.append(Sample(domains.ids[near], points))
-        return taken
+        Where samples are asked for a fold class, they are of that class.
+        """
+        taken = natives.held_out(plan, seed)
+        return {number: taken[number] for number in numbers if number in taken}
 
     def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return wrong chains made from held-out domains, six kinds in turn."""
-        rng = np.random.default_rng(seed)
-        made = {}
-        for number, native in self.held_out(plan, range(plan.count), seed).items():
-            name, points = _decoy(number, native.points.numpy().astype(float), rng)
-            made[number] = Sample(f"{name}_{native.name}", torch.from_numpy(points).float())
+        made = natives.decoys(plan, seed)
         return {number: made[number] for number in numbers if number in made}
 
     def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
@@ -238,24 +264,6 @@ class ProteinDomain:
     def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return traces and distance maps."""
         return gallery(samples)
-
-
-def _decoy(kind: int, points: np.ndarray, rng: np.random.Generator) -> tuple[str, np.ndarray]:
-    """Return one of six kinds of decoy, named."""
-    makers: list[tuple[str, Callable[[], np.ndarray]]] = [
-        ("noised", lambda: decoys.noised(points, _DECOY_NOISE_NM, rng)),
-        ("mirrored", lambda: decoys.mirrored(points)),
-        ("torsions", lambda: decoys.torsion_shuffled(points, rng)),
-        ("segments", lambda: decoys.segment_shuffled(points, rng)),
-        ("coil", lambda: decoys.coil(len(points), rng)),
-        ("globule", lambda: decoys.globule(len(points), rng)),
-    ]
-    name, make = makers[kind % len(makers)]
-    return name, make()
-
-
-# Enough to break bonds, little enough to keep the fold.
-_DECOY_NOISE_NM = 0.1
 
 
 def _mapping(domains: CathDomains | None) -> CathMapping:

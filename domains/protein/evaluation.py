@@ -1,6 +1,6 @@
 """What is measured of a set of protein backbones, and what a reader must know of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from domains.evaluation.measured import Measured, SetMeasure
 from domains.evaluation.sets import Metric
 from domains.evaluation.table import Interval, bootstrap_interval, bootstrap_pairs
 from domains.protein.dataset import SPLITS, load_domains
+from domains.protein.folds import agree
 from domains.protein.metrics import geometry, secondary_structure, similarity
+from domains.protein.metrics.fold_judge import ContentJudge
 
 __all__ = ["METRICS", "gallery", "measure", "quick"]
 
@@ -39,6 +41,16 @@ METRICS = {
     "clashes": Metric("Clashes", "Non-adjacent Cα pairs closer than 3 Å, per chain.", "lower"),
     "right_handed": Metric(
         "Right-handed helices", "Share of helical windows that turn right.", "higher"
+    ),
+    "asked_class": Metric(
+        "Asked class (by content)",
+        "Share whose helix and strand content is that of the CATH class asked for.",
+        "higher",
+    ),
+    "asked_fold": Metric(
+        "Asked fold (by search)",
+        "Share whose most similar training domain is of the fold class asked for.",
+        "higher",
     ),
     "helix": Metric("Helix", "Share of residues in helices (P-SEA, from Cα).", "none"),
     "strand": Metric("Strand", "Share of residues in strands (P-SEA, from Cα).", "none"),
@@ -88,7 +100,8 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics, used = [*_GEOMETRY, *_STRUCTURE], {name: "biotite P-SEA" for name in _STRUCTURE}
-    for names, tool, columns in _judges(chains, config, seed, tools):
+    asked = [next(iter(sample.condition.get("cath_code", ())), None) for sample in samples]
+    for names, tool, columns in _judges(chains, asked, rows, config, seed, tools):
         rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
         metrics += names
         used |= dict.fromkeys(names, tool)
@@ -97,7 +110,9 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
     return Measured(table, tuple(metrics), tuple(of_set), used)
 
 
-def _judges(chains: list, config: Evaluate, seed: int, tools: Path | None):
+def _judges(
+    chains: list, asked: list, rows: list, config: Evaluate, seed: int, tools: Path | None
+) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
     if config.proxy:
         from domains.protein.metrics.proxy import load_proxy
@@ -113,27 +128,60 @@ def _judges(chains: list, config: Evaluate, seed: int, tools: Path | None):
         found = [judge.describe(chain, seed) for chain in chains]
         yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
     if config.novelty_shortlist:
-        name = similarity.novelty_column(config.novelty_shortlist)
-        references = _references(chains)
-        best, tool = np.full(len(chains), np.nan), _NO_REFERENCES
-        if references:
-            best, _ = similarity.novelty(chains, references, config.novelty_shortlist)
-            tool = f"{similarity.engine()}, {name}"
-        yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
+        yield from _nearest(chains, asked, config.novelty_shortlist)
+    if any(asked) and (references := _references(chains)):
+        yield (
+            ("asked_class",),
+            f"P-SEA content, {len(references)} training domains",
+            [{"asked_class": value} for value in _of_class(rows, asked, references)],
+        )
 
 
-def _references(chains: list) -> list:
-    """Return training domains of the samples' sizes; none where they are larger than any."""
+def _nearest(
+    chains: list, asked: list, shortlist: int
+) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
+    """Look for the most similar training domain: novelty, and whether it is of the asked fold."""
+    references = _references(chains)
+    best, nearest, tool = np.full(len(chains), np.nan), [-1] * len(chains), _NO_REFERENCES
+    if references:
+        known = [chain for chain, _ in references]
+        best, nearest = similarity.novelty(chains, known, shortlist)
+        tool = f"{similarity.engine()}, {similarity.novelty_column(shortlist)}"
+    yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
+    if any(asked) and references:
+        found = [references[k][1] if k >= 0 else None for k in nearest]
+        right = [
+            float(agree(code, near)) if code and near else np.nan
+            for code, near in zip(asked, found, strict=True)
+        ]
+        yield ("asked_fold",), tool, [{"asked_fold": value} for value in right]
+
+
+def _of_class(rows: list, asked: list, references: list) -> list[float]:
+    """Return 1 where a chain's content is that of the class asked for; NaN for none asked."""
+    content = [secondary_structure.describe(chain) for chain, _ in references]
+    shares = np.array([[float(row[name]) for name in _STRUCTURE] for row in content])
+    judge = ContentJudge(shares, [code for _, code in references])
+    found = []
+    for row, code in zip(rows, asked, strict=True):
+        right = code is not None and judge.judge(row["helix"], row["strand"]) == code[0]
+        known = code is not None and np.isfinite(row["helix"])
+        found.append(float(right) if known else np.nan)
+    return found
+
+
+def _references(chains: list) -> list[tuple[np.ndarray, str]]:
+    """Return training domains of the samples' sizes with their codes; maybe none."""
     sizes = [len(chain) for chain in chains]
     low, high, known = 0.8 * min(sizes), 1.25 * max(sizes), load_domains()
     train = known.split == SPLITS.index("train")
     near = np.flatnonzero(train & (known.lengths >= low) & (known.lengths <= high))
-    return [np.array(known.points(int(index))) for index in near]
+    return [(np.array(known.points(int(index))), known.cath[index]) for index in near]
 
 
 def _structure_gaps(table: pd.DataFrame, chains: list, seed: int) -> list[SetMeasure]:
     """Return how far mean helix and strand content are from those of natives of these sizes."""
-    natives = [secondary_structure.describe(chain) for chain in _references(chains)]
+    natives = [secondary_structure.describe(chain) for chain, _ in _references(chains)]
     gaps = []
     for name in _STRUCTURE:
         if not natives:

@@ -1,6 +1,7 @@
 """Cα traces in PDB and mmCIF files: angstrom there, nanometre here."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,28 +26,9 @@ __all__ = [
 
 # The twenty of the genetic code, and selenomethionine, which stands in for methionine.
 _RESIDUES = (
-    "ALA",
-    "ARG",
-    "ASN",
-    "ASP",
-    "CYS",
-    "GLN",
-    "GLU",
-    "GLY",
-    "HIS",
-    "ILE",
-    "LEU",
-    "LYS",
-    "MET",
-    "PHE",
-    "PRO",
-    "SER",
-    "THR",
-    "TRP",
-    "TYR",
-    "VAL",
-    "MSE",
-)
+    ("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU")
+    + ("LYS", "MET", "PHE", "PRO", "SER", "THR", "TRP", "TYR", "VAL", "MSE")
+)  # fmt: skip
 _ANGSTROM = 10  # per nanometre
 _FARTHEST = 1e4  # Å, what a PDB file can hold; the largest capsids are a tenth as wide
 _PDB_SUFFIXES, _MMCIF_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif")
@@ -170,7 +152,11 @@ def chain_breaks(
 
 
 def format_pdb(
-    points_nm: ArrayLike, *, scores: ArrayLike | None = None, first_residue: int = 1
+    points_nm: ArrayLike,
+    *,
+    scores: ArrayLike | None = None,
+    first_residue: int = 1,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Format a Cα trace as a PDB file of alanines in chain A.
 
@@ -180,6 +166,7 @@ def format_pdb(
         points_nm: Coordinates [n, 3] in nanometre.
         scores: One number per residue for the temperature-factor column; default 0.
         first_residue: Number of the first residue; 0 gives the reference program's text.
+        remarks: Lines before the first.
 
     Raises:
         FewstepError: A number does not fit its columns or is not finite, or lengths differ.
@@ -193,7 +180,7 @@ def format_pdb(
             got=f"{first_residue} to {last}",
             do="Write mmCIF instead",
         )
-    lines = [f"{'MODEL     1':80}"]
+    lines = [*remarks, f"{'MODEL     1':80}"]
     lines += [
         f"ATOM  {i + 1:5}  CA  ALA A{i + first_residue:4}    "
         f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00{value:6.2f}           C  "
@@ -223,9 +210,11 @@ def write_pdb(
     *,
     scores: ArrayLike | None = None,
     first_residue: int = 1,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write ``format_pdb`` to a file, atomically."""
-    write_text(path, format_pdb(points_nm, scores=scores, first_residue=first_residue))
+    text = format_pdb(points_nm, scores=scores, first_residue=first_residue, remarks=remarks)
+    write_text(path, text)
 
 
 def write_mmcif(

@@ -127,7 +127,7 @@ def _samples(
                 skipped[number] = f"{name}: the sample has no points that count"
             else:
                 row = _row(number, len(made.points), seed, made.seconds, made.calls)
-                yield Sample(name, made.points), row
+                yield Sample(name, made.points, asked[number].condition), row
 
 
 def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[str, Any]:

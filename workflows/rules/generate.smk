@@ -26,7 +26,7 @@ rule generate:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
-        samples=lambda w: [(k, RUN.generate.size(k)) for k in RUN.generate.shard(int(w.shard))],
+        samples=lambda w: [RUN.generate.asked(k) for k in RUN.generate.shard(int(w.shard))],
         seed=RUN.seed,
         formats=RUN.generate.formats,
         model=lambda w, input: f"--model {input.model}" if input.model else "",

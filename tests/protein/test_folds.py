@@ -1,0 +1,181 @@
+"""Contract: a fold class that is asked for reaches the model, the file and the judges."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_run import NETWORK, content, save_teacher
+
+from domains.config import Evaluate, Generate, Pretrain, parse_config
+from domains.distillation.roles import Draws
+from domains.domain import Request, Sample
+from domains.errors import FewstepError
+from domains.protein.cath import parse_code
+from domains.protein.dataset import load_domains
+from domains.protein.domain import DOMAIN
+from domains.protein.folds import FoldSource, agree, check_known, full_code, told
+from domains.protein.metrics import secondary_structure
+from domains.protein.metrics.fold_judge import ContentJudge
+
+PLAN = Generate(lengths=(60, 64), per_length=4, fold=("1", "2.60"))
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
+    return DOMAIN.load(save_teacher(tmp_path_factory.mktemp("teacher")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "right"),
+    [
+        ("1.x.x.x", "1.10.8.10", True),
+        ("1.10.x.x", "1.10.8.10", True),
+        ("1.20.x.x", "1.10.8.10", False),
+        ("1.10.8.x", "1.10.8.x", True),
+        ("2.x.x.x", "1.10.8.10", False),
+    ],
+)
+def test_a_code_agrees_as_far_as_it_goes(asked: str, found: str, right: bool) -> None:
+    assert agree(asked, found) is right
+
+
+def test_short_codes_are_completed_and_wrong_ones_refused() -> None:
+    assert [full_code(code) for code in ("1", "2.60", "3.30.70")] == [
+        "1.x.x.x",
+        "2.60.x.x",
+        "3.30.70.x",
+    ]
+    assert [told("1.10.8.10", level) for level in (None, "C", "A", "T")] == [
+        None,
+        "1.x.x.x",
+        "1.10.x.x",
+        "1.10.8.x",
+    ]
+    for wrong in ("0", "1.", "x", "1.10.8.10", "1;rm", "-1", "1.010"):
+        with pytest.raises(FewstepError, match=r"generate\.fold"):
+            parse_config(content(generate={"fold": [wrong]}))
+
+
+def test_every_length_is_asked_for_every_class() -> None:
+    asked = [(PLAN.size(k), PLAN.fold_of(k)) for k in range(PLAN.count)]
+    assert sorted(asked) == sorted(2 * [(n, code) for n in (60, 64) for code in ("1", "2.60")])
+    assert PLAN.asked(0) == (0, 60, "1") and Generate(lengths=(60,)).asked(0) == (0, 60)
+
+
+def test_the_model_is_told_and_must_know_the_class(teacher: torch.nn.Module) -> None:
+    requests = DOMAIN.requests(PLAN, [0, 2], teacher, 0)
+    assert [r.condition for r in requests if isinstance(r, Request)] == [
+        {"cath_code": ("1.x.x.x",)},
+        {"cath_code": ("2.60.x.x",)},
+    ]
+    batch = DOMAIN.blank(requests)  # type: ignore[arg-type]
+    noisy, time = torch.randn(batch.shape), torch.tensor([0.5, 0.5])
+    plain = DOMAIN.unconditional(teacher)(noisy, time, batch)  # type: ignore[arg-type]
+    assert not torch.allclose(teacher(noisy, time, batch), plain)
+    with pytest.raises(FewstepError, match=r"no fold class 9.*one of 1, 2"):
+        DOMAIN.requests(PLAN.model_copy(update={"fold": ("9",)}), [0], teacher, 0)
+
+
+def test_a_model_without_classes_says_so() -> None:
+    features = {"feats_cond_seq": ["time_emb"]}
+    made = DOMAIN.new(Pretrain(network=NETWORK | features, fit={"steps": 1}), 0)  # type: ignore[arg-type]
+    with pytest.raises(FewstepError, match="it has no classes"):
+        check_known(made.mapping, ["1.x.x.x"])
+
+
+def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) -> None:
+    section = parse_config(content(students={"student": {"fold": "A", "batch_size": 60}}))
+    student = section.students["student"]
+    found = DOMAIN.training_requests(student, teacher, Draws(("asked",)))
+    codes = [request.condition.get("cath_code", (None,))[0] for request in found]
+    assert 1 <= codes.count(None) <= 15
+    domains = load_domains().subset("train", 40, 44)
+    known = {told(code, "A") for code in domains.cath}
+    assert {code for code in codes if code} <= known and len(set(codes)) > 5
+    assert [r.size for r in found] == [
+        r.size
+        for r in DOMAIN.training_requests(
+            student.model_copy(update={"fold": None}), teacher, Draws(("asked",))
+        )
+    ]
+    real = DOMAIN.examples(student, teacher)(Draws(("real",)))
+    assert {code for (code,) in real.condition["cath_code"]} <= known
+
+
+def test_a_source_draws_from_the_nearest_lengths() -> None:
+    domains = load_domains().subset("train", 40, 80)
+    source = FoldSource(domains, "T")
+    drawn = {source.near(50, draw) for draw in range(400)} - {None}
+    near = {
+        told(code, "T")
+        for code, n in zip(domains.cath, domains.lengths, strict=True)
+        if abs(n - 50) <= 2
+    }
+    assert drawn <= near and len(drawn) > 5
+    assert source.near(500, 1) in {told(code, "T") for code in domains.cath}
+
+
+def test_the_file_says_what_was_asked(tmp_path: Path) -> None:
+    points = torch.randn(12, 3)
+    for name, condition in (("asked", {"cath_code": ("1.10.x.x",)}), ("plain", {})):
+        DOMAIN.write(Sample(name, points, condition), tmp_path, {})
+        again = DOMAIN.read(tmp_path / f"{name}.pdb")
+        assert again.condition == condition
+        torch.testing.assert_close(again.points, points, atol=1e-4, rtol=0)
+    lines = (tmp_path / "asked.pdb").read_text().splitlines()
+    assert lines[0].rstrip() == "REMARK  99 CATH 1.10.x.x" and len(lines[0]) == 80
+    assert lines[1:] == (tmp_path / "plain.pdb").read_text().splitlines()
+
+
+def test_natives_are_of_the_class_asked_for() -> None:
+    domains = load_domains()
+    code_of = dict(zip(domains.ids, domains.cath, strict=True))
+    natives = DOMAIN.held_out(PLAN, range(PLAN.count), 0)
+    assert len({native.name for native in natives.values()}) == len(natives) == PLAN.count
+    for number, native in natives.items():
+        assert agree(full_code(PLAN.fold_of(number) or ""), code_of[native.name])
+
+
+def test_judges_know_natives_from_natives_of_other_classes() -> None:
+    """Asked for what they are, and for what they are not."""
+    plan = Generate(lengths=(70,), per_length=24, fold=("1", "2"))
+    natives = list(DOMAIN.held_out(plan, range(24), 0).values())
+    config = Evaluate(proxy=False, novelty_shortlist=5, diversity=False)
+    shares = {}
+    for name, swap in (("right", {"1": "1", "2": "2"}), ("wrong", {"1": "2", "2": "1"})):
+        asked = [
+            Sample(
+                s.name, s.points, {"cath_code": (f"{swap[s.condition['cath_code'][0][0]]}.x.x.x",)}
+            )
+            for s in natives
+        ]
+        found = DOMAIN.evaluate(asked, config, 0, None)
+        assert {"asked_class", "asked_fold"} <= set(found.metrics)
+        shares[name] = found.samples[["asked_class", "asked_fold"]].mean()
+    assert (shares["right"] > 0.7).all() and (shares["wrong"] < 0.2).all(), shares
+
+
+def test_nothing_asked_is_nothing_judged() -> None:
+    natives = list(DOMAIN.held_out(Generate(lengths=(60,)), range(1), 0).values())
+    config = Evaluate(proxy=False, novelty_shortlist=5, diversity=False)
+    found = DOMAIN.evaluate(natives, config, 0, None)
+    assert not {"asked_class", "asked_fold"} & set(found.metrics)
+
+
+def test_content_judge_on_held_out_domains() -> None:
+    train, test = (load_domains().subset(split, 50, 90) for split in ("train", "test"))
+
+    def contents(domains):
+        rows = [secondary_structure.describe(domains.points(k)) for k in range(0, len(domains), 5)]
+        codes = [domains.cath[k] for k in range(0, len(domains), 5)]
+        return np.array([[row["helix"], row["strand"]] for row in rows]), codes
+
+    judge = ContentJudge(*contents(train))
+    shares, codes = contents(test)
+    right = [
+        judge.judge(*share) == parse_code(code)[0]
+        for share, code in zip(shares, codes, strict=True)
+        if code[0] in "12"
+    ]
+    assert np.mean(right) > 0.7
