@@ -26,8 +26,8 @@ __all__ = [
 
 # The twenty of the genetic code, and selenomethionine, which stands in for methionine.
 _RESIDUES = (
-    ("ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU")
-    + ("LYS", "MET", "PHE", "PRO", "SER", "THR", "TRP", "TYR", "VAL", "MSE")
+    "ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU",
+    "LYS", "MET", "PHE", "PRO", "SER", "THR", "TRP", "TYR", "VAL", "MSE",
 )  # fmt: skip
 _ANGSTROM = 10  # per nanometre
 _FARTHEST = 1e4  # Å, what a PDB file can hold; the largest capsids are a tenth as wide

@@ -116,7 +116,7 @@ def test_3_a_student_step_looks_more_real(base: Case):
     noted = adversarial(base).student_loss(roles, batch, draws)
     (by_std,) = torch.autograd.grad(noted.value, [student.std])
     with torch.no_grad():
-        student.std -= 0.1 * by_std.sign()
+        student.std.sub_(0.1 * by_std.sign())
     after = adversarial(base).student_loss(roles, batch, draws)
     assert after.diagnostics["adversarial"] < noted.diagnostics["adversarial"]
     assert student.std > 0.5

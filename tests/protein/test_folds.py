@@ -14,7 +14,7 @@ from domains.errors import FewstepError
 from domains.protein.cath import parse_code
 from domains.protein.dataset import load_domains
 from domains.protein.domain import DOMAIN
-from domains.protein.folds import FoldSource, agree, check_known, full_code, told
+from domains.protein.folds import FoldSource, agree, full_code, told
 from domains.protein.metrics import secondary_structure
 from domains.protein.metrics.fold_judge import ContentJudge
 
@@ -81,7 +81,7 @@ def test_a_model_without_classes_says_so() -> None:
     features = {"feats_cond_seq": ["time_emb"]}
     made = DOMAIN.new(Pretrain(network=NETWORK | features, fit={"steps": 1}), 0)  # type: ignore[arg-type]
     with pytest.raises(FewstepError, match="it has no classes"):
-        check_known(made.mapping, ["1.x.x.x"])
+        DOMAIN.requests(PLAN, [0], made, 0)
 
 
 def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) -> None:
