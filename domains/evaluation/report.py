@@ -17,7 +17,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from domains.errors import FewstepError
-from domains.evaluation import comparison, gallery, sections
+from domains.evaluation import comparison, gallery, sections, trade_off
 from domains.evaluation.axis import format_number
 from domains.evaluation.sets import (
     GENERATED,
@@ -182,6 +182,8 @@ def build_report(
             rows=_table(sets, explained),
             step_panels=sections.step_panels(measured, explained),
             step_groups=sections.step_groups(measured),
+            trade_panels=trade_off.trade_panels(measured, styles, explained),
+            recommendation=trade_off.recommendation(measured, explained),
             sets=measured,
             styles=styles,
             distributions=sections.distributions(measured, styles, hidden, explained),

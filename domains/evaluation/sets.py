@@ -44,11 +44,13 @@ class Metric:
         label: Name and unit on the page.
         explanation: One line.
         better: Which direction is better; "none" is neither marked nor judged.
+        diversity: Whether it tells how different samples are: quality is drawn against it.
     """
 
     label: str
     explanation: str
     better: Literal["higher", "lower", "none"] = "none"
+    diversity: bool = False
 
 
 @dataclass(frozen=True)

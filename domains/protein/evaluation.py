@@ -68,10 +68,16 @@ METRICS = {
         "Size ratio", "Radius of gyration over that of a globule of its length.", "none"
     ),
     "pairwise_tm": Metric(
-        "Pairwise TM", "Mean TM-score of samples of one length: lower is more diverse.", "lower"
+        "Pairwise TM",
+        "Mean TM-score of samples of one length: lower is more diverse.",
+        "lower",
+        diversity=True,
     ),
     "cluster_share": Metric(
-        "Clusters / samples", "Clusters at TM > 0.5 per sample: higher is more diverse.", "higher"
+        "Clusters / samples",
+        "Clusters at TM > 0.5 per sample: higher is more diverse.",
+        "higher",
+        diversity=True,
     ),
     "novelty_tm": Metric("Nearest known fold (TM)", "Highest TM to a training domain.", "lower"),
     "sc_rmsd_nm": Metric("scRMSD (nm)", "Smallest distance of a refolded design.", "lower"),
