@@ -202,8 +202,15 @@ def all_metrics(
     named = list(dict.fromkeys(str(name) for one in sets for name in one.metrics["metric"]))
     known = dict(metrics or {})
     return {key: known[key] for key in known if key in named} | {
-        key: Metric(key, "No explanation given.") for key in named if key not in known
+        key: _unexplained(key, known) for key in named if key not in known
     }
+
+
+def _unexplained(key: str, known: Mapping[str, Metric]) -> Metric:
+    of = known.get(key.removesuffix("_undefined"))
+    if of is None:
+        return Metric(key, "No explanation given.")
+    return Metric(f"{of.label}: undefined", f"Share of samples without {of.label}.")
 
 
 def of_role(sets: Sequence[EvaluationSet], *roles: str) -> list[EvaluationSet]:

@@ -83,6 +83,7 @@ METRICS = {
     "sc_rmsd_nm": Metric("scRMSD (nm)", "Smallest distance of a refolded design.", "lower"),
     "sc_tm": Metric("scTM", "Largest TM of a refolded design.", "higher"),
     "plddt": Metric("pLDDT", "Confidence of the refolded design.", "higher"),
+    "finite": Metric("Finite", "Share of samples whose coordinates are finite numbers."),
     "seconds": Metric("Seconds / sample", "Wall-clock time of sampling, model loaded.", "lower"),
     "network_calls": Metric("Network calls", "Network evaluations per sample.", "lower"),
 }

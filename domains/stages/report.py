@@ -20,30 +20,32 @@ def report(
         config: Run configuration (YAML).
         evaluations: Directory of the evaluated sets.
         output: The report (HTML).
-        table: All results as tidy CSV.
+        table: All results as tidy CSV; a LaTeX table is written beside it, as .tex.
         training_log: A student's log.csv, for its curves.
     """
     import pandas as pd
 
     from domains.domain import load_domain
+    from domains.evaluation.latex import latex_table
     from domains.evaluation.report import build_report
+    from domains.evaluation.sets import read_set
     from domains.evaluation.table import SUMMARY, read_table, write_table
+    from domains.provenance import write_text
 
     settings = load_config(config)
-    domain = load_domain(settings.domain)
-    sets = [evaluations / name for name in settings.sets]
+    domain, name = load_domain(settings.domain), settings.name
+    sets = [evaluations / one for one in settings.sets]
     # Two students of one run may agree in all that the other columns say.
-    named = [
-        read_table(one / "set.csv", SUMMARY).assign(run=f"{settings.name}/{one.name}")
-        for one in sets
-    ]
+    named = [read_table(one / "set.csv", SUMMARY).assign(run=f"{name}/{one.name}") for one in sets]
     results = pd.concat(named)
     build_report(
         sets,
         output,
-        title=settings.title or settings.name,
+        title=settings.title or name,
         training_log=training_log,
         notes=settings.notes,
         metrics=domain.metrics,
     )
     write_table(table, results, SUMMARY)
+    shown = latex_table([read_set(one) for one in sets], domain.metrics, settings.title or name)
+    write_text(table.with_suffix(".tex"), shown)

@@ -7,6 +7,7 @@ rule report:
     output:
         html=f"{OUT}/report.html",
         table=f"{OUT}/results.csv",
+        latex=f"{OUT}/results.tex",
     log:
         f"{OUT}/logs/report.log",
     conda:
