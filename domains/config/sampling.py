@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -29,9 +30,28 @@ class Renoise(Config):
     steps: int = Field(default=8, ge=1, le=400)
     """Network calls per sample."""
     noise_scale: float = Field(default=0.45, ge=0)
-    """Noise scale γ of the fresh noise."""
+    """Noise scale γ of the fresh noise; 0 is deterministic from the second call on."""
+    noise_scale_end: float | None = Field(default=None, ge=0)
+    """γ of the last call, with even steps from `noise_scale` to it; none: the same for all."""
+    times: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = ()
+    """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
+    ones for LiDAR."""
     guidance: float = 1.0
     """Weight w of classifier-free guidance; 1 is none, and half the network calls."""
+
+    @model_validator(mode="after")
+    def _times_are_of_the_calls(self) -> Renoise:
+        rising = all(a < b for a, b in pairwise(self.times))
+        if self.times and (len(self.times) != self.steps or not rising):
+            raise ValueError(f"times must be {self.steps} rising numbers, one for each step")
+        return self
+
+    @property
+    def noise_scales(self) -> list[float]:
+        """γ of each call."""
+        end = self.noise_scale if self.noise_scale_end is None else self.noise_scale_end
+        change = (end - self.noise_scale) / max(1, self.steps - 1)
+        return [self.noise_scale + k * change for k in range(self.steps)]
 
 
 class Solver(Config):

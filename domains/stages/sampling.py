@@ -122,8 +122,8 @@ class Sampling:
         unconditional = self.domain.unconditional(self.network)
         denoiser = Guided(self.network, sampler.guidance, unconditional)
         if sampler.kind == "renoise":
-            times = process.times(sampler.steps)
-            return renoise(denoiser, process, batch, times, noise, sampler.noise_scale)
+            times = torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
+            return renoise(denoiser, process, batch, times, noise, sampler.noise_scales)
         if sampler.kind == "dpm":
             return solve(denoiser, process, batch, process.times(sampler.steps), noise)
         times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)
