@@ -117,6 +117,16 @@ def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         load_domain("weather")
 
 
+# Values that are no defaults.
+OTHERS: dict[str, dict[str, Any]] = {
+    "sid": {"alpha": 1.3, "weighting": "reference"},
+    "vsd": {},
+    "sim": {"huber": 0.3},
+    "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
+    "consistency": {"grid": 5, "huber": 0.2},
+    "distillation_dpo": {"pair_noise": 1.3, "loser_bound": 0.4},
+    "score_lidar": {"scene_weight": 0.7, "point_weight": 0.2},
+}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in OBJECTIVES]
 VARIANTS += [("sid", {"adversarial": {}}), ("vsd", {"adversarial": {}})]
 
@@ -139,19 +149,20 @@ def test_every_objective_takes_a_step(
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind: str) -> None:
-    config = OBJECTIVES[kind](scale=7.0)
-    objective = build_objective(section(kind, scale=7.0), domain, made)
+    given = {"scale": 7.0, **OTHERS[kind]}
+    config = OBJECTIVES[kind](**given)
+    objective = build_objective(section(kind, **given), domain, made)
     special = {"kind", "student_times", "fake_times", "scene_weight", "point_weight"}
     special |= {"adversarial"}
-    if kind == "consistency":
-        assert (objective.grid, objective.scale) == (32, 7.0)  # type: ignore[attr-defined]
-        return
+    if kind == "f_distill":
+        found = objective.weight, objective.critic_weight  # type: ignore[attr-defined]
+        assert found == (0.3, 0.7)
     for key in set(type(config).model_fields) - special:
         assert getattr(objective, key) == getattr(config, key)
     if kind == "score_lidar":
         weights = {"scene": config.scene_weight, "point": config.point_weight}
         assert objective.weights == weights  # type: ignore[attr-defined]
-    for times in ("student_times", "fake_times"):
+    for times in {"student_times", "fake_times"} & set(type(config).model_fields):
         built, asked = getattr(objective, times), getattr(config, times)
         assert (built.kind, built.low, built.high) == (asked.kind, asked.low, asked.high)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
-from domains.config.objectives import ObjectiveConfig, SiDConfig
+from domains.config.objectives import FDistillConfig, ObjectiveConfig, SiDConfig
 
 __all__ = ["Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
 
@@ -136,3 +136,12 @@ class Distil(Config):
     """Their noise scale γ."""
     fit: Fit
     """The training run."""
+
+    @model_validator(mode="after")
+    def _weights_need_company(self) -> Distil:
+        """The weights of f-distill are relative to a micro-batch's mean: of one they are 1."""
+        given = self.objective
+        weighed = isinstance(given, FDistillConfig) and given.divergence != "reverse_kl"
+        if weighed and self.batch_size < 2:
+            raise ValueError("batch_size: f_distill weighs samples of a batch: at least 2")
+        return self

@@ -15,6 +15,8 @@ _SPECIAL = {
     "γ": r"$\gamma$",
     "α": r"$\alpha$",
     "–": "--",
+    "−": "$-$",
+    "∞": r"$\infty$",
     "Å": r"\AA{}",
     "≤": r"$\leq$",
     ">": r"$>$",
@@ -46,7 +48,8 @@ def latex_table(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric], ca
     ]
     for one in sets:
         cells = [_cell(one, key) for key in columns]
-        first = [escape(one.label), format_number(one.number("steps"))]
+        # The braces keep a label's bracket from being an argument of the line before.
+        first = [f"{{}}{escape(one.label)}", format_number(one.number("steps"))]
         lines.append(" & ".join([*first, *(value for value, _ in cells)]) + r" \\")
         lines.append(" & ".join(["", "", *(interval for _, interval in cells)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
@@ -58,8 +61,8 @@ def _cell(one: EvaluationSet, key: str) -> tuple[str, str]:
     if key not in set(one.metrics["metric"]):
         return "--", ""
     between = math.isfinite(low) and math.isfinite(high)
-    span = rf"\scriptsize [{format_number(low)}, {format_number(high)}]" if between else ""
-    return escape(format_number(value)), span
+    ends = f"{format_number(low)}, {format_number(high)}"
+    return escape(format_number(value)), rf"\scriptsize [{escape(ends)}]" if between else ""
 
 
 def _facts(sets: Sequence[EvaluationSet]) -> str:

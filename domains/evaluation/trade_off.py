@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,10 +19,10 @@ _FEW = ("student", "teacher_naive")
 
 def front(costs: Sequence[float], merits: Sequence[float]) -> list[int]:
     """Return the points that none beats in both: lower cost, higher merit; by rising cost."""
-    order = sorted(range(len(costs)), key=lambda k: (costs[k], -merits[k]))
+    known = [k for k in range(len(costs)) if math.isfinite(costs[k]) and math.isfinite(merits[k])]
     kept, best = [], -math.inf
-    for k in order:
-        if math.isfinite(costs[k]) and merits[k] > best:
+    for k in sorted(known, key=lambda k: (costs[k], -merits[k])):
+        if merits[k] > best:
             kept.append(k)
             best = merits[k]
     return kept
@@ -36,15 +36,13 @@ def trade_panels(
     if key is None:
         return []
     shown = [(one, styles[k]) for k, one in enumerate(sets) if one.role in GENERATED]
-    panels = []
     seconds = [one.number("seconds_per_sample") for one, _ in shown]
-    panels.append(_panel(shown, seconds, "seconds a sample", True, key, metrics))
+    panels = [_panel(shown, seconds, "seconds a sample", "log10", True, metrics[key], key)]
     for name, metric in metrics.items():
         if metric.diversity and any(name in set(one.metrics["metric"]) for one, _ in shown):
             values = [one.estimate(name)[0] for one, _ in shown]
-            panels.append(
-                _panel(shown, values, metric.label, metric.better == "lower", key, metrics)
-            )
+            low_is_good, label = metric.better == "lower", metric.label
+            panels.append(_panel(shown, values, label, "linear", low_is_good, metrics[key], key))
     return [panel for panel in panels if panel]
 
 
@@ -52,14 +50,14 @@ def _panel(
     shown: Sequence[tuple[EvaluationSet, str]],
     places: Sequence[float],
     label: str,
+    scale: Literal["linear", "log10"],
     low_is_good: bool,
+    metric: Metric,
     key: str,
-    metrics: Mapping[str, Metric],
 ) -> dict[str, Any] | None:
-    metric = metrics[key]
     estimates = np.array([one.estimate(key) for one, _ in shown]).reshape(-1, 3)
     known = [k for k in range(len(shown)) if math.isfinite(places[k] + estimates[k, 0])]
-    known = [k for k in known if label != "seconds a sample" or places[k] > 0]
+    known = [k for k in known if scale == "linear" or places[k] > 0]
     if len(known) < 2:
         return None
     merit = estimates[known, 0] * (1 if metric.better == "higher" else -1)
@@ -73,7 +71,7 @@ def _panel(
         [line, *dots],
         x_label=label,
         y_label=metric.label,
-        x_scale="log10" if label == "seconds a sample" else "linear",
+        x_scale=scale,
         describe=f"{metric.label} against {label}, with the Pareto front",
     )
     return {"metric": metric, "against": label, "svg": svg, "front": [shown[k][0] for k in best]}
@@ -87,14 +85,16 @@ def recommendation(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric])
     none, the one that is best on it. Where it is worse on other metrics is said.
     """
     key = primary_metric(sets, metrics)
-    few = [one for one in of_role(sets, *_FEW) if key and math.isfinite(one.estimate(key)[0])]
     teacher = best_set(of_role(sets, "teacher"), key, metrics)
-    if key is None or teacher is None or not few:
+    if key is None or teacher is None:
         return ""
 
     def verdict(one: EvaluationSet, name: str) -> str:
         return compare(one.estimate(name), teacher.estimate(name), metrics[name].better).verdict
 
+    few = [one for one in of_role(sets, *_FEW) if verdict(one, key) != "n/a"]
+    if not few:
+        return ""
     equal = [one for one in few if verdict(one, key) in ("same", "better")]
     chosen = min(equal, key=_seconds) if equal else best_set(few, key, metrics)
     assert chosen is not None

@@ -18,20 +18,19 @@ from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
 from domains.model_files import read_model, write_model
 from domains.protein import natives
-from domains.protein.cath import CathMapping, level_key
 from domains.protein.checkpoint import read_checkpoint
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import METRICS, gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
 from domains.protein.folds import (
-    FoldSource,
+    MatchedDomains,
     check_known,
     condition_of,
     full_code,
+    mapping_of,
     read_remark,
     remark,
-    told,
 )
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
@@ -51,7 +50,7 @@ class ProteinDomain:
 
     def __init__(self, data: Data | None = None):
         self.data = data or Data()
-        self._sources: dict[tuple[int, int, str], FoldSource] = {}
+        self._sources: dict[tuple[Lengths, str | None], MatchedDomains] = {}
 
     def with_data(self, data: Data) -> "ProteinDomain":
         """Return this field with the packed domains of ``data``."""
@@ -79,7 +78,7 @@ class ProteinDomain:
         """Return an untrained denoiser that knows the fold classes of its data."""
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
         labelled = "fold_emb" in network_config.feats_cond_seq
-        mapping = _mapping(self._training_data(config.lengths) if labelled else None)
+        mapping = mapping_of(self._training_data(config.lengths) if labelled else None)
         classes = mapping.classes
         network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
         initialise(network, seed)
@@ -137,40 +136,43 @@ class ProteinDomain:
         low, high = section.lengths.low, section.lengths.high
         count = section.batch_size
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
-        asked = [draws.integer(f"fold {k}", 1 << 40) for k in range(count)]
-        return self._asked(section, denoiser, sizes, asked)
+        return self._asked(section, denoiser, sizes, _choices(draws, count))
 
     def _asked(
-        self, section: Distil, denoiser: nn.Module, sizes: Sequence[int], draws: Sequence[int]
+        self, section: Distil, denoiser: nn.Module, sizes: Sequence[int], choices: Sequence[int]
     ) -> list[Request]:
-        """Return chains with the fold class of a domain of their length; one in ten without."""
-        assert isinstance(denoiser, ProteinaDenoiser)
+        """Return chains, with the fold class of a domain of their length if that is asked for."""
         if section.fold is None:
             return [Request(str(k), size) for k, size in enumerate(sizes)]
-        source = self._folds(section.lengths, section.fold)
-        codes = [source.near(n, draw) for n, draw in zip(sizes, draws, strict=True)]
-        check_known(denoiser.mapping, [code for code in codes if code])
+        source = self._matched(section, denoiser)
         return [
-            Request(str(k), size, condition_of(code))
-            for k, (size, code) in enumerate(zip(sizes, codes, strict=True))
+            Request(str(k), size, condition_of(source.label(*pair)))
+            for k, (size, *pair) in enumerate(zip(sizes, sizes, choices, strict=True))
         ]
 
-    def _folds(self, lengths: Lengths, level: str) -> FoldSource:
-        key = (lengths.low, lengths.high, level)
+    def _matched(self, section: Distil, denoiser: nn.Module) -> MatchedDomains:
+        assert isinstance(denoiser, ProteinaDenoiser)
+        key = (section.lengths, section.fold)
         if key not in self._sources:
-            self._sources[key] = FoldSource(self._training_data(lengths), level)
+            domains = self._training_data(section.lengths)
+            self._sources[key] = MatchedDomains(domains, denoiser.mapping, section.fold)
         return self._sources[key]
 
     def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
-        """Return random training domains, rotated, with as much of their class as is told."""
-        domains = self._training_data(section.lengths)
+        """Return training domains, rotated: of the lengths and with the classes of the samples.
+
+        Else a discriminator would tell real data by these.
+        """
+        source = self._matched(section, denoiser)
 
         def draw(draws: Draws) -> Batch:
-            stream = np.random.default_rng(draws.integer("real data", 1 << 40))
-            members = stream.integers(len(domains), size=section.batch_size)
-            batch = rotated(domains, members, stream)
-            codes = [[code] for k in members if (code := told(domains.cath[k], section.fold))]
-            return replace(batch, condition={"cath_code": codes} if codes else {})
+            asked = self.training_requests(section, denoiser, draws)
+            choices = _choices(draws, len(asked))
+            pairs = [(one.size, choice) for one, choice in zip(asked, choices, strict=True)]
+            members = np.array([source.index(*pair) for pair in pairs])
+            stream = np.random.default_rng(draws.integer("rotation", 1 << 40))
+            batch = rotated(source.domains, members, stream)
+            return replace(batch, condition=self.blank(asked).condition)
 
         return draw
 
@@ -266,12 +268,9 @@ class ProteinDomain:
         return gallery(samples)
 
 
-def _mapping(domains: CathDomains | None) -> CathMapping:
-    """Number the classes, architectures and topologies that occur in the data, if any."""
-    known = [code for code in (domains.cath if domains else ()) if not code.startswith("x")]
-    levels = {level: sorted({level_key(code, level) for code in known}) for level in "CAT"}
-    rows = {level: {code: row for row, code in enumerate(codes)} for level, codes in levels.items()}
-    return CathMapping.from_dict(rows)
+def _choices(draws: Draws, count: int) -> list[int]:
+    """Return what decides which domain a sample's fold class and its real partner are of."""
+    return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
 
 
 def _from_checkpoint(

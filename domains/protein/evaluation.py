@@ -165,15 +165,17 @@ def _nearest(
 
 
 def _of_class(rows: list, asked: list, references: list) -> list[float]:
-    """Return 1 where a chain's content is that of the class asked for; NaN for none asked."""
+    """Return 1 where a chain's content is that of the class asked for; NaN where unknown."""
     content = [secondary_structure.describe(chain) for chain, _ in references]
     shares = np.array([[float(row[name]) for name in _STRUCTURE] for row in content])
     judge = ContentJudge(shares, [code for _, code in references])
     found = []
     for row, code in zip(rows, asked, strict=True):
-        right = code is not None and judge.judge(row["helix"], row["strand"]) == code[0]
-        known = code is not None and np.isfinite(row["helix"])
-        found.append(float(right) if known else np.nan)
+        share = row["helix"], row["strand"]
+        if code is None or code[0] not in judge.names or not np.isfinite(share).all():
+            found.append(np.nan)
+        else:
+            found.append(float(judge.judge(*share) == code[0]))
     return found
 
 

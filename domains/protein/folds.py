@@ -10,11 +10,12 @@ from domains.protein.cath import LEVELS, CathMapping, level_key, mask_from_level
 from domains.protein.dataset import CathDomains
 
 __all__ = [
-    "FoldSource",
+    "MatchedDomains",
     "agree",
     "check_known",
     "condition_of",
     "full_code",
+    "mapping_of",
     "read_remark",
     "remark",
     "told",
@@ -61,38 +62,59 @@ def condition_of(code: str | None) -> dict[str, tuple[str, ...]]:
     return {} if code is None else {"cath_code": (full_code(code),)}
 
 
-def told(code: str, level: str | None) -> str | None:
-    """Return a domain's code down to a level; None for no level."""
-    return None if level is None else mask_from_level(code, LEVELS[LEVELS.index(level) + 1])
+def told(code: str, level: str) -> str:
+    """Return a domain's code down to a level."""
+    return mask_from_level(code, LEVELS[LEVELS.index(level) + 1])
 
 
-class FoldSource:
-    """Draws the fold class of a real domain of about a given length; one in ten times none.
+def mapping_of(domains: CathDomains | None) -> CathMapping:
+    """Number the classes, architectures and topologies that occur in the data, if any."""
+    known = [code for code in (domains.cath if domains else ()) if not code.startswith("x")]
+    levels = {level: sorted({level_key(code, level) for code in known}) for level in "CAT"}
+    rows = {level: {code: row for row, code in enumerate(codes)} for level, codes in levels.items()}
+    return CathMapping.from_dict(rows)
+
+
+class MatchedDomains:
+    """Real domains of about given lengths, and the fold classes that they lend to samples.
 
     Args:
-        domains: Labelled domains.
-        level: Finest level that is told: C, A or T.
+        domains: What to draw from.
+        mapping: Classes that the teacher knows: what it does not know is not told.
+        level: Finest level that is told, C, A or T; None tells nothing.
+
+    Raises:
+        FewstepError: Classes are to be told, and the teacher knows none of the data's.
     """
 
-    def __init__(self, domains: CathDomains, level: str):
-        labelled = [i for i, code in enumerate(domains.cath) if not code.startswith("x")]
-        if not labelled:
-            raise FewstepError("the data have no fold classes", do="Train without fold")
-        order = sorted(labelled, key=lambda index: int(domains.lengths[index]))
-        self._lengths = domains.lengths[order]
-        self._codes = [told(domains.cath[index], level) for index in order]
+    def __init__(self, domains: CathDomains, mapping: CathMapping, level: str | None):
+        self.domains = domains
+        self._order = np.argsort(domains.lengths, kind="stable")
+        self._lengths = domains.lengths[self._order]
+        self._labels = [_known_part(code, mapping, level) for code in domains.cath]
+        if level is not None and not any(self._labels):
+            raise FewstepError(
+                "the teacher knows no fold class of the data",
+                do="Leave fold out of the student's section, or take another teacher",
+            )
 
-    def near(self, size: int, draw: int) -> str | None:
-        """Return the code of one of the domains whose lengths are nearest; ``draw`` says which.
-
-        None is for guidance: a student has to know both.
-        """
-        if draw % _UNTOLD == 0:
-            return None
-        draw //= _UNTOLD
+    def index(self, size: int, choice: int) -> int:
+        """Return one of the domains whose lengths are nearest; ``choice`` says which."""
         distance = np.abs(self._lengths - size)
         near = np.flatnonzero(distance <= max(2, int(distance.min())))
-        return self._codes[int(near[draw % len(near)])]
+        return int(self._order[near[choice // _UNTOLD % len(near)]])
+
+    def label(self, size: int, choice: int) -> str | None:
+        """Return the class of that domain; None one time in ten: a student has to know both."""
+        return None if choice % _UNTOLD == 0 else self._labels[self.index(size, choice)]
+
+
+def _known_part(code: str, mapping: CathMapping, level: str | None) -> str | None:
+    """Return a domain's code down to a level, as far as it is known."""
+    for each in ("C", "A", "T")[: LEVELS.index(level) + 1][::-1] if level else ():
+        if level_key(code, each) in mapping.codes[each]:
+            return told(code, each)
+    return None
 
 
 def remark(code: str) -> str:

@@ -24,20 +24,24 @@ def held_out(plan: Generate, seed: int) -> dict[int, Sample]:
     domain left is absent.
     """
     domains = load_domains().subset("test")
-    left = list(np.random.default_rng(seed).permutation(len(domains)))
+    order = np.random.default_rng(seed).permutation(len(domains)).tolist()
+    left = {code: [k for k in order if _is(code, domains.cath[k])] for code in plan.fold or (None,)}
     taken: dict[int, Sample] = {}
     for number in range(plan.count):
-        if not left:
-            break
         code, size = plan.fold_of(number), plan.size(number)
-        right = [k for k in left if code is None or agree(full_code(code), domains.cath[k])]
-        if not right:
+        if not any(left.values()):
+            break
+        if not left[code]:
             continue
-        near = min(right, key=lambda index: abs(int(domains.lengths[index]) - size))
-        left.remove(near)
+        near = min(left[code], key=lambda index: abs(int(domains.lengths[index]) - size))
+        left = {each: [k for k in rest if k != near] for each, rest in left.items()}
         points = torch.from_numpy(np.array(domains.points(near)))
         taken[number] = Sample(domains.ids[near], points, condition_of(code))
     return taken
+
+
+def _is(code: str | None, found: str) -> bool:
+    return code is None or agree(full_code(code), found)
 
 
 def decoys(plan: Generate, seed: int) -> dict[int, Sample]:

@@ -99,7 +99,10 @@ def _skipped(samples: Path, settings: RunConfig) -> int:
     from domains.stages.generate import SKIPPED
 
     tables = [samples / f"shard_{k:04d}" / SKIPPED for k in range(settings.generate.shards)]
-    return sum(len(pd.read_csv(table)) for table in tables if table.exists())
+    try:
+        return sum(len(pd.read_csv(table)) for table in tables if table.exists())
+    except ValueError as error:  # pandas' own errors are such
+        raise FewstepError(f"a skipped.csv in {samples} is no table", got=error) from error
 
 
 def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:

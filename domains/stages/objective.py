@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from domains.distillation.objectives.adversarial import Judge
     from domains.distillation.roles import Draws
     from domains.domain import Batch, Domain
 
@@ -65,7 +66,7 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
     if isinstance(config, SIMConfig):
         return SIM(*times, config.huber, config.scale)
 
-    def judged(given: AdversarialConfig) -> tuple:
+    def judged(given: AdversarialConfig) -> tuple[Judge, Callable[[Draws], Batch], float, float]:
         draw = _examples(section, domain, network)
         return domain.judge, draw, given.weight, given.critic_weight
 

@@ -36,10 +36,13 @@ def real(draws: Draws) -> Batch:
     return Batch(torch.ones(SAMPLES, COUNT, dtype=torch.bool), points)
 
 
-def small(length: int) -> Callable[[Draws], Batch]:
-    """As many as the toy batches have, with rubbish in the padding."""
-    mask = blank([5, 7], length).mask
+def small(
+    length: int, sizes: tuple[int, int] = (5, 7), order: Tensor | None = None
+) -> Callable[[Draws], Batch]:
+    """As many as the toy batches have, with rubbish in the padding; its points in an order."""
+    mask = blank(sizes, length).mask
     points = torch.arange(42.0).reshape(2, 7, 3).cos()
+    points = points if order is None else points[:, order]
     padded = nn.functional.pad(points, (0, 0, 0, length - 7))
     return lambda draws: Batch(mask, torch.where(mask[..., None], padded, 7.0))
 
@@ -148,3 +151,20 @@ def test_5_padding_and_masked_points_change_nothing(base: Case):
         return losses_and_gradients(objective, 1, draws, length)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
+
+
+def orders() -> list[tuple[Tensor | None, SetDraws]]:
+    """The points as they are, and permuted with all of their noise."""
+    order, mask = torch.randperm(7, generator=torch.Generator().manual_seed(1)), blank([7, 7]).mask
+    return [(o, SetDraws(("order",), mask=mask, count=7, order=o)) for o in (None, order)]
+
+
+@every_base
+def test_5_permuting_points_changes_neither_loss_nor_gradient(base: Case):
+    found = [
+        losses_and_gradients(
+            adversarial(base, examples=small(7, (7, 7), order)), 2, draws, 7, (7, 7)
+        )
+        for order, draws in orders()
+    ]
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

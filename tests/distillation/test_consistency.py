@@ -3,7 +3,7 @@
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
-from distillation.test_adversarial import small
+from distillation.test_adversarial import orders, small
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, template
 from torch import Tensor, nn
@@ -93,3 +93,11 @@ def test_5_padding_and_masked_points_change_nothing():
         return losses_and_gradients(Consistency(small(length), 4), 1, draws, length)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
+
+
+def test_5_permuting_points_changes_neither_loss_nor_gradient():
+    found = [
+        losses_and_gradients(Consistency(small(7, (7, 7), order), 4), 2, draws, 7, (7, 7))
+        for order, draws in orders()
+    ]
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

@@ -14,8 +14,10 @@ from distillation.test_adversarial import (
     adversarial,
     by_size,
     gaussian_roles,
+    orders,
     real,
     small,
+    undecided,
 )
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import TIMES, SetDraws, blank
@@ -94,6 +96,16 @@ def test_1_reverse_kl_is_vsd_with_a_discriminator(steps: int):
     torch.testing.assert_close(found, expected)
 
 
+def test_scale_is_that_of_the_scores_difference_alone():
+    batch, draws, values = blank([5, 7], 7), Draws(("scale",)), []
+    for scale in (1.0, 7.0):
+        objective = f_distill("kl", length=7)
+        objective.scale = scale
+        loss = objective.student_loss(toy_roles(2), batch, draws)
+        values.append(loss.value - WEIGHT * loss.diagnostics["adversarial"])
+    torch.testing.assert_close(values[1], 7 * values[0])
+
+
 @every_divergence
 def test_2_every_trainable_role_learns_and_the_others_do_not(divergence: Divergence):
     objective, roles = f_distill(divergence, length=8), toy_roles(2)
@@ -120,7 +132,7 @@ def test_3_kl_follows_what_looks_real_and_neyman_what_does_not():
 def test_4_identical_scores_and_an_undecided_judge_give_no_signal(divergence: Divergence):
     roles = toy_roles(2)
     module(roles.fakes["fake"]).load_state_dict(module(roles.teacher).state_dict())
-    objective = f_distill(divergence, length=8, weight=0.0)
+    objective = f_distill(divergence, undecided, length=8)
     loss = objective.student_loss(roles, blank([6, 8]), Draws(("same",))).value
     for gradient in torch.autograd.grad(loss, list(module(roles.student).parameters())):
         assert gradient.abs().max() < 1e-6
@@ -138,3 +150,17 @@ def test_5_padding_and_masked_points_change_nothing(divergence: Divergence):
 
 def test_a_sure_judge_does_not_make_one_sample_all():
     assert importance(torch.tensor([90.0, 0.0, 0.0]), "kl")[0] < 2.9
+
+
+def test_5_permuting_points_changes_neither_loss_nor_gradient():
+    found = [
+        losses_and_gradients(
+            FDistill("kl", TIMES, TIMES, by_size, small(7, (7, 7), order), WEIGHT, CRITIC),
+            2,
+            draws,
+            7,
+            (7, 7),
+        )
+        for order, draws in orders()
+    ]
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

@@ -34,6 +34,15 @@ def test_every_number_is_there(sets: list[EvaluationSet]) -> None:
     assert "seeds 0, 1" in text and "n = 20" in text and r"Goodness $\uparrow$" in text
 
 
+def test_small_negative_and_infinite_numbers_are_set_in_mathematics(
+    sets: list[EvaluationSet],
+) -> None:
+    good = sets[0].metrics["metric"] == "good"
+    sets[0].metrics.loc[good, ["value", "low", "high"]] = [3e-4, -2.0, float("inf")]
+    text = latex_table(sets[:1], METRICS, "A run")
+    assert "$-$" in text and text.isascii(), text
+
+
 def test_text_is_no_command(sets: list[EvaluationSet]) -> None:
     text = latex_table(sets, METRICS, HOSTILE)
     assert r"\input" not in text and r"\textbackslash{}input" in text

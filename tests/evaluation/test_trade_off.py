@@ -21,6 +21,7 @@ NAN = float("nan")
         ([2, 1, 2], [5, 1, 4], [1, 0]),
         ([1, 1], [1, 2], [1]),
         ([NAN, 1, 2], [9, NAN, 1], [2]),
+        ([3, NAN, 1], [1, 1, 0], [2, 0]),
         ([], [], []),
     ],
 )
@@ -87,3 +88,9 @@ def test_panels_are_of_time_and_of_each_diversity(tmp_path: Path) -> None:
     assert [one.label for one in panels[0]["front"]] == ["s", "Teacher"]
     assert panels[0]["svg"].count("<circle") == 3
     assert trade_panels(found[:1], set_styles(found), METRICS) == []
+
+
+def test_a_teacher_that_was_not_measured_is_no_judge(tmp_path: Path) -> None:
+    teacher, student = sets(tmp_path, TEACHER, ("s", "student", 0.9, 1.0))
+    teacher.metrics.loc[teacher.metrics["metric"] == "good", ["low", "high"]] = NAN
+    assert recommendation([teacher, student], {"good": METRICS["good"]}) == ""

@@ -11,10 +11,10 @@ from domains.config import Evaluate, Generate, Pretrain, parse_config
 from domains.distillation.roles import Draws
 from domains.domain import Request, Sample
 from domains.errors import FewstepError
-from domains.protein.cath import parse_code
+from domains.protein.cath import CathMapping, parse_code
 from domains.protein.dataset import load_domains
 from domains.protein.domain import DOMAIN
-from domains.protein.folds import FoldSource, agree, full_code, told
+from domains.protein.folds import MatchedDomains, agree, full_code, told
 from domains.protein.metrics import secondary_structure
 from domains.protein.metrics.fold_judge import ContentJudge
 
@@ -46,8 +46,7 @@ def test_short_codes_are_completed_and_wrong_ones_refused() -> None:
         "2.60.x.x",
         "3.30.70.x",
     ]
-    assert [told("1.10.8.10", level) for level in (None, "C", "A", "T")] == [
-        None,
+    assert [told("1.10.8.10", level) for level in "CAT"] == [
         "1.x.x.x",
         "1.10.x.x",
         "1.10.8.x",
@@ -99,21 +98,47 @@ def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) ->
             student.model_copy(update={"fold": None}), teacher, Draws(("asked",))
         )
     ]
-    real = DOMAIN.examples(student, teacher)(Draws(("real",)))
-    assert {code for (code,) in real.condition["cath_code"]} <= known
+
+
+@pytest.mark.parametrize("fold", [None, "C", "T"])
+def test_real_data_can_not_be_told_by_length_or_class(teacher: torch.nn.Module, fold) -> None:
+    settings = {"fold": fold, "batch_size": 40, "lengths": {"low": 40, "high": 80}}
+    student = parse_config(content(students={"student": settings})).students["student"]
+    draws = Draws(("real",))
+    asked = DOMAIN.blank(DOMAIN.training_requests(student, teacher, draws))
+    real = DOMAIN.examples(student, teacher)(draws)
+    assert real.points is not None and (asked.sizes - real.sizes).abs().max() <= 2
+    assert real.condition == asked.condition
+    domains = load_domains().subset("train", 40, 80)
+    sizes = np.linalg.norm(domains.coordinates, axis=1)
+    known = np.split(sizes, domains.offsets[1:])
+    drawn = set()
+    for row, codes in enumerate(real.condition.get("cath_code", [[]] * 40)):
+        own = real.points[row][real.mask[row]].norm(dim=1).numpy()
+        (found,) = [k for k, one in enumerate(known) if len(one) == len(own)
+                    and np.allclose(one, own, atol=1e-4)]  # fmt: skip
+        assert all(agree(code, domains.cath[found]) for code in codes)
+        drawn.add(found)
+    assert len(drawn) > 30
+
+
+def test_classes_that_the_teacher_does_not_know_are_not_told() -> None:
+    domains = load_domains().subset("train", 40, 80)
+    rows = {"C": {"1": 0, "2": 1}, "A": {"1.10": 0}, "T": {}}
+    source = MatchedDomains(domains, CathMapping.from_dict(rows), "T")
+    drawn = {source.label(60, choice) for choice in range(2000)}
+    assert drawn == {None, "1.x.x.x", "1.10.x.x", "2.x.x.x"}
+    empty = CathMapping.from_dict({level: {} for level in "CAT"})
+    with pytest.raises(FewstepError, match="no fold class of the data"):
+        MatchedDomains(domains, empty, "C")
 
 
 def test_a_source_draws_from_the_nearest_lengths() -> None:
     domains = load_domains().subset("train", 40, 80)
-    source = FoldSource(domains, "T")
-    drawn = {source.near(50, draw) for draw in range(400)} - {None}
-    near = {
-        told(code, "T")
-        for code, n in zip(domains.cath, domains.lengths, strict=True)
-        if abs(n - 50) <= 2
-    }
-    assert drawn <= near and len(drawn) > 5
-    assert source.near(500, 1) in {told(code, "T") for code in domains.cath}
+    source = MatchedDomains(domains, CathMapping.from_dict({x: {} for x in "CAT"}), None)
+    sizes = {int(domains.lengths[source.index(50, choice)]) for choice in range(0, 4000, 10)}
+    assert sizes <= set(range(48, 53)) and len(sizes) > 2
+    assert domains.lengths[source.index(500, 10)] >= 78
 
 
 def test_the_file_says_what_was_asked(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Adversarial(Objective):
         """Learn the student's score, and to tell its samples from real data at the same times."""
         listener = Listener(roles.fakes[name], self.judge)
         loss = self.base.fake_score_loss(name, listener.among(roles, name), batch, draws)
-        real = self.examples(draws).to(batch.mask.device)
+        real = self.examples(draws)
         assert real.points is not None
         noise = draws.noise("noise of real data")(real.shape)
         noisy = roles.process.perturb(real.points, noise, listener.time, real)

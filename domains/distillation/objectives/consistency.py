@@ -43,7 +43,7 @@ class Consistency(Objective):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Compare the estimates at neighbouring times of one trajectory."""
-        real = self.examples(draws).to(batch.mask.device)
+        real = self.examples(draws)
         assert real.points is not None
         grid = roles.process.times(self.grid)
         place = torch.randint(len(grid), (len(real.mask),), generator=draws.source("time"))

@@ -45,7 +45,7 @@ class FDistill(Adversarial):
         examples: Real data, as many as there are samples in a micro-batch.
         weight: Of the student's adversarial term.
         critic_weight: Of the discriminator's loss.
-        scale: Factor of the student's loss.
+        scale: Factor of the student's loss, without the adversarial term.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class FDistill(Adversarial):
         losses, noted = score_differences(clean, heard, batch, draws, self.student_times)
         weights = importance(mean_logit(listener.logits, batch).detach(), self.divergence)
         looks = self.looks_real(listener, batch)
-        value = (weights * losses).mean() + self.weight * looks.value
+        value = self.scale * (weights * losses).mean() + self.weight * looks.value
         noted |= {"weight_spread": weights.std(unbiased=False), **looks.diagnostics}
-        return Loss(self.scale * value, noted)
+        return Loss(value, noted)
 
 
 def importance(logit: Float[Tensor, " b"], divergence: Divergence) -> Float[Tensor, " b"]:

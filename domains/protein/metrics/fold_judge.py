@@ -1,9 +1,7 @@
-"""Whether a sample is of the fold class that it was asked to be, by two independent judges.
+"""Which CATH class a chain is of, by its secondary structure content alone.
 
-Neither knows the network that made the sample. One goes by secondary structure content and so
-tells CATH's classes only (mainly α, mainly β, α and β); the other looks for the most similar
-labelled domain, and can be asked for an architecture or a topology too. How often they are right
-is what they say of held-out natives.
+A judge of samples that were asked for a class (mainly α, mainly β, α and β): it knows nothing of
+the network that made them. How often it is right is what it says of held-out natives.
 """
 
 from collections.abc import Sequence
