@@ -1,80 +1,28 @@
-"""Contract: every domain is a ``Domain``, and every objective takes a step on it.
-
-Parametrised over all domains and objectives: a new one of either is tested here unasked.
-"""
+"""Contract: every domain is a ``Domain``; a new one is tested here unasked."""
 
 import copy
 import inspect
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
-from tiny_run import LIDAR_NETWORK, NETWORK
+from domain_cases import PLANS, TEACHERS, domain, made, pretrain, section, teacher
 from torch import nn
 
-from domains.config import Distil, Evaluate, Generate, Pretrain
-from domains.config.objectives import ObjectiveConfig
+from domains.config import Evaluate
 from domains.distillation.denoiser import Denoiser
-from domains.distillation.distiller import Distiller
-from domains.distillation.fit import run
-from domains.distillation.objectives import Adversarial
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws
 from domains.domain import DOMAINS, Batch, Domain, Request, Sample, load_domain
 from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
 from domains.evaluation.sets import Metric
-from domains.stages.distill import _plan
-from domains.stages.objective import build_objective
 
-# A teacher of thousands of weights, and what is sampled, for each domain.
-TEACHERS: dict[str, dict[str, Any]] = {"protein": NETWORK, "lidar": LIDAR_NETWORK}
-PLANS = {"protein": Generate(lengths=(40, 44)), "lidar": Generate(scenes=2)}
 # Coordinates that survive a file: PDB has three decimals, in Å.
 CLOSE = {"protein": 1e-4, "lidar": 0.0}
-OBJECTIVES = {c.model_fields["kind"].default: c for c in get_args(get_args(ObjectiveConfig)[0])}
 METHODS = [name for name, value in vars(Domain).items() if inspect.isfunction(value)
            and not name.startswith("_")]  # fmt: skip
-
-
-def pretrain(name: str) -> Pretrain:
-    lengths: Any = {"low": 40, "high": 44}
-    fit: Any = {"steps": 1}
-    return Pretrain(network=TEACHERS[name], lengths=lengths, residues_per_batch=100, fit=fit)
-
-
-def section(kind: str, **settings: Any) -> Distil:
-    return Distil.model_validate(
-        {
-            "objective": {"kind": kind, **settings},
-            "roll_out": {"steps": 2},
-            "lengths": {"low": 40, "high": 44},
-            "batch_size": 2,
-            "validation_samples": 2,
-            "fit": {"steps": 1, "log_every": 1},
-        }
-    )
-
-
-@pytest.fixture(scope="module", params=DOMAINS)
-def domain(request: pytest.FixtureRequest) -> Domain:
-    found = load_domain(request.param)
-    if request.param == "lidar":
-        return found.with_data(request.getfixturevalue("tiny_streets"))
-    return found
-
-
-@pytest.fixture(scope="module")
-def made(domain: Domain) -> nn.Module:
-    return domain.new(pretrain(domain.name), seed=0)
-
-
-@pytest.fixture
-def teacher(made: nn.Module, domain: Domain, tmp_path: Path) -> nn.Module:
-    """A copy as a stage reads it: distillation freezes the one that it is given."""
-    domain.save(made, tmp_path / "teacher")
-    return domain.load(tmp_path / "teacher")
 
 
 def samples(domain: Domain) -> list[Sample]:
@@ -115,66 +63,6 @@ def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DOMAINS, "weather", "domains.weather")
     with pytest.raises(FewstepError, match=r"pip install 'fewstep\[weather\]'"):
         load_domain("weather")
-
-
-# Values that are no defaults.
-OTHERS: dict[str, dict[str, Any]] = {
-    "sid": {"alpha": 1.3, "weighting": "reference"},
-    "vsd": {},
-    "sim": {"huber": 0.3},
-    "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
-    "consistency": {"grid": 5, "huber": 0.2},
-    "distillation_dpo": {"pair_noise": 1.3, "loser_bound": 0.4},
-    "score_lidar": {"scene_weight": 0.7, "point_weight": 0.2},
-}
-VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in OBJECTIVES]
-VARIANTS += [("sid", {"adversarial": {}}), ("vsd", {"adversarial": {}})]
-
-
-@pytest.mark.parametrize(("kind", "settings"), VARIANTS)
-def test_every_objective_takes_a_step(
-    domain: Domain, teacher: nn.Module, kind: str, settings: dict[str, Any], tmp_path: Path
-) -> None:
-    student = copy.deepcopy(teacher)
-    plan = _plan(domain, section(kind, **settings), teacher, 0)
-    distiller = Distiller(plan, student, teacher)
-    before = copy.deepcopy(student.state_dict())
-    frozen = copy.deepcopy(teacher.state_dict())
-    assert run(distiller, tmp_path)
-    after = distiller.student.state_dict()
-    assert all(torch.isfinite(value).all() for value in after.values())
-    assert any(not torch.equal(before[name], after[name]) for name in before)
-    assert all(torch.equal(frozen[k], v) for k, v in teacher.state_dict().items())
-
-
-@pytest.mark.parametrize("kind", OBJECTIVES)
-def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind: str) -> None:
-    given = {"scale": 7.0, **OTHERS[kind]}
-    config = OBJECTIVES[kind](**given)
-    objective = build_objective(section(kind, **given), domain, made)
-    special = {"kind", "student_times", "fake_times", "scene_weight", "point_weight"}
-    special |= {"adversarial"}
-    if kind == "f_distill":
-        found = objective.weight, objective.critic_weight  # type: ignore[attr-defined]
-        assert found == (0.3, 0.7)
-    for key in set(type(config).model_fields) - special:
-        assert getattr(objective, key) == getattr(config, key)
-    if kind == "score_lidar":
-        weights = {"scene": config.scene_weight, "point": config.point_weight}
-        assert objective.weights == weights  # type: ignore[attr-defined]
-    for times in {"student_times", "fake_times"} & set(type(config).model_fields):
-        built, asked = getattr(objective, times), getattr(config, times)
-        assert (built.kind, built.low, built.high) == (asked.kind, asked.low, asked.high)
-
-
-@pytest.mark.parametrize("kind", ["sid", "vsd"])
-def test_a_discriminator_goes_beside_an_objective(
-    domain: Domain, made: nn.Module, kind: str
-) -> None:
-    weights = {"weight": 0.3, "critic_weight": 0.7}
-    found = build_objective(section(kind, scale=7.0, adversarial=weights), domain, made)
-    assert isinstance(found, Adversarial) and found.base.scale == 7.0  # type: ignore[attr-defined]
-    assert (found.weight, found.critic_weight) == (0.3, 0.7)
 
 
 def test_real_data_are_judged_with_the_estimate(domain: Domain, teacher: nn.Module) -> None:
