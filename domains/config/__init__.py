@@ -6,7 +6,7 @@ defaults written here.
 
 from domains.config.data import Data, Simulate
 from domains.config.objectives import (
-    Adversarial,
+    AdversarialConfig,
     ConsistencyConfig,
     DistillationDPOConfig,
     FDistillConfig,
@@ -24,7 +24,7 @@ from domains.config.yaml_file import read_yaml
 __all__ = [
     "PRETRAIN",
     "UNMODELLED",
-    "Adversarial",
+    "AdversarialConfig",
     "ConsistencyConfig",
     "Data",
     "Distil",

@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 from domains.config.base import Config
 
 __all__ = [
-    "Adversarial",
+    "AdversarialConfig",
     "ConsistencyConfig",
     "DistillationDPOConfig",
+    "Divergence",
     "FDistillConfig",
     "ObjectiveConfig",
     "SIMConfig",
@@ -19,6 +20,11 @@ __all__ = [
     "SiDConfig",
     "Times",
     "VSDConfig",
+]
+
+
+Divergence = Literal[
+    "reverse_kl", "kl", "jensen_shannon", "softened_reverse_kl", "hellinger", "jeffreys", "neyman"
 ]
 
 
@@ -40,7 +46,7 @@ class Times(Config):
         return self
 
 
-class Adversarial(Config):
+class AdversarialConfig(Config):
     """A discriminator on the fake score's features, which sees real data."""
 
     weight: float = Field(default=0.01, gt=0)
@@ -64,7 +70,7 @@ class SiDConfig(Config):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
     """Times of the fake score's loss."""
-    adversarial: Adversarial | None = None
+    adversarial: AdversarialConfig | None = None
     """Add a discriminator, and so real data: SiDA; none: data-free."""
 
 
@@ -79,7 +85,7 @@ class VSDConfig(Config):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
     """Times of the fake score's loss."""
-    adversarial: Adversarial | None = None
+    adversarial: AdversarialConfig | None = None
     """Add a discriminator, and so real data: DMD2; none: data-free."""
 
 
@@ -103,17 +109,9 @@ class FDistillConfig(Config):
 
     kind: Literal["f_distill"] = "f_distill"
     """Chooses this objective."""
-    divergence: Literal[
-        "reverse_kl",
-        "kl",
-        "jensen_shannon",
-        "softened_reverse_kl",
-        "hellinger",
-        "jeffreys",
-        "neyman",
-    ] = "jensen_shannon"
+    divergence: Divergence = "jensen_shannon"
     """What is minimised; `reverse_kl` weighs all samples alike: DMD2."""
-    adversarial: Adversarial = Adversarial()
+    adversarial: AdversarialConfig = AdversarialConfig()
     """The discriminator."""
     scale: float = Field(default=1.0, gt=0)
     """Factor of the student's loss, before clipping."""

@@ -146,8 +146,8 @@ class ProteinDomain:
             return [Request(str(k), size) for k, size in enumerate(sizes)]
         source = self._matched(section, denoiser)
         return [
-            Request(str(k), size, condition_of(source.label(*pair)))
-            for k, (size, *pair) in enumerate(zip(sizes, sizes, choices, strict=True))
+            Request(str(k), size, condition_of(source.label(size, choice)))
+            for k, (size, choice) in enumerate(zip(sizes, choices, strict=True))
         ]
 
     def _matched(self, section: Distil, denoiser: nn.Module) -> MatchedDomains:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from domains.config import Evaluate
 from domains.domain import Sample
@@ -108,17 +109,22 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics, used = [*_GEOMETRY, *_STRUCTURE], {name: "biotite P-SEA" for name in _STRUCTURE}
     asked = [next(iter(sample.condition.get("cath_code", ())), None) for sample in samples]
-    for names, tool, columns in _judges(chains, asked, rows, config, seed, tools):
+    references = _references(chains)
+    for names, tool, columns in _judges(chains, asked, config, seed, tools, references):
         rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
         metrics += names
         used |= dict.fromkeys(names, tool)
-    table = pd.DataFrame(rows)
-    of_set = [*_structure_gaps(table, chains, seed), *_diversity(chains, config, seed)]
+    table, natives = pd.DataFrame(rows), _content(references)
+    if any(asked) and references:
+        metrics.append("asked_class")
+        used["asked_class"] = f"P-SEA content, {len(references)} training domains"
+        table["asked_class"] = _of_class(table, asked, references, natives)
+    of_set = [*_structure_gaps(table, natives, seed), *_diversity(chains, config, seed)]
     return Measured(table, tuple(metrics), tuple(of_set), used)
 
 
 def _judges(
-    chains: list, asked: list, rows: list, config: Evaluate, seed: int, tools: Path | None
+    chains: list, asked: list, config: Evaluate, seed: int, tools: Path | None, references: list
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
     if config.proxy:
@@ -135,20 +141,13 @@ def _judges(
         found = [judge.describe(chain, seed) for chain in chains]
         yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
     if config.novelty_shortlist:
-        yield from _nearest(chains, asked, config.novelty_shortlist)
-    if any(asked) and (references := _references(chains)):
-        yield (
-            ("asked_class",),
-            f"P-SEA content, {len(references)} training domains",
-            [{"asked_class": value} for value in _of_class(rows, asked, references)],
-        )
+        yield from _nearest(chains, asked, references, config.novelty_shortlist)
 
 
 def _nearest(
-    chains: list, asked: list, shortlist: int
+    chains: list, asked: list, references: list, shortlist: int
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Look for the most similar training domain: novelty, and whether it is of the asked fold."""
-    references = _references(chains)
     best, nearest, tool = np.full(len(chains), np.nan), [-1] * len(chains), _NO_REFERENCES
     if references:
         known = [chain for chain, _ in references]
@@ -164,14 +163,18 @@ def _nearest(
         yield ("asked_fold",), tool, [{"asked_fold": value} for value in right]
 
 
-def _of_class(rows: list, asked: list, references: list) -> list[float]:
+def _content(references: list) -> Float[np.ndarray, "d 2"]:
+    """Return the shares of helix and strand of training domains."""
+    rows = [secondary_structure.describe(chain) for chain, _ in references]
+    return np.array([[float(row[name]) for name in _STRUCTURE] for row in rows]).reshape(-1, 2)
+
+
+def _of_class(
+    table: pd.DataFrame, asked: list, references: list, natives: Float[np.ndarray, "d 2"]
+) -> list[float]:
     """Return 1 where a chain's content is that of the class asked for; NaN where unknown."""
-    content = [secondary_structure.describe(chain) for chain, _ in references]
-    shares = np.array([[float(row[name]) for name in _STRUCTURE] for row in content])
-    judge = ContentJudge(shares, [code for _, code in references])
-    found = []
-    for row, code in zip(rows, asked, strict=True):
-        share = row["helix"], row["strand"]
+    judge, found = ContentJudge(natives, [code for _, code in references]), []
+    for share, code in zip(table[list(_STRUCTURE)].to_numpy(float), asked, strict=True):
         if code is None or code[0] not in judge.names or not np.isfinite(share).all():
             found.append(np.nan)
         else:
@@ -188,16 +191,17 @@ def _references(chains: list) -> list[tuple[np.ndarray, str]]:
     return [(np.array(known.points(int(index))), known.cath[index]) for index in near]
 
 
-def _structure_gaps(table: pd.DataFrame, chains: list, seed: int) -> list[SetMeasure]:
+def _structure_gaps(
+    table: pd.DataFrame, natives: Float[np.ndarray, "d 2"], seed: int
+) -> list[SetMeasure]:
     """Return how far mean helix and strand content are from those of natives of these sizes."""
-    natives = [secondary_structure.describe(chain) for chain, _ in _references(chains)]
     gaps = []
-    for name in _STRUCTURE:
-        if not natives:
+    for name, contents in zip(_STRUCTURE, natives.T, strict=True):
+        if not len(natives):
             undefined = Interval(np.nan, np.nan, np.nan)
             gaps.append(SetMeasure(f"{name}_gap", undefined, 0, _NO_REFERENCES))
             continue
-        target = float(np.mean([float(row[name]) for row in natives]))
+        target = float(np.mean(contents.tolist()))
         values = table[name].to_numpy(dtype=float)
         values = values[np.isfinite(values)]
         interval = bootstrap_interval(values, lambda v, t=target: abs(float(np.mean(v)) - t), seed)

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from domains.config import (
-    Adversarial as AdversarialConfig,
-)
-from domains.config import (
+    AdversarialConfig,
     ConsistencyConfig,
     Distil,
     DistillationDPOConfig,

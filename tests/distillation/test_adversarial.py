@@ -98,7 +98,12 @@ def test_1_gradient_of_the_students_term_is_the_known_one(base: Case):
 @every_base
 @every_roll_out
 def test_2_every_trainable_role_learns_and_the_others_do_not(base: Case, steps: int):
-    objective, roles = adversarial(base, examples=small(7)), toy_roles(steps)
+    check_who_learns(adversarial(base, examples=small(7)), steps)
+
+
+def check_who_learns(objective: Adversarial, steps: int) -> None:
+    """The student by its loss, the fake score by its own, and nobody else."""
+    roles = toy_roles(steps)
     batch, draws = blank([6, 8]), Draws(("roles",))
     student, fake = module(roles.student), module(roles.fakes["fake"]).requires_grad_(False)
     objective.student_loss(roles, batch, draws).value.backward()

@@ -1,23 +1,19 @@
 """f-distill (arXiv 2502.15681): any f-divergence, by weighing each sample of VSD."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from domains.config.objectives import Divergence
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.adversarial import Adversarial, Judge, Listener, mean_logit
 from domains.distillation.objectives.vsd import VSD, score_differences
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
-__all__ = ["DIVERGENCES", "Divergence", "FDistill"]
-
-Divergence = Literal[
-    "reverse_kl", "kl", "jensen_shannon", "softened_reverse_kl", "hellinger", "jeffreys", "neyman"
-]
+__all__ = ["DIVERGENCES", "FDistill"]
 
 # h(r) = r² f″(r), r = p_data / p_student (2502.15681, table 1).
 DIVERGENCES: dict[Divergence, Callable[[Tensor], Tensor]] = {

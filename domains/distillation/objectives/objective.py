@@ -12,7 +12,15 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.domain import Batch
 
-__all__ = ["Objective", "denoise", "denoise_samples", "denoising_loss", "lag", "per_sample"]
+__all__ = [
+    "Objective",
+    "ask_scores",
+    "denoise",
+    "denoise_samples",
+    "denoising_loss",
+    "lag",
+    "per_sample",
+]
 
 
 class Objective(ABC):
@@ -48,6 +56,32 @@ def denoising_loss(
     """Return w(t) · mean ‖x − D‖² of each sample: the teacher's own loss (Proteina, eq. 3)."""
     error = per_sample((estimate - clean) ** 2, batch) / (3 * batch.sizes)
     return error * process.denoising_weight(time)
+
+
+def ask_scores(
+    clean: Float[Tensor, "b n 3"],
+    roles: Roles,
+    batch: Batch,
+    draws: Draws,
+    times: TimeDistribution,
+    *,
+    gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise samples of the student; return D_T and D_F of them [b, n, 3], and the times [b].
+
+    Args:
+        clean: Samples of the student.
+        roles: Teacher, and the fake score called "fake".
+        batch: Mask, origin, condition.
+        draws: Numbers of this micro-batch.
+        times: Where to ask.
+        gradient: Differentiate through both scores.
+    """
+    assert roles.teacher is not None
+    time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
+    noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
+    with torch.set_grad_enabled(gradient):
+        return roles.teacher(noisy, time, batch), roles.fakes["fake"](noisy, time, batch), time
 
 
 def denoise_samples(

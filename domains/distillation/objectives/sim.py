@@ -5,6 +5,7 @@ from torch import Tensor
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import (
     Objective,
+    ask_scores,
     denoise_samples,
     lag,
     per_sample,
@@ -64,11 +65,8 @@ class SIM(Objective):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Evaluate both scores on a noised sample and differentiate through everything."""
-        assert roles.teacher is not None
         clean = roles.play(batch, draws, gradient=True)
-        time = self.student_times.sample(clean.shape[0], draws.source("time")).to(clean.device)
-        noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
-        teacher = roles.teacher(noisy, time, batch)
-        fake = roles.fakes["fake"](noisy, time, batch)
+        asked = ask_scores(clean, roles, batch, draws, self.student_times, gradient=True)
+        teacher, fake, time = asked
         loss = sim_loss(clean, teacher, fake, batch, self.huber)
         return Loss(self.scale * loss.mean(), lag(teacher, fake, clean, time, batch))

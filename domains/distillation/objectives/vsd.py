@@ -1,12 +1,12 @@
 """Variational score distillation / Diff-Instruct (arXiv 2305.16213, 2305.18455)."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import (
     Objective,
+    ask_scores,
     denoise_samples,
     lag,
     per_sample,
@@ -40,12 +40,7 @@ def score_differences(
     clean: Tensor, roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution
 ) -> tuple[Float[Tensor, " b"], dict[str, Tensor]]:
     """Noise samples of the student, ask both scores; return VSD losses and diagnostics."""
-    assert roles.teacher is not None
-    time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
-    noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
-    with torch.no_grad():
-        teacher = roles.teacher(noisy, time, batch)
-        fake = roles.fakes["fake"](noisy, time, batch)
+    teacher, fake, time = ask_scores(clean, roles, batch, draws, times, gradient=False)
     loss = vsd_loss(clean, teacher, fake, batch)
     return loss, lag(teacher, fake, clean, time, batch)
 
