@@ -201,7 +201,7 @@ def _structure_gaps(
             undefined = Interval(np.nan, np.nan, np.nan)
             gaps.append(SetMeasure(f"{name}_gap", undefined, 0, _NO_REFERENCES))
             continue
-        target = float(np.mean(contents.tolist()))
+        target = float(contents.mean())
         values = table[name].to_numpy(dtype=float)
         values = values[np.isfinite(values)]
         interval = bootstrap_interval(values, lambda v, t=target: abs(float(np.mean(v)) - t), seed)
