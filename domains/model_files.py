@@ -128,7 +128,8 @@ def check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         raise FewstepError(f"weights in {path} claim more memory than the file holds", got=total)
     for key, value in weights.items():
         name = (key if key.isprintable() else repr(key))[:80]
-        if value.dtype not in _FLOATS:
+        counter = value.dtype == torch.int64 and value.ndim == 0  # batch norms count steps
+        if value.dtype not in _FLOATS and not counter:
             raise FewstepError(
                 f"weight {name} in {path}", expected="floating-point numbers", got=value.dtype
             )

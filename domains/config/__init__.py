@@ -17,11 +17,12 @@ from domains.config.objectives import (
     VSDConfig,
 )
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
-from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
+from domains.config.sampling import FOLD_REFERENCES, UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Fit, Lengths, Optimiser, Pretrain
 from domains.config.yaml_file import read_yaml
 
 __all__ = [
+    "FOLD_REFERENCES",
     "PRETRAIN",
     "UNMODELLED",
     "AdversarialConfig",

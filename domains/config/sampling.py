@@ -10,7 +10,16 @@ from pydantic import Field, model_validator
 
 from domains.config.base import Config, Name
 
-__all__ = ["UNMODELLED", "Euler", "Evaluate", "Generate", "Renoise", "SampleSet", "Solver"]
+__all__ = [
+    "FOLD_REFERENCES",
+    "UNMODELLED",
+    "Euler",
+    "Evaluate",
+    "Generate",
+    "Renoise",
+    "SampleSet",
+    "Solver",
+]
 
 # A teacher with fewer steps than this is not what its authors would run.
 _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
@@ -20,6 +29,8 @@ _MOST_SHARDS = 100_000
 _FOLD = r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,5}){0,2}$"
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
+# Sets of structures that the paper of Proteina compares folds with.
+FOLD_REFERENCES = ("pdb", "afdb")
 
 
 class Renoise(Config):
@@ -221,7 +232,25 @@ class Evaluate(Config):
     """Measure pairwise similarity and clusters."""
     folding_model: str | None = None
     """ESMFold weights (path or hub name) for real designability; off if not given."""
+    fold_classifier: str | None = None
+    """GearNet-Cα weights (`gearnet_ca.pth`) for FPSD, fS and fJSD; off if not given."""
+    fold_references: dict[Literal["pdb", "afdb"], str] = Field(default={})
+    """Reference statistics for FPSD and fJSD (`pdb_eval_ca_features.pth` and its like)."""
     transport: bool = True
     """Measure the earth mover's distance of scenes."""
     gallery: int = Field(default=6, ge=0, le=1000)
     """Samples shown in the report."""
+
+    @model_validator(mode="after")
+    def _references_need_a_classifier(self) -> Evaluate:
+        if self.fold_references and not self.fold_classifier:
+            raise ValueError("fold_references are of no use without fold_classifier")
+        return self
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that must be there before anything is measured."""
+        return [
+            *([self.fold_classifier] if self.fold_classifier else []),
+            *self.fold_references.values(),
+        ]

@@ -21,7 +21,7 @@ from domains.protein import natives
 from domains.protein.checkpoint import read_checkpoint
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
-from domains.protein.evaluation import METRICS, gallery, measure, quick
+from domains.protein.evaluation import gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
 from domains.protein.folds import (
     MatchedDomains,
@@ -32,6 +32,7 @@ from domains.protein.folds import (
     read_remark,
     remark,
 )
+from domains.protein.metric_texts import METRICS
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise

@@ -11,83 +11,14 @@ from jaxtyping import Float
 from domains.config import Evaluate
 from domains.domain import Sample
 from domains.evaluation.measured import Measured, SetMeasure
-from domains.evaluation.sets import Metric
 from domains.evaluation.table import Interval, bootstrap_interval, bootstrap_pairs
 from domains.protein.dataset import SPLITS, load_domains
+from domains.protein.distribution import by_classifier, by_descriptors, described
 from domains.protein.folds import agree
 from domains.protein.metrics import geometry, secondary_structure, similarity
 from domains.protein.metrics.fold_judge import ContentJudge
 
-__all__ = ["METRICS", "gallery", "measure", "quick"]
-
-# Most important first: the first one with a direction decides the report's headline.
-METRICS = {
-    "designability": Metric(
-        "Designability", "Best scRMSD of 8 ProteinMPNN designs under 2 Å (ESMFold).", "higher"
-    ),
-    "designability_proxy": Metric(
-        "Designability proxy",
-        "Share that passes all gates of the proxy: cross NLL of ProteinMPNN designs, bonds,"
-        " clashes, size, handedness. No structure prediction: not designability.",
-        "higher",
-    ),
-    "cross_nll": Metric(
-        "Cross NLL (nat)",
-        "How surprised one ProteinMPNN is by the sequences that another designed.",
-        "lower",
-    ),
-    "bond_fraction": Metric(
-        "Bonds in range", "Share of Cα–Cα steps between 3.6 and 4.0 Å.", "higher"
-    ),
-    "clashes": Metric("Clashes", "Non-adjacent Cα pairs closer than 3 Å, per chain.", "lower"),
-    "right_handed": Metric(
-        "Right-handed helices", "Share of helical windows that turn right.", "higher"
-    ),
-    "asked_class": Metric(
-        "Asked class (by content)",
-        "Share whose helix and strand content is that of the CATH class asked for.",
-        "higher",
-    ),
-    "asked_fold": Metric(
-        "Asked fold (by search)",
-        "Share whose most similar training domain is of the fold class asked for.",
-        "higher",
-    ),
-    "helix": Metric("Helix", "Share of residues in helices (P-SEA, from Cα).", "none"),
-    "strand": Metric("Strand", "Share of residues in strands (P-SEA, from Cα).", "none"),
-    "helix_gap": Metric(
-        "Helix, distance to data",
-        "Absolute difference of the mean helix share to natives.",
-        "lower",
-    ),
-    "strand_gap": Metric(
-        "Strand, distance to data",
-        "Absolute difference of the mean strand share to natives.",
-        "lower",
-    ),
-    "rg_ratio": Metric(
-        "Size ratio", "Radius of gyration over that of a globule of its length.", "none"
-    ),
-    "pairwise_tm": Metric(
-        "Pairwise TM",
-        "Mean TM-score of samples of one length: lower is more diverse.",
-        "lower",
-        diversity=True,
-    ),
-    "cluster_share": Metric(
-        "Clusters / samples",
-        "Clusters at TM > 0.5 per sample: higher is more diverse.",
-        "higher",
-        diversity=True,
-    ),
-    "novelty_tm": Metric("Nearest known fold (TM)", "Highest TM to a training domain.", "lower"),
-    "sc_rmsd_nm": Metric("scRMSD (nm)", "Smallest distance of a refolded design.", "lower"),
-    "sc_tm": Metric("scTM", "Largest TM of a refolded design.", "higher"),
-    "plddt": Metric("pLDDT", "Confidence of the refolded design.", "higher"),
-    "finite": Metric("Finite", "Share of samples whose coordinates are finite numbers."),
-    "seconds": Metric("Seconds / sample", "Wall-clock time of sampling, model loaded.", "lower"),
-    "network_calls": Metric("Network calls", "Network evaluations per sample.", "lower"),
-}
+__all__ = ["gallery", "measure", "quick"]
 
 _GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
 _STRUCTURE = ("helix", "strand")
@@ -114,12 +45,19 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
         metrics += names
         used |= dict.fromkeys(names, tool)
-    table, natives = pd.DataFrame(rows), _content(references)
+    table, known = pd.DataFrame(rows), described([chain for chain, _ in references])
+    natives = known[:, : len(_STRUCTURE)]
     if any(asked) and references:
         metrics.append("asked_class")
         used["asked_class"] = f"P-SEA content, {len(references)} training domains"
         table["asked_class"] = _of_class(table, asked, references, natives)
-    of_set = [*_structure_gaps(table, natives, seed), *_diversity(chains, config, seed)]
+    finite = [chain for chain in chains if np.isfinite(chain).all()]
+    of_set = [
+        *_structure_gaps(table, natives, seed),
+        *_diversity(finite, config, seed),
+        *by_descriptors(finite, known, [code for _, code in references], seed),
+        *by_classifier(finite, config, seed),
+    ]
     return Measured(table, tuple(metrics), tuple(of_set), used)
 
 
@@ -163,12 +101,6 @@ def _nearest(
         yield ("asked_fold",), tool, [{"asked_fold": value} for value in right]
 
 
-def _content(references: list) -> Float[np.ndarray, "d 2"]:
-    """Return the shares of helix and strand of training domains."""
-    rows = [secondary_structure.describe(chain) for chain, _ in references]
-    return np.array([[float(row[name]) for name in _STRUCTURE] for row in rows]).reshape(-1, 2)
-
-
 def _of_class(
     table: pd.DataFrame, asked: list, references: list, natives: Float[np.ndarray, "d 2"]
 ) -> list[float]:
@@ -210,8 +142,7 @@ def _structure_gaps(
     return gaps
 
 
-def _diversity(chains: list, config: Evaluate, seed: int) -> list[SetMeasure]:
-    finite = [chain for chain in chains if np.isfinite(chain).all()]
+def _diversity(finite: list, config: Evaluate, seed: int) -> list[SetMeasure]:
     if not config.diversity or len(finite) < 2:
         return []
     pairs = similarity.pairwise_tm(finite, seed=seed)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ import torch
 from domains.config import Evaluate
 from domains.domain import Sample
 from domains.protein.dataset import load_domains
-from domains.protein.evaluation import METRICS, gallery, measure, quick
+from domains.protein.evaluation import gallery, measure, quick
+from domains.protein.metric_texts import METRICS
+from domains.protein.metrics.fold_distribution import FoldStatistics, save_reference
+from domains.protein.metrics.gearnet import load_gearnet
 
 CHEAP = Evaluate(proxy=False, novelty_shortlist=2)
 
@@ -78,9 +82,51 @@ def test_sizes_without_references_are_said() -> None:
 def test_gaps_are_small_for_natives() -> None:
     measured = measure(natives("train", 40), Evaluate(proxy=False, novelty_shortlist=0,
                                                       diversity=False), 0, None)  # fmt: skip
-    assert {one.name for one in measured.of_set} == {"helix_gap", "strand_gap"}
+    assert {one.name for one in measured.of_set} == {
+        "helix_gap",
+        "strand_gap",
+        "descriptor_frechet",
+        "sse_class_jsd",
+    }
     assert value(measured, "helix_gap") < 0.15
     assert all(one.name in METRICS for one in measured.of_set)
+
+
+def test_distributions_tell_natives_from_globules() -> None:
+    """Natives lie near natives, and noise of their size far away."""
+    cheap = CHEAP.model_copy(update={"novelty_shortlist": 0, "diversity": False})
+    good = measure(natives("test", 30, 50, 80), cheap, 0, None)
+    bad = measure([noise(60, k) for k in range(30)], cheap, 0, None)
+    for name in ("descriptor_frechet", "sse_class_jsd"):
+        assert value(good, name) < 0.5 * value(bad, name)
+        interval = next(one.interval for one in good.of_set if one.name == name)
+        assert interval.low <= interval.value <= interval.high
+
+
+def test_the_fold_classifier_is_asked(golden: Path, tmp_path: Path) -> None:
+    weights = golden / "gearnet/small_weights.safetensors"
+    if not weights.exists():
+        pytest.skip(f"no golden values of GearNet in {golden}")
+    samples = natives("test", 12, 50, 70)
+    known = [sample.points.numpy().astype(float) for sample in natives("train", 30)]
+    reference = tmp_path / "reference.safetensors"
+    save_reference(FoldStatistics.of(load_gearnet(weights).classify(known)), reference)
+    config = Evaluate(
+        proxy=False,
+        novelty_shortlist=0,
+        diversity=False,
+        fold_classifier=str(weights),
+        fold_references={"pdb": str(reference)},
+    )
+    measured = measure(samples, config, 0, None)
+    found = {one.name: one for one in measured.of_set}
+    assert {"fs_c", "fs_a", "fs_t", "fpsd_pdb", "fjsd_c_pdb", "fjsd_t_pdb"} <= set(found)
+    assert found["fpsd_pdb"].interval.low < found["fpsd_pdb"].interval.value
+    assert "30 structures of pdb" in found["fpsd_pdb"].tool
+    assert all(name in METRICS for name in found)
+    # Natives against themselves: no distance at all.
+    same = measure(natives("train", 30), config, 0, None)
+    assert value(same, "fpsd_pdb") == pytest.approx(0, abs=1e-3 * value(measured, "fpsd_pdb"))
 
 
 def test_gallery_is_json_in_angstrom() -> None:

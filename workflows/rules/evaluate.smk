@@ -7,6 +7,7 @@ rule evaluate:
         index=rules.merge.output.index,
         tools=["data/proteinmpnn"] if RUN.needs_tools else [],
         data=DATA,
+        judges=RUN.evaluate.files,
     output:
         directory(f"{OUT}/evaluation/{{set}}"),
     log:
