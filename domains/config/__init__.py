@@ -17,12 +17,21 @@ from domains.config.objectives import (
     VSDConfig,
 )
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
-from domains.config.sampling import FOLD_REFERENCES, UNMODELLED, Evaluate, Generate, SampleSet
+from domains.config.sampling import (
+    FOLD_REFERENCES,
+    PACKED,
+    UNMODELLED,
+    Evaluate,
+    Generate,
+    SampleSet,
+    Scaffold,
+)
 from domains.config.training import Distil, Fit, Lengths, Optimiser, Pretrain
 from domains.config.yaml_file import read_yaml
 
 __all__ = [
     "FOLD_REFERENCES",
+    "PACKED",
     "PRETRAIN",
     "UNMODELLED",
     "AdversarialConfig",
@@ -40,6 +49,7 @@ __all__ = [
     "RunConfig",
     "SIMConfig",
     "SampleSet",
+    "Scaffold",
     "ScoreLiDARConfig",
     "SiDConfig",
     "Simulate",

@@ -12,12 +12,14 @@ from domains.config.base import Config, Name
 
 __all__ = [
     "FOLD_REFERENCES",
+    "PACKED",
     "UNMODELLED",
     "Euler",
     "Evaluate",
     "Generate",
     "Renoise",
     "SampleSet",
+    "Scaffold",
     "Solver",
 ]
 
@@ -27,6 +29,10 @@ _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 _MOST_SHARDS = 100_000
 # C, C.A or C.A.T.
 _FOLD = r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,5}){0,2}$"
+# What a name of a packed domain starts with.
+PACKED = "cath:"
+# Parts of a chain, as in domains/protein/motif.py.
+_CONTIG = r"^[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?(/[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?)*$"
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
 # Sets of structures that the paper of Proteina compares folds with.
@@ -133,6 +139,17 @@ class SampleSet(Config):
         return "teacher_naive" if naive else "teacher"
 
 
+class Scaffold(Config):
+    """A motif, and the chains to be designed around it."""
+
+    structure: str
+    """PDB or mmCIF file that the motif is of, or a packed domain: `cath:1abcA01` is its chain A
+    with residues from 1."""
+    contig: str = Field(pattern=_CONTIG)
+    """Where its residues sit, such as `10-30/A14-25/5/A40-44/10-30`: a letter starts residues of a
+    chain, anything else is how many new ones; each sample has a length of `lengths`."""
+
+
 class Generate(Config):
     """How many samples of which sizes, in shards."""
 
@@ -142,6 +159,8 @@ class Generate(Config):
     """Samples of each size."""
     fold: tuple[Annotated[str, Field(pattern=_FOLD)], ...] = ()
     """CATH classes asked for in turn, such as `1`, `2.60` or `3.30.70`; none: any fold."""
+    scaffold: Scaffold | None = None
+    """A motif that every sample has to hold; the model must have been trained with motifs."""
     scenes: int | None = Field(default=None, ge=1, le=100_000_000)
     """Number of LiDAR scenes, drawn from the held-out sequences."""
     shard_size: int = Field(default=64, ge=1)
@@ -216,7 +235,14 @@ class Generate(Config):
     def asked(self, sample: int) -> tuple:
         """Return all that decides what a sample is asked to be."""
         fold = self.fold_of(sample)
-        return (sample, self.size(sample), *([fold] if fold else []))
+        motif = self.scaffold and (self.scaffold.structure, self.scaffold.contig)
+        return (sample, self.size(sample), *([fold] if fold else []), *(motif or ()))
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that must be there before anything is sampled."""
+        structure = self.scaffold.structure if self.scaffold else PACKED
+        return [] if structure.startswith(PACKED) else [structure]
 
 
 class Evaluate(Config):

@@ -16,9 +16,8 @@ from domains.distillation.roles import Draws, Loss
 from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
-from domains.model_files import read_model, write_model
+from domains.model_files import write_model
 from domains.protein import natives
-from domains.protein.checkpoint import read_checkpoint
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import gallery, measure, quick
@@ -29,13 +28,14 @@ from domains.protein.folds import (
     condition_of,
     full_code,
     mapping_of,
-    read_remark,
-    remark,
 )
 from domains.protein.metric_texts import METRICS
+from domains.protein.model_source import read_source
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
+from domains.protein.remarks import format_remarks, read_condition
+from domains.protein.scaffold import check_motifs, draw_motif, motif_tensors
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
 from domains.protein.structure_errors import structure_errors
 from domains.protein.token_batches import TokenBatches, rotated
@@ -59,11 +59,7 @@ class ProteinDomain:
 
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
-        if source.is_dir():
-            weights, config = read_model(source)
-            ProteinaDenoiser.build(dict(weights), config, str(source))  # or say what is wrong
-        else:
-            weights, config = _from_checkpoint(source, options)
+        weights, config = read_source(source, options)
         write_model(output, weights, config, half=bool(options.get("half")))
 
     def load(self, directory: Path) -> nn.Module:
@@ -83,7 +79,8 @@ class ProteinDomain:
         classes = mapping.classes
         network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
         initialise(network, seed)
-        return ProteinaDenoiser(network, "v", mapping)
+        motif = any("motif" in name for name in network_config.feats_init_seq)
+        return ProteinaDenoiser(network, "v", mapping, motif)
 
     def recompute(self, denoiser: nn.Module) -> None:
         """Keep each trunk layer's inputs only."""
@@ -125,10 +122,14 @@ class ProteinDomain:
         """Return chains of the lengths, and of the fold classes, that the plan asks for."""
         assert isinstance(denoiser, ProteinaDenoiser)
         check_known(denoiser.mapping, [full_code(code) for code in plan.fold])
-        return [
-            Request(f"sample_{number:07d}", plan.size(number), condition_of(plan.fold_of(number)))
-            for number in numbers
-        ]
+        source = check_motifs(denoiser.motif, plan.scaffold)
+        asked = []
+        for number in numbers:
+            size, condition = plan.size(number), condition_of(plan.fold_of(number))
+            if source:
+                condition["motif"] = source.place(size, f"{seed} {number}")
+            asked.append(Request(f"sample_{number:07d}", size, condition))
+        return asked
 
     def training_requests(
         self, section: Distil, denoiser: nn.Module, draws: Draws
@@ -142,14 +143,18 @@ class ProteinDomain:
     def _asked(
         self, section: Distil, denoiser: nn.Module, sizes: Sequence[int], choices: Sequence[int]
     ) -> list[Request]:
-        """Return chains, with the fold class of a domain of their length if that is asked for."""
-        if section.fold is None:
+        """Return chains, with fold class and motif of a domain of their length where asked for."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        if section.fold is None and not denoiser.motif:
             return [Request(str(k), size) for k, size in enumerate(sizes)]
-        source = self._matched(section, denoiser)
-        return [
-            Request(str(k), size, condition_of(source.label(size, choice)))
-            for k, (size, choice) in enumerate(zip(sizes, choices, strict=True))
-        ]
+        source, asked = self._matched(section, denoiser), []
+        for k, (size, choice) in enumerate(zip(sizes, choices, strict=True)):
+            condition = condition_of(source.label(size, choice))
+            if denoiser.motif:
+                domain = np.array(source.domains.points(source.index(size, choice)), dtype=float)
+                condition["motif"] = draw_motif(domain[:size], np.random.default_rng(choice))
+            asked.append(Request(str(k), size, condition))
+        return asked
 
     def _matched(self, section: Distil, denoiser: nn.Module) -> MatchedDomains:
         assert isinstance(denoiser, ProteinaDenoiser)
@@ -164,6 +169,11 @@ class ProteinDomain:
 
         Else a discriminator would tell real data by these.
         """
+        if getattr(denoiser, "motif", False):
+            raise FewstepError(
+                "a discriminator would need real chains with the samples' motifs",
+                do="Take an objective without examples for a motif model",
+            )
         source = self._matched(section, denoiser)
 
         def draw(draws: Draws) -> Batch:
@@ -193,11 +203,12 @@ class ProteinDomain:
         return self._asked(section, denoiser, sizes, [7919 * k + 1 for k in range(count)])
 
     def blank(self, requests: Sequence[Request]) -> Batch:
-        """Return a mask of chains of these lengths, and their fold classes if given."""
+        """Return a mask of chains of these lengths, and their fold classes and motifs if given."""
         sizes = [request.size for request in requests]
         mask = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
         codes = [list(request.condition.get("cath_code", [])) for request in requests]
-        return Batch(mask=mask, condition={"cath_code": codes} if any(codes) else {})
+        told = motif_tensors([request.condition.get("motif") for request in requests], mask)
+        return Batch(mask=mask, condition={**({"cath_code": codes} if any(codes) else {}), **told})
 
     def encode(self, denoiser: nn.Module, batch: Batch) -> Batch:
         """Return the batch: fold classes cost nothing."""
@@ -229,8 +240,7 @@ class ProteinDomain:
         """Write a PDB file, and mmCIF beside it on request."""
         points = sample.points.numpy()
         names = [f"{sample.name}.pdb"]
-        codes = sample.condition.get("cath_code", ())
-        write_pdb(directory / names[0], points, remarks=[remark(code) for code in codes])
+        write_pdb(directory / names[0], points, remarks=format_remarks(sample.condition))
         if "cif" in options.get("formats", ()):
             names.append(f"{sample.name}.cif")
             write_mmcif(directory / names[1], points)
@@ -239,7 +249,7 @@ class ProteinDomain:
     def read(self, path: Path) -> Sample:
         """Read the Cα of a PDB or mmCIF file."""
         points = torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32))
-        return Sample(path.stem, points, condition_of(read_remark(path)))
+        return Sample(path.stem, points, read_condition(path))
 
     def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return test domains, for each sample one of the nearest length not yet taken.
@@ -272,28 +282,6 @@ class ProteinDomain:
 def _choices(draws: Draws, count: int) -> list[int]:
     """Return what decides which domain a sample's fold class and its real partner are of."""
     return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
-
-
-def _from_checkpoint(
-    source: Path, options: Mapping[str, Any]
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read a public checkpoint; students bring no architecture, so theirs must be given."""
-    checkpoint = read_checkpoint(source, lora_alpha=options.get("lora_alpha"))
-    network = checkpoint.network or options.get("network")
-    if network is None:
-        raise FewstepError(
-            f"{source} holds weights but no architecture",
-            do="Give the teacher's checkpoint or model.json with --architecture",
-        )
-    config = {
-        "network": network,
-        "target": checkpoint.target or "v",
-        "motif": checkpoint.motif,
-        "cath_mapping": options.get("cath_mapping"),
-    }
-    denoiser = ProteinaDenoiser.build(dict(checkpoint.weights), config, str(source))
-    provenance = {"source": source.name, "format": checkpoint.source_format}
-    return checkpoint.weights, denoiser.describe(**provenance)
 
 
 DOMAIN = ProteinDomain()

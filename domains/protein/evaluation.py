@@ -17,9 +17,11 @@ from domains.protein.distribution import by_classifier, by_descriptors, describe
 from domains.protein.folds import agree
 from domains.protein.metrics import geometry, secondary_structure, similarity
 from domains.protein.metrics.fold_judge import ContentJudge
+from domains.protein.metrics.superpose import rmsd
 
 __all__ = ["gallery", "measure", "quick"]
 
+_MOTIF_KEPT = 0.1  # nm, the field's limit
 _GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
 _STRUCTURE = ("helix", "strand")
 _QUICK = ("bond_fraction", *_STRUCTURE)
@@ -52,6 +54,9 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         used["asked_class"] = f"P-SEA content, {len(references)} training domains"
         table["asked_class"] = _of_class(table, asked, references, natives)
     finite = [chain for chain in chains if np.isfinite(chain).all()]
+    motifs = [sample.condition.get("motif") for sample in samples]
+    if any(motifs):
+        metrics += _of_motifs(table, chains, motifs)
     of_set = [
         *_structure_gaps(table, natives, seed),
         *_diversity(finite, config, seed),
@@ -112,6 +117,20 @@ def _of_class(
         else:
             found.append(float(judge.judge(*share) == code[0]))
     return found
+
+
+def _of_motifs(table: pd.DataFrame, chains: list, motifs: list) -> list[str]:
+    """Add how well each chain holds its motif; return the names of the columns."""
+    away = np.full(len(chains), np.nan)
+    for k, (chain, motif) in enumerate(zip(chains, motifs, strict=True)):
+        if motif is not None and np.isfinite(chain).all():
+            away[k] = rmsd(chain[list(motif.positions)], motif.points)
+    table["motif_rmsd_nm"] = away
+    table["motif_kept"] = np.where(np.isnan(away), np.nan, away < _MOTIF_KEPT)
+    if "designability_proxy" not in table:
+        return ["motif_rmsd_nm", "motif_kept"]
+    table["scaffold_proxy"] = table["motif_kept"] * table["designability_proxy"]
+    return ["motif_rmsd_nm", "motif_kept", "scaffold_proxy"]
 
 
 def _references(chains: list) -> list[tuple[np.ndarray, str]]:

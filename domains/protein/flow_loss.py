@@ -15,6 +15,7 @@ from domains.distillation.roles import Draws, Loss, by_time
 from domains.domain import Batch
 from domains.protein.cath import drop_levels, mask_probabilities
 from domains.protein.denoiser import ProteinaDenoiser
+from domains.protein.scaffold import with_motifs
 
 __all__ = ["distogram_loss", "flow_loss", "proteina_loss"]
 
@@ -27,6 +28,8 @@ _LABEL_SHARES = (0.5, 0.1, 0.15, 0.25)
 # Proteina's distogram: 64 bins up to 1 nm, counted only once the sample has some structure.
 _LAST_BOUNDARY_NM = 1.0
 _FROM_TIME = 0.3
+# What errors of motif residues count beside those of all residues in motif models.
+_MOTIF_WEIGHT = 5.0
 
 
 def distogram_loss(
@@ -77,6 +80,10 @@ def flow_loss(
     prediction = denoiser.predict(noisy, time, batch, previous, pair_logits=pairs)
     flow = denoising_loss(prediction.coors_pred, clean, time, batch, process)
     total, terms = flow.mean(), by_time("flow", flow.detach(), time)
+    if denoiser.motif:
+        held = replace(batch, mask=batch.condition["motif_mask"])
+        motif = denoising_loss(prediction.coors_pred, clean, time, held, process).mean()
+        total, terms["motif"] = total + _MOTIF_WEIGHT * motif, motif.detach()
     if prediction.pair_logits is not None:
         distogram = distogram_loss(prediction.pair_logits, clean, time, batch.mask).mean()
         total, terms["distogram"] = total + distogram, distogram.detach()
@@ -95,6 +102,8 @@ def proteina_loss(
         draws: Numbers of this micro-batch.
     """
     batch = _drop_labels(batch, draws)
+    if denoiser.motif:
+        batch = with_motifs(batch, draws)
     assert batch.points is not None
     clean = process.target(batch.points, batch)
     time = _TIMES.sample(clean.shape[0], draws.source("time")).to(clean.device)

@@ -1,7 +1,7 @@
 """Fold classes that samples are asked for: from settings or data, to a model and into a file."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,9 @@ __all__ = [
     "condition_of",
     "full_code",
     "mapping_of",
-    "read_remark",
-    "remark",
     "told",
 ]
 
-_REMARK = "REMARK  99 CATH "
 _UNTOLD = 10  # one sample in so many is told no class
 
 
@@ -57,7 +54,7 @@ def check_known(mapping: CathMapping, codes: Sequence[str]) -> None:
             )
 
 
-def condition_of(code: str | None) -> dict[str, tuple[str, ...]]:
+def condition_of(code: str | None) -> dict[str, Any]:
     """Return what a denoiser is told of a fold class such as "1.10"."""
     return {} if code is None else {"cath_code": (full_code(code),)}
 
@@ -115,15 +112,3 @@ def _known_part(code: str, mapping: CathMapping, level: str | None) -> str | Non
         if level_key(code, each) in mapping.codes[each]:
             return told(code, each)
     return None
-
-
-def remark(code: str) -> str:
-    """Return the line of a PDB file that says what a sample was asked to be."""
-    return f"{_REMARK + code:80}"
-
-
-def read_remark(path: Path) -> str | None:
-    """Return what the sample in a PDB file was asked to be, if anything."""
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        first = stream.readline()
-    return first.removeprefix(_REMARK).strip() if first.startswith(_REMARK) else None

@@ -67,6 +67,16 @@ METRICS = {
         "Share whose most similar training domain is of the fold class asked for.",
         "higher",
     ),
+    "motif_rmsd_nm": Metric(
+        "Motif RMSD (nm)", "How far motif residues are from where they should be.", "lower"
+    ),
+    "motif_kept": Metric("Motif kept", "Share with a motif RMSD under 1 Å.", "higher"),
+    "scaffold_proxy": Metric(
+        "Scaffold proxy",
+        "Share that keeps its motif and passes the designability proxy. No structure prediction:"
+        " not the field's success rate.",
+        "higher",
+    ),
     "helix": Metric("Helix", "Share of residues in helices (P-SEA, from Cα).", "none"),
     "strand": Metric("Strand", "Share of residues in strands (P-SEA, from Cα).", "none"),
     "helix_gap": Metric(

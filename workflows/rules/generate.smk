@@ -7,6 +7,7 @@ rule generate:
     input:
         model=model_of,
         data=DATA,
+        asked=RUN.generate.files,
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
     log:
