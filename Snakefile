@@ -40,6 +40,7 @@ localrules:
 
 # No rule: as a job it would hide from Snakemake what else has changed.
 onstart:
+    check_programs()
     write_text(Path(SETTINGS), RUN.model_dump_json(indent=1) + "\n")
 
 

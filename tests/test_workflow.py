@@ -108,6 +108,16 @@ def test_missing_teacher_is_said_before_anything_runs(tmp_path: Path) -> None:
     assert TEACHER in result.stdout + result.stderr
 
 
+def test_missing_program_is_said_before_anything_runs(tmp_path: Path) -> None:
+    save_teacher(tmp_path / TEACHER)
+    settings = {"similarity": "foldseek", "foldseek_program": "no/such/foldseek"}
+    result = snakemake(tmp_path, write(tmp_path / "c.yaml", evaluate=settings))
+    said = result.stdout + result.stderr
+    assert result.returncode != 0 and "Traceback" not in said
+    assert "no program foldseek at no/such/foldseek" in said
+    assert not (tmp_path / "results/tiny/teacher").exists()
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory in which the tiny workflow has run."""

@@ -256,6 +256,12 @@ class Evaluate(Config):
     """Training domains that each sample is aligned to; 0 is off."""
     diversity: bool = True
     """Measure pairwise similarity and clusters."""
+    similarity: Literal["tmalign", "foldseek"] = "tmalign"
+    """Program behind clusters and novelty: TM-align for small sets, Foldseek as published."""
+    foldseek_program: str | None = None
+    """Foldseek's path; the one on the PATH if not given."""
+    novelty_database: str | None = None
+    """Foldseek database to search for novelty, such as the PDB; training domains if not given."""
     folding_model: str | None = None
     """ESMFold weights (path or hub name) for real designability; off if not given."""
     fold_classifier: str | None = None
@@ -273,10 +279,19 @@ class Evaluate(Config):
             raise ValueError("fold_references are of no use without fold_classifier")
         return self
 
+    @model_validator(mode="after")
+    def _foldseek_is_chosen(self) -> Evaluate:
+        if self.similarity != "foldseek" and (self.foldseek_program or self.novelty_database):
+            raise ValueError(
+                "foldseek_program and novelty_database are of no use without similarity: foldseek"
+            )
+        return self
+
     @property
     def files(self) -> list[str]:
         """Return the files that must be there before anything is measured."""
         return [
+            *([f"{self.novelty_database}.dbtype"] if self.novelty_database else []),
             *([self.fold_classifier] if self.fold_classifier else []),
             *self.fold_references.values(),
         ]

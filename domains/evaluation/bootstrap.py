@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Real
 
 from domains.errors import FewstepError
 
-__all__ = ["Interval", "bootstrap_interval", "bootstrap_pairs"]
+__all__ = ["Interval", "bootstrap_groups", "bootstrap_interval", "bootstrap_pairs"]
 
 
 class Interval(NamedTuple):
@@ -79,6 +79,25 @@ def bootstrap_pairs(
     return _resample(
         len(matrix), lambda chosen: float(statistic(matrix, chosen)), seed, draws, level, bounds
     )
+
+
+def bootstrap_groups(
+    groups: Int[np.ndarray, " n"], seed: int = 0, draws: int = 1000, level: float = 0.95
+) -> Interval:
+    """Return groups / samples, and its interval as in ``bootstrap_pairs``.
+
+    Args:
+        groups: The group of each sample; the groups stay as they are in every draw.
+        seed: Of the draws.
+        draws: Number of resamples.
+        level: Share of intervals that should hold the true value.
+    """
+
+    def share(chosen: Int[np.ndarray, " k"]) -> float:
+        different = np.unique(chosen)
+        return len(np.unique(groups[different])) / len(different)
+
+    return _resample(len(groups), share, seed, draws, level, (0, 1))
 
 
 def _resample(

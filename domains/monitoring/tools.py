@@ -1,7 +1,6 @@
 """Optional packages, programs and weights: which are here, and what each enables."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from domains.monitoring.finding import Finding
 __all__ = ["tools"]
 
 _SECONDS = 60  # open3d takes several to import
-_FOLDSEEK_LEAST = 10  # release 10-941cd33
 
 # Package to import, its distribution, what it enables, how to get it.
 _PACKAGES = (
@@ -91,19 +89,16 @@ def _slurm_plugin() -> Finding:
 
 
 def _foldseek() -> Finding:
-    enables = "not called by fewstep; published diversity and novelty are computed with it"
-    place = shutil.which("foldseek")
-    if place is None:
-        return Finding("foldseek", "absent", "not on the PATH", enables)
+    enables = "proteins: clusters and novelty as published (evaluate.similarity)"
+    if shutil.which("foldseek") is None:
+        do = "conda install -c conda-forge -c bioconda foldseek"
+        return Finding("foldseek", "absent", "not on the PATH", f"{enables}: {do}")
     try:
-        done = subprocess.run([place, "version"], capture_output=True, text=True, timeout=_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("foldseek", "warning", f"doesn't run: {error}", enables)
-    said = done.stdout.strip()
-    release = re.match(r"(\d+)[.-]", said)
-    if release and int(release[1]) >= _FOLDSEEK_LEAST:
-        return Finding("foldseek", "ok", said, enables)
-    return Finding("foldseek", "warning", said or "no version", "needs 10-941cd33 or newer")
+        from domains.protein.metrics.foldseek import find_foldseek
+
+        return Finding("foldseek", "ok", find_foldseek().version, enables)
+    except (FewstepError, ImportError) as error:
+        return Finding("foldseek", "warning", str(error), enables)
 
 
 def _mpnn_weights() -> Finding:

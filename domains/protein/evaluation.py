@@ -1,6 +1,7 @@
 """What is measured of a set of protein backbones, and what a reader must know of it."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain as joined
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from jaxtyping import Float
 
 from domains.config import Evaluate
 from domains.domain import Sample
+from domains.evaluation.bootstrap import bootstrap_groups
 from domains.evaluation.measured import Measured, SetMeasure
 from domains.evaluation.table import Interval, bootstrap_interval, bootstrap_pairs
 from domains.protein.dataset import SPLITS, load_domains
@@ -17,6 +19,7 @@ from domains.protein.distribution import by_classifier, by_descriptors, describe
 from domains.protein.folds import agree
 from domains.protein.metrics import geometry, secondary_structure, similarity
 from domains.protein.metrics.fold_judge import ContentJudge
+from domains.protein.metrics.foldseek import Foldseek, chosen
 from domains.protein.metrics.superpose import rmsd
 
 __all__ = ["gallery", "measure", "quick"]
@@ -38,12 +41,15 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         seed: Decides designed sequences and bootstrap draws.
         tools: Directory of the ProteinMPNN weights, or None to look in the usual places.
     """
+    foldseek = chosen(config)  # a program that can't be used is said before anything is measured
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics, used = [*_GEOMETRY, *_STRUCTURE], {name: "biotite P-SEA" for name in _STRUCTURE}
     asked = [next(iter(sample.condition.get("cath_code", ())), None) for sample in samples]
     references = _references(chains)
-    for names, tool, columns in _judges(chains, asked, config, seed, tools, references):
+    judged = _judges(chains, config, seed, tools)
+    known_folds = _nearest(chains, asked, references, config, foldseek)
+    for names, tool, columns in joined(judged, known_folds):
         rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
         metrics += names
         used |= dict.fromkeys(names, tool)
@@ -59,7 +65,7 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         metrics += _of_motifs(table, chains, motifs)
     of_set = [
         *_structure_gaps(table, natives, seed),
-        *_diversity(finite, config, seed),
+        *_diversity(finite, config, foldseek, seed),
         *by_descriptors(finite, known, [code for _, code in references], seed),
         *by_classifier(finite, config, seed),
     ]
@@ -67,7 +73,7 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
 
 
 def _judges(
-    chains: list, asked: list, config: Evaluate, seed: int, tools: Path | None, references: list
+    chains: list, config: Evaluate, seed: int, tools: Path | None
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
     if config.proxy:
@@ -83,20 +89,29 @@ def _judges(
         judge = Designability(load("v_48_020", tools), load_esmfold(config.folding_model))
         found = [judge.describe(chain, seed) for chain in chains]
         yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
-    if config.novelty_shortlist:
-        yield from _nearest(chains, asked, references, config.novelty_shortlist)
 
 
 def _nearest(
-    chains: list, asked: list, references: list, shortlist: int
+    chains: list, asked: list, references: list, config: Evaluate, foldseek: Foldseek | None
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
-    """Look for the most similar training domain: novelty, and whether it is of the asked fold."""
+    """Look for the most similar known structure: novelty, and whether it is of the asked fold."""
+    database = Path(config.novelty_database) if config.novelty_database else None
+    if database and foldseek:
+        best, _ = foldseek.search(chains, database)
+        tool = f"{foldseek.search_tool}, database {database.name}"
+        yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
+    if not config.novelty_shortlist or (database and not any(asked)):
+        return
     best, nearest, tool = np.full(len(chains), np.nan), [-1] * len(chains), _NO_REFERENCES
-    if references:
-        known = [chain for chain, _ in references]
-        best, nearest = similarity.novelty(chains, known, shortlist)
-        tool = f"{similarity.engine()}, {similarity.novelty_column(shortlist)}"
-    yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
+    known = [chain for chain, _ in references]
+    if known and foldseek:
+        best, nearest = foldseek.novelty(chains, known)
+        tool = f"{foldseek.search_tool}, {len(known)} training domains"
+    elif known:
+        best, nearest = similarity.novelty(chains, known, config.novelty_shortlist)
+        tool = f"{similarity.engine()}, {similarity.novelty_column(config.novelty_shortlist)}"
+    if not database:
+        yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
     if any(asked) and references:
         found = [references[k][1] if k >= 0 else None for k in nearest]
         right = [
@@ -161,9 +176,14 @@ def _structure_gaps(
     return gaps
 
 
-def _diversity(finite: list, config: Evaluate, seed: int) -> list[SetMeasure]:
+def _diversity(
+    finite: list, config: Evaluate, foldseek: Foldseek | None, seed: int
+) -> list[SetMeasure]:
     if not config.diversity or len(finite) < 2:
         return []
+    if foldseek:
+        share = bootstrap_groups(foldseek.clusters(finite), seed, draws=200)
+        return [SetMeasure("cluster_share", share, len(finite), foldseek.cluster_tool)]
     pairs = similarity.pairwise_tm(finite, seed=seed)
     tool = similarity.engine()
     mean: Interval = bootstrap_pairs(pairs.tm, similarity.mean_tm, seed, bounds=(0, 1))

@@ -104,7 +104,11 @@ METRICS = {
         "higher",
         diversity=True,
     ),
-    "novelty_tm": Metric("Nearest known fold (TM)", "Highest TM to a training domain.", "lower"),
+    "novelty_tm": Metric(
+        "Nearest known fold (TM)",
+        "Highest TM to a training domain, or to the database that the tool names.",
+        "lower",
+    ),
     "descriptor_frechet": Metric(
         "Descriptor Fréchet distance",
         "Distance of six plain descriptors' distribution to natives': content, size, shape,"

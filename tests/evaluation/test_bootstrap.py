@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from domains.errors import FewstepError
-from domains.evaluation.bootstrap import bootstrap_interval, bootstrap_pairs
+from domains.evaluation.bootstrap import bootstrap_groups, bootstrap_interval, bootstrap_pairs
 
 
 def off_diagonal(matrix: np.ndarray, chosen: np.ndarray) -> float:
@@ -79,3 +79,17 @@ def test_the_interval_of_a_biased_count_lies_around_its_value() -> None:
     value, low, high = bootstrap_pairs(labels, groups, bounds=(0.0, 1.0))
     assert value == 0.5
     assert 0.0 <= low < value < high <= 1.0
+
+
+def test_groups_are_pairs_of_the_same_group() -> None:
+    groups = np.array([3, 3, 0, 7, 7, 7, 1])
+
+    def share(same: np.ndarray, chosen: np.ndarray) -> float:
+        different = np.unique(chosen)
+        return len(np.unique(same[np.ix_(different, different)], axis=0)) / len(different)
+
+    same = (groups[:, None] == groups[None]).astype(float)
+    found = bootstrap_groups(groups, seed=4, draws=50)
+    assert found == bootstrap_pairs(same, share, seed=4, draws=50, bounds=(0, 1))
+    assert found.value == 4 / 7 and found.low < found.value < found.high
+    assert math.isnan(bootstrap_groups(np.array([], dtype=int)).value)

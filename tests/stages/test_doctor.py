@@ -142,6 +142,7 @@ def test_what_cannot_be_imported_is_not_called_present(
     [
         ("echo 10.941cd33", "ok"),
         ("echo 10-941cd33", "ok"),
+        ("echo 11.0123abc", "ok"),
         ("echo 9.427df8a", "warning"),
         ("echo 7c1a2b3", "warning"),
         ("exit 1", "warning"),
@@ -152,7 +153,9 @@ def test_foldseek_has_a_least_version(
 ) -> None:
     script(tmp_path, "foldseek", said)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert tools._foldseek().state == state
+    finding = tools._foldseek()
+    assert finding.state == state
+    assert ("conda install" in finding.found) == (state == "warning")
 
 
 def test_weights_are_found_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,21 @@ def teacher_source(wildcards):
     return [] if known else RUN.teacher
 
 
+def check_programs():
+    """Stop before the first job if a program that the evaluation calls can't be used.
+
+    Environments and containers have programs of their own, which are seen from inside only.
+    """
+    if RUN.domain != "protein" or workflow.deployment_settings.deployment_method:
+        return
+    from domains.protein.metrics.foldseek import chosen
+
+    try:
+        chosen(RUN.evaluate)
+    except FewstepError as error:
+        raise WorkflowError(str(error))
+
+
 def curves_of(wildcards):
     """Return the log of the first student that a set was sampled from, if there is one."""
     used = [s.model for s in RUN.sets.values() if s.model in RUN.students]

@@ -1,7 +1,8 @@
 """Diversity of a set and novelty to another set, by TM-scores of chains of any length.
 
 The published numbers use Foldseek's TM-score over the aligned part; these scores are
-normalised by chain length, so a short perfect match doesn't count as the same fold.
+normalised by chain length, so a short perfect match doesn't count as the same fold. The
+published kind is in ``foldseek``.
 """
 
 import math
