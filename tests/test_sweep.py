@@ -11,7 +11,7 @@ from domains.errors import FewstepError
 
 SWEEP = {
     "students": ["student"],
-    "steps": [1, 8],
+    "steps": [2, 8],
     "roll_out_noise_scales": [1.0, 0.45],
     "seeds": [0, 3],
     "noise_scales": [0.35, 1],
@@ -31,14 +31,14 @@ def swept(**changes: object) -> RunConfig:
 
 def test_every_combination_is_there_once() -> None:
     run, before = swept(), parse_config(plain())
-    names = {f"student_k{k}_r{r}_s{s}" for k in (1, 8) for r in ("1", "0.45") for s in (0, 3)}
+    names = {f"student_k{k}_r{r}_s{s}" for k in (2, 8) for r in ("1", "0.45") for s in (0, 3)}
     assert set(run.students) == set(before.students) - {"student"} | names
     assert run.sweep is None
     student = run.students["student_k8_r0.45_s3"]
     assert (student.roll_out.steps, student.roll_out.noise_scale, student.seed) == (8, 0.45, 3)
     assert student.fit == before.students["student"].fit
     sets = {f"{name}_g{g}" for name in names for g in ("0.35", "1")}
-    sets |= {f"teacher_k{k}_g{g}" for k in (1, 8) for g in ("0.35", "1")}
+    sets |= {f"teacher_k{k}_g{g}" for k in (2, 8) for g in ("0.35", "1")}
     assert set(run.sets) == sets | set(before.sets)
 
 
@@ -54,10 +54,20 @@ def test_what_was_trained_with_steps_is_sampled_with_them() -> None:
     assert len(set(labels)) == len(labels) >= 20
 
 
+def test_a_single_step_has_no_fresh_noise_to_vary() -> None:
+    run = swept(steps=[1])
+    assert {name for name in run.students if "_k1" in name} == {
+        "student_k1_r1_s0",
+        "student_k1_r1_s3",
+    }
+    made = {name for name in run.sets if "_k1" in name}
+    assert made == {"teacher_k1_g0.35", "student_k1_r1_s0_g0.35", "student_k1_r1_s3_g0.35"}
+
+
 def test_what_is_not_swept_stays() -> None:
     run = swept(roll_out_noise_scales=[], seeds=[], teacher=False, noise_scales=[0.45])
     section = parse_config(plain()).students["student"]
-    assert set(run.students) == {"student_k1", "student_k8"}
+    assert set(run.students) == {"student_k2", "student_k8"}
     kept = run.students["student_k8"]
     assert kept.roll_out.noise_scale == section.roll_out.noise_scale and kept.seed == section.seed
     assert not [name for name in run.sets if name.startswith("teacher_k")]

@@ -18,7 +18,10 @@ _Scale = Annotated[float, Field(ge=0)]
 
 
 class Sweep(Config):
-    """Vary students and how they and the teacher are sampled: every combination is made."""
+    """Vary students and how they and the teacher are sampled: every combination is made.
+
+    But a single step adds no fresh noise, so it is made once, with the first noise scale.
+    """
 
     students: tuple[Name, ...] = ()
     """Sections of `students` to vary; their variants take their place."""
@@ -59,6 +62,8 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
     """Yield name, label and settings of each student."""
     scales, seeds = sweep.roll_out_noise_scales or (None,), sweep.seeds or (None,)
     for steps, scale, seed in product(sweep.steps, scales, seeds):
+        if steps == 1 and scale != scales[0]:
+            continue  # a single call adds no fresh noise
         name, label, changes = f"{section}_k{steps}", section, dict[str, float](steps=steps)
         if scale is not None:
             name, label = f"{name}_r{scale:g}", f"{label}, roll-outs of γ = {scale:g}"
@@ -73,6 +78,8 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
 def _sampled(sweep: Sweep, model: str, label: str, steps: tuple[int, ...]) -> dict[str, SampleSet]:
     found = {}
     for count, scale in product(steps, sweep.noise_scales):
+        if count == 1 and scale != sweep.noise_scales[0]:
+            continue
         name = f"{model}_g{scale:g}" if model != "teacher" else f"teacher_k{count}_g{scale:g}"
         said = f"{label}, {count} step{'s' * (count > 1)}, γ = {scale:g}"
         sampler = Renoise(steps=count, noise_scale=scale)
