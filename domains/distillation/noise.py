@@ -83,3 +83,9 @@ class TimeDistribution:
             uniform = torch.rand(count, generator=source)
             times = torch.where(torch.rand(count, generator=source) < 0.02, uniform, beta)
         return times.clamp(self.low, self.high)
+
+    def squeezed(self, times: Float[Tensor, " b"], low: float, high: float) -> Float[Tensor, " b"]:
+        """Return draws moved, in their order, to the part of the bounds in [low, high]."""
+        low, high = (min(max(bound, self.low), self.high) for bound in (low, high))
+        width = self.high - self.low
+        return low + (times - self.low) * ((high - low) / width if width else 0.0)

@@ -90,6 +90,14 @@ class NoiseProcess(ABC):
         t, origin = _column(time), _origin(batch)
         return origin + (noisy - origin - self.sigma(t) * noise) / self.alpha(t)
 
+    def kept(self, time: Tensor, noisier: Tensor) -> Tensor:
+        """Return the share of its own noise that a point at ``time`` keeps at ``noisier``.
+
+        Diffused on, x_t is there x with the noise share · ε + sqrt(1 − share²) · ε', ε' fresh:
+        share = α' σ / (α σ').
+        """
+        return self.alpha(noisier) * self.sigma(time) / (self.alpha(time) * self.sigma(noisier))
+
     def score_of(self, clean: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
         """Return the score ∇ log p(x_t) = −ε / σ of the estimate ``clean``."""
         return -self.noise_of(clean, noisy, time, batch) / self.sigma(_column(time))

@@ -12,7 +12,7 @@ from torch import Tensor
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import KeyedNoise, generator
 from domains.distillation.process import NoiseProcess
-from domains.distillation.sampler import renoise
+from domains.distillation.sampler import Step, renoise
 from domains.domain import Batch
 
 __all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time"]
@@ -52,10 +52,50 @@ class RollOut:
     Attributes:
         times: Times of the steps, noisy to clean.
         noise_scale: γ of the roll-out.
+        deterministic: Keep the first noise (see ``renoise``).
     """
 
     times: Float[Tensor, " k"]
     noise_scale: float = 1.0
+    deterministic: bool = False
+
+    def take(
+        self,
+        student: Denoiser,
+        process: NoiseProcess,
+        batch: Batch,
+        draws: Draws,
+        *,
+        gradient: bool,
+        step: int | None = None,
+    ) -> Step:
+        """Return one uniformly drawn step (few-step SiD, arXiv 2505.12674).
+
+        The steps before it run without gradient.
+
+        Args:
+            student: Denoiser to roll out.
+            process: Noise process.
+            batch: Mask, origin, condition.
+            draws: Numbers of this micro-batch.
+            gradient: Keep the gradient of this step.
+            step: Which step; drawn when None.
+        """
+        chosen = draws.integer("step", len(self.times)) if step is None else step
+        played = renoise(
+            student,
+            process,
+            batch,
+            self.times[: chosen + 1],
+            draws.noise("roll-out"),
+            self.noise_scale,
+            deterministic=self.deterministic,
+        )
+        with torch.no_grad():
+            for _ in range(chosen):
+                next(played)
+        with torch.set_grad_enabled(gradient):
+            return next(played)
 
     def generate(
         self,
@@ -67,30 +107,19 @@ class RollOut:
         gradient: bool,
         step: int | None = None,
     ) -> Float[Tensor, "b n 3"]:
-        """Return the output of one uniformly drawn step (few-step SiD, arXiv 2505.12674).
-
-        The steps before it run without gradient.
-
-        Args:
-            student: Denoiser to roll out.
-            process: Noise process.
-            batch: Mask, origin, condition.
-            draws: Numbers of this micro-batch.
-            gradient: Keep the gradient of the last step.
-            step: Which step's output; drawn when None.
-        """
-        chosen = draws.integer("step", len(self.times)) if step is None else step
-        noise = draws.noise("roll-out")
-        before = None
-        with torch.no_grad():
-            for played in renoise(
-                student, process, batch, self.times[:chosen], noise, self.noise_scale
-            ):
-                before = played.points
+        """Return the output of one step, a sample (see ``take``)."""
+        taken = self.take(student, process, batch, draws, gradient=gradient, step=step)
         with torch.set_grad_enabled(gradient):
-            time = self.times[chosen : chosen + 1]
-            played = renoise(student, process, batch, time, noise, self.noise_scale, before)
-            return process.target(next(played).points, batch)
+            return process.target(taken.points, batch)
+
+    def stretch(self, time: float) -> tuple[float, float]:
+        """Return the times that belong to the step at ``time``: up to where it leads.
+
+        The first begins at 0, the noise, and the last ends at 1, the data.
+        """
+        later = [float(other) for other in self.times if float(other) > time]
+        first = len(later) == len(self.times) - 1
+        return 0.0 if first else time, later[0] if later else 1.0
 
 
 @dataclass(frozen=True)
@@ -111,11 +140,24 @@ class Roles:
     fakes: Mapping[str, Denoiser] = field(default_factory=dict)
     roll_out: RollOut | None = None
 
-    def play(self, batch: Batch, draws: Draws, *, gradient: bool) -> Float[Tensor, "b n 3"]:
-        """Return a sample of the student's roll-out."""
+    def play(
+        self, batch: Batch, draws: Draws, *, gradient: bool, step: int | None = None
+    ) -> Float[Tensor, "b n 3"]:
+        """Return a sample of the student's roll-out: the output of one step, drawn when None.
+
+        Raises:
+            ValueError: The roles have no roll-out.
+        """
+        return self.rolled.generate(
+            self.student, self.process, batch, draws, gradient=gradient, step=step
+        )
+
+    @property
+    def rolled(self) -> RollOut:
+        """The roll-out, which must be there."""
         if self.roll_out is None:
             raise ValueError("these roles have no roll-out")
-        return self.roll_out.generate(self.student, self.process, batch, draws, gradient=gradient)
+        return self.roll_out
 
 
 # Edges of the time bins that diagnostics are reported in.

@@ -54,12 +54,15 @@ def renoise(
     noise: NoiseSource,
     noise_scale: float | Sequence[float] = 1.0,
     start: Float[Tensor, "b n 3"] | None = None,
+    *,
+    deterministic: bool = False,
 ) -> Iterator[Step]:
     """Few-step sampling: denoise, re-noise, denoise (arXiv 2510.03095, alg. 1).
 
     x_t = origin + α(t) (x̂ − origin) + σ(t) γ ε, with x̂ the previous clean estimate
-    (the origin at first). γ < 1 is noise modulation. The training roll-out is this very
-    function.
+    (the origin at first). γ < 1 is noise modulation. Deterministic, only the first noise is
+    drawn, and each later one is what the last call took for noise (DDIM, arXiv 2010.02502,
+    eq. 12): an Euler step of the ODE. The training roll-out is this very function.
 
     Args:
         denoiser: Teacher or student.
@@ -67,8 +70,9 @@ def renoise(
         batch: Mask, origin, condition.
         times: One time per network call, from noisy to clean.
         noise: Source of fresh noise, one draw per call.
-        noise_scale: γ, one number or one per step.
+        noise_scale: γ of fresh noise, one number or one per step.
         start: Clean estimate to start from instead of the origin.
+        deterministic: Keep the noise instead of drawing it anew.
 
     Yields:
         A Step per network call; ``points`` is its clean estimate.
@@ -78,11 +82,15 @@ def renoise(
     if clean is None:
         clean = torch.zeros(batch.shape, device=batch.mask.device)
         clean = clean if batch.origin is None else clean + batch.origin
+    kept = None
     for time, scale in zip(times, scales, strict=True):
         t = _time(time, batch)
-        noisy = process.perturb(clean, scale * noise(batch.shape), t, batch)
+        added = scale * noise(batch.shape) if kept is None else kept
+        noisy = process.perturb(clean, added, t, batch)
         clean = denoiser(noisy, t, batch)
         yield Step(float(time), noisy, clean, clean)
+        if deterministic:
+            kept = process.noise_of(process.target(clean, batch), noisy, t, batch)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,14 @@ PROCESS = FlowMatching()
 DEGREES = (COUNT - 1) / COUNT  # centring takes one point's worth of noise
 
 
+def mean_size(mean: Tensor, variance: float) -> float:
+    """E|y| over coordinates y ~ N(mean, variance): folded normals."""
+    folded = mean * torch.erf(mean / math.sqrt(2 * variance)) + math.sqrt(
+        2 * variance / math.pi
+    ) * torch.exp(-(mean**2) / (2 * variance))
+    return float(folded.mean())
+
+
 @dataclass(frozen=True)
 class Gaussians:
     """Teacher N(1 · m, s_T²) and student N(a m, c²), observed at time t."""
@@ -53,10 +61,7 @@ class Gaussians:
         t, (k, _) = self.time, self.slopes
         mean = (self.shift - 1) * (1 - t * k) * template(COUNT).double()
         variance = DEGREES * ((self.std * (1 - t * k)) ** 2 + (k * (1 - t)) ** 2)
-        folded = mean * torch.erf(mean / math.sqrt(2 * variance)) + math.sqrt(
-            2 * variance / math.pi
-        ) * torch.exp(-(mean**2) / (2 * variance))
-        return float(folded.mean())
+        return mean_size(mean, variance)
 
     def marginals(self) -> tuple[float, float, float]:
         """Mean difference (in units of m) and variances of student and teacher at t."""

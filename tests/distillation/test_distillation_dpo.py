@@ -7,6 +7,7 @@ from distillation.toy import TIMES, ToyDenoiser, blank
 from torch import Tensor, nn
 
 from domains.distillation.objectives.distillation_dpo import DistillationDPO, preference_loss
+from domains.distillation.objectives.pair import draw_pair
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.domain import Batch
 
@@ -45,11 +46,10 @@ def test_winner_is_the_preferred_of_one_noise(sign: float) -> None:
     def preference(points: Tensor, batch: Batch) -> Tensor:
         return sign * smaller(points, batch)
 
-    objective = DistillationDPO(TIMES, TIMES, preference, pair_noise=3.0)
     batch, draws = blank([6, 6]), Draws(("pair",))
-    winner, loser, first = objective._pair(roles(1), batch, draws, gradient=False)
-    assert (preference(winner, batch) > preference(loser, batch)).all()
-    assert (first == (sign > 0)).all()
+    pair = draw_pair(roles(1), batch, draws, preference, 3.0, gradient=False)
+    assert (preference(pair.winner, batch) > preference(pair.loser, batch)).all()
+    assert (pair.first == (sign > 0)).all()
 
 
 def test_pair_of_equal_noise_gives_no_signal_when_the_fakes_agree() -> None:

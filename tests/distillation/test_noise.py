@@ -98,3 +98,25 @@ def test_times_are_clamped_not_redrawn(kind):
     # SiD's grid puts 0.15 of its mass on the upper bound.
     if kind == "log_grid":
         assert float((held == held.max()).float().mean()) == pytest.approx(0.152, abs=0.01)
+
+
+def test_squeezed_times_keep_their_order_and_their_distribution():
+    bounds = TimeDistribution("uniform", 0.1, 0.9)
+    times = bounds.sample(MANY, generator("squeezed"))
+    found = bounds.squeezed(times, 0.3, 0.5)
+    torch.testing.assert_close((found - 0.3) / 0.2, (times - 0.1) / 0.8, rtol=0, atol=1e-5)
+    torch.testing.assert_close(bounds.squeezed(times, 0.0, 1.0), times)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at"), [(0.95, 1.0, 0.9), (0.0, 0.05, 0.1), (0.4, 0.4, 0.4)]
+)
+def test_squeezed_times_never_leave_the_bounds(low: float, high: float, at: float):
+    bounds = TimeDistribution("beta", 0.1, 0.9)
+    found = bounds.squeezed(bounds.sample(9, generator("outside")), low, high)
+    torch.testing.assert_close(found, torch.full((9,), at))
+
+
+def test_times_of_one_value_are_squeezed_to_the_nearest():
+    point = TimeDistribution("uniform", 0.6, 0.6)
+    assert (point.squeezed(point.sample(5, generator("point")), 0.2, 0.4) == 0.6).all()

@@ -50,8 +50,8 @@ def gaussian_gradient(case: Case, setting: Gaussians, steps: int) -> Gradient:
     return float(found[0]), float(found[1])
 
 
-def toy_roles(steps: int) -> Roles:
-    roll_out = RollOut(PROCESS.times(steps))
+def toy_roles(steps: int, *, deterministic: bool = False) -> Roles:
+    roll_out = RollOut(PROCESS.times(steps), deterministic=deterministic)
     fakes = {name: ToyDenoiser(2 + k) for k, name in enumerate(NAMES)}
     return Roles(PROCESS, ToyDenoiser(1), ToyDenoiser(0).requires_grad_(False), fakes, roll_out)
 
@@ -62,10 +62,16 @@ def module(denoiser: object) -> nn.Module:
 
 
 def losses_and_gradients(
-    objective: Objective, steps: int, draws: Draws, length: int, sizes: tuple[int, ...] = (5, 7)
+    objective: Objective,
+    steps: int,
+    draws: Draws,
+    length: int,
+    sizes: tuple[int, ...] = (5, 7),
+    *,
+    deterministic: bool = False,
 ) -> list[Tensor]:
     """Both losses and their gradients, as a flat list."""
-    roles, batch = toy_roles(steps), blank(sizes, length)
+    roles, batch = toy_roles(steps, deterministic=deterministic), blank(sizes, length)
     found = []
     pairs = [(objective.student_loss(roles, batch, draws), roles.student)]
     for name in objective.fake_scores:
@@ -193,8 +199,9 @@ def test_5_permuting_points_changes_neither_loss_nor_gradient(case: Case, steps:
 
 
 @every_roll_out
-def test_5_roll_out_is_centred_and_permutes_with_its_noise(steps: int):
-    roles, batch = toy_roles(steps), blank([7, 7])
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_5_roll_out_is_centred_and_permutes_with_its_noise(steps: int, deterministic: bool):
+    roles, batch = toy_roles(steps, deterministic=deterministic), blank([7, 7])
     order = torch.randperm(7, generator=torch.Generator().manual_seed(2))
     plain, permuted = (
         roles.play(
@@ -209,11 +216,13 @@ def test_5_roll_out_is_centred_and_permutes_with_its_noise(steps: int):
 
 @every_roll_out
 @pytest.mark.parametrize("noise_scale", [1.0, 0.45])
-def test_6_training_roll_out_is_the_sampler(steps: int, noise_scale: float):
+@pytest.mark.parametrize("fixed", [False, True], ids=["fresh", "deterministic"])
+def test_6_training_roll_out_is_the_sampler(steps: int, noise_scale: float, fixed: bool):
     batch, student, draws = blank([5, 8]), ToyDenoiser(1), Draws(("roll-out",))
-    roll_out = RollOut(PROCESS.times(steps), noise_scale)
-    noise = draws.noise("roll-out")
-    sampled = list(renoise(student, PROCESS, batch, roll_out.times, noise, noise_scale))
+    roll_out = RollOut(PROCESS.times(steps), noise_scale, fixed)
+    noise, times = draws.noise("roll-out"), roll_out.times
+    played = renoise(student, PROCESS, batch, times, noise, noise_scale, deterministic=fixed)
+    sampled = list(played)
     assert len(sampled) == steps
     for step, reference in enumerate(sampled):
         played = roll_out.generate(student, PROCESS, batch, draws, gradient=True, step=step)

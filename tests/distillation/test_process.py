@@ -140,3 +140,17 @@ def test_denoising_weight_is_that_of_the_velocity_and_finite_at_data():
     time = torch.tensor([0.0, 0.5, 1.0])
     expected = torch.tensor([1.0, 4.0, 1e5])
     torch.testing.assert_close(FlowMatching().denoising_weight(time), expected, rtol=1e-4, atol=0)
+
+
+def test_a_point_diffused_on_keeps_its_share_of_noise():
+    """α'/α (x_t) + sqrt(σ'² − (α' σ/α)²) ε', the Gaussian kernel between two times."""
+    process, situation = FlowMatching("none"), batch()
+    clean, own, fresh = (points(k) * situation.mask[..., None] for k in (1, 2, 3))
+    noisier = TIME / 2
+    share = process.kept(TIME, noisier)[:, None, None]
+    found = process.perturb(clean, share * own + (1 - share**2).sqrt() * fresh, noisier, situation)
+    t, s = TIME[:, None, None], noisier[:, None, None]
+    added = ((1 - s) ** 2 - (s / t * (1 - t)) ** 2).sqrt()
+    expected = s / t * process.perturb(clean, own, TIME, situation) + added * fresh
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(process.kept(TIME, TIME), torch.ones_like(TIME))

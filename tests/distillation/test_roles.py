@@ -1,6 +1,7 @@
 """Contract: the roll-out is drawn uniformly over steps and differentiates the last one only."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -63,6 +64,14 @@ def test_steps_are_drawn_uniformly():
 def test_play_needs_a_roll_out():
     with pytest.raises(ValueError, match="no roll-out"):
         Roles(PROCESS, ToyDenoiser()).play(blank([4]), Draws((1,)), gradient=False)
+
+
+def test_stretches_of_the_steps_are_all_times():
+    times = PROCESS.times(3)
+    edges = [0.0, *times[1:].tolist(), 1.0]
+    found = [RollOut(times).stretch(float(time)) for time in times]
+    assert found == list(pairwise(edges))
+    assert RollOut(PROCESS.times(1)).stretch(float(PROCESS.times(1))) == (0.0, 1.0)
 
 
 def test_by_time_bins_every_time_once():

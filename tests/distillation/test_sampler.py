@@ -52,6 +52,17 @@ def test_renoise_is_the_recursion_of_the_paper():
 
 
 @torch.no_grad()
+def test_deterministic_renoising_is_the_ode():
+    batch, times = blank([5, 7]), torch.tensor([0.0, 0.3, 0.6, 0.9])
+    ends = torch.cat([times, torch.ones(1)])
+    ode = list(integrate(ToyDenoiser(), PROCESS, batch, ends, keyed("x")))
+    played = renoise(ToyDenoiser(), PROCESS, batch, times, keyed("x"), deterministic=True)
+    for found, expected in zip(played, ode, strict=True):
+        torch.testing.assert_close(found.noisy, expected.noisy, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(PROCESS.target(found.points, batch), ode[-1].points)
+
+
+@torch.no_grad()
 def test_renoise_starts_from_the_origin_or_where_it_is_told():
     mask, times = blank([6]).mask, torch.tensor([0.5])
     origin = template(6)[None]

@@ -1,8 +1,5 @@
 """Distillation-DPO (arXiv 2504.11447): towards preferred samples, away from the others."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,10 +7,12 @@ from torch import Tensor
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import (
     Objective,
+    ask_at,
     denoise,
     lag,
     per_sample,
 )
+from domains.distillation.objectives.pair import Preference, draw_pair
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
@@ -68,7 +67,7 @@ class DistillationDPO(Objective):
         self,
         student_times: TimeDistribution,
         fake_times: TimeDistribution,
-        preference: Callable[[Tensor, Batch], Tensor],
+        preference: Preference,
         pair_noise: float = 1.1,
         loser_bound: float | None = None,
         scale: float = 1.0,
@@ -79,14 +78,15 @@ class DistillationDPO(Objective):
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the preferred samples, or the others."""
-        winner, loser, first = self._pair(roles, batch, draws, gradient=False)
-        clean = winner if name == "winner" else loser
+        pair = draw_pair(roles, batch, draws, self.preference, self.pair_noise, gradient=False)
+        clean = pair.winner if name == "winner" else pair.loser
         value, terms = denoise(roles.fakes[name], clean, roles, batch, draws, self.fake_times)
-        return Loss(value, {**terms, "first_preferred": first.float().mean()})
+        return Loss(value, {**terms, "first_preferred": pair.first.float().mean()})
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Ask teacher and fake score at the same time and noise for both of a pair."""
-        winner, loser, _ = self._pair(roles, batch, draws, gradient=True)
+        pair = draw_pair(roles, batch, draws, self.preference, self.pair_noise, gradient=True)
+        winner, loser = pair.winner, pair.loser
         source = draws.source("time")
         time = self.student_times.sample(len(winner), source).to(winner.device)
         noise = draws.noise("noise")(batch.shape)
@@ -98,28 +98,13 @@ class DistillationDPO(Objective):
         loss = preference_loss(winner, loser, signals[0], signals[1], batch, self.loser_bound)
         return Loss(self.scale * loss.mean(), terms)
 
-    def _pair(
-        self, roles: Roles, batch: Batch, draws: Draws, *, gradient: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return preferred and other samples, and where the first of a pair is preferred."""
-        assert roles.roll_out is not None
-        scale = roles.roll_out.noise_scale
-        wider = replace(roles.roll_out, noise_scale=scale * self.pair_noise)
-        first = roles.play(batch, draws, gradient=gradient)
-        second = replace(roles, roll_out=wider).play(batch, draws, gradient=gradient)
-        with torch.no_grad():
-            better = self.preference(first, batch) >= self.preference(second, batch)
-        chosen = better[:, None, None]
-        return torch.where(chosen, first, second), torch.where(chosen, second, first), better
-
 
 @torch.no_grad()
 def _signal(
     name: str, clean: Tensor, noise: Tensor, time: Tensor, roles: Roles, batch: Batch
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return ε̂_T − ε̂_F at the noised samples, and how far F is."""
-    assert roles.teacher is not None
     noisy = roles.process.perturb(clean, noise, time, batch)
-    teacher, fake = roles.teacher(noisy, time, batch), roles.fakes[name](noisy, time, batch)
+    teacher, fake = ask_at(noisy, time, roles, batch, name, gradient=False)
     predicted = [roles.process.noise_of(d, noisy, time, batch) for d in (teacher, fake)]
     return predicted[0] - predicted[1], lag(teacher, fake, clean, time, batch)

@@ -14,8 +14,10 @@ from domains.domain import Batch
 
 __all__ = [
     "Objective",
+    "ask_at",
     "ask_scores",
     "denoise",
+    "denoise_at",
     "denoise_samples",
     "denoising_loss",
     "lag",
@@ -77,11 +79,25 @@ def ask_scores(
         times: Where to ask.
         gradient: Differentiate through both scores.
     """
-    assert roles.teacher is not None
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
     noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
+    teacher, fake = ask_at(noisy, time, roles, batch, gradient=gradient)
+    return teacher, fake, time
+
+
+def ask_at(
+    noisy: Float[Tensor, "b n 3"],
+    time: Float[Tensor, " b"],
+    roles: Roles,
+    batch: Batch,
+    name: str = "fake",
+    *,
+    gradient: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return D_T and D_F of noised samples [b, n, 3], the fake score being that of ``name``."""
+    assert roles.teacher is not None
     with torch.set_grad_enabled(gradient):
-        return roles.teacher(noisy, time, batch), roles.fakes["fake"](noisy, time, batch), time
+        return roles.teacher(noisy, time, batch), roles.fakes[name](noisy, time, batch)
 
 
 def denoise_samples(
@@ -104,8 +120,21 @@ def denoise(
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
     noise = draws.noise("noise")(batch.shape)
     noisy = roles.process.perturb(clean, noise, time, batch)
+    return denoise_at(denoiser, clean, noisy, time, roles, batch)
+
+
+def denoise_at(
+    denoiser: Denoiser,
+    target: Float[Tensor, "b n 3"],
+    noisy: Float[Tensor, "b n 3"],
+    time: Float[Tensor, " b"],
+    roles: Roles,
+    batch: Batch,
+    weight: Float[Tensor, " b"] | float = 1.0,
+) -> Loss:
+    """Return the teacher's own loss on points that are noised already, samples weighed."""
     estimate = denoiser(noisy, time, batch)
-    loss = denoising_loss(estimate, clean, time, batch, roles.process)
+    loss = weight * denoising_loss(estimate, target, time, batch, roles.process)
     extra = roles.process.regulariser(estimate, noisy, time, batch)
     return Loss((loss + extra).mean(), {"denoising": loss.detach().mean()})
 

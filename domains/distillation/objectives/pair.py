@@ -1,0 +1,66 @@
+"""Two samples of one noise, and which of them a field prefers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from domains.distillation.roles import Draws, Roles
+from domains.domain import Batch
+
+__all__ = ["Pair", "Preference", "draw_pair"]
+
+# How good each sample is; higher is better (see ``Domain.preference``).
+Preference = Callable[[Tensor, Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A preferred sample and another of the same request.
+
+    Attributes:
+        winner: The preferred samples.
+        loser: The others.
+        first: Where the first of a pair is the preferred one.
+    """
+
+    winner: Float[Tensor, "b n 3"]
+    loser: Float[Tensor, "b n 3"]
+    first: Bool[Tensor, " b"]
+
+
+def draw_pair(
+    roles: Roles,
+    batch: Batch,
+    draws: Draws,
+    preference: Preference,
+    pair_noise: float,
+    *,
+    gradient: bool,
+    step: int | None = None,
+) -> Pair:
+    """Play the student's roll-out twice with the same noise, the second time scaled, and rank.
+
+    Args:
+        roles: Student, process, roll-out.
+        batch: Mask, origin, condition.
+        draws: Numbers of this micro-batch.
+        preference: How good each sample is.
+        pair_noise: Factor of the roll-out's noise scale for the second of a pair.
+        gradient: Keep the gradient of the last step.
+        step: Which step's output; drawn when None.
+
+    Raises:
+        ValueError: The roles have no roll-out.
+    """
+    scale = roles.rolled.noise_scale * pair_noise
+    wider = replace(roles, roll_out=replace(roles.rolled, noise_scale=scale))
+    first = roles.play(batch, draws, gradient=gradient, step=step)
+    second = wider.play(batch, draws, gradient=gradient, step=step)
+    with torch.no_grad():
+        better = preference(first, batch) >= preference(second, batch)
+    chosen = better[:, None, None]
+    winner, loser = torch.where(chosen, first, second), torch.where(chosen, second, first)
+    return Pair(winner, loser, better)
