@@ -25,7 +25,7 @@ def section(kind: str, **settings: Any) -> Distil:
     return Distil.model_validate(
         {
             "objective": {"kind": kind, **settings},
-            "roll_out": {"steps": 2},
+            "roll_out": {"steps": 2, "deterministic": kind == "tdm"},
             "lengths": {"low": 40, "high": 44},
             "batch_size": 2,
             "validation_samples": 2,

@@ -108,6 +108,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"students": {"student": {"objective": {"kind": "sid", "fake_times": BACKWARDS}}}},
         "below",
     ),
+    "a trajectory with fresh noise": (
+        {"students": {"student": {"objective": {"kind": "tdm"}}}},
+        "deterministic",
+    ),
     "average of 1": ({"students": {"student": {"fit": {"ema": 1.0}}}}, "fit.ema"),
     "students are a list": ({"students": ["a"]}, "students"),
     "title is a list": ({"title": ["a"]}, "title"),

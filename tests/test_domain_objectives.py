@@ -24,8 +24,10 @@ OTHERS: dict[str, dict[str, Any]] = {
     "vsd": {},
     "sim": {"huber": 0.3},
     "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
+    "tdm": {"fake_target": "interval"},
     "consistency": {"grid": 5, "huber": 0.2},
     "distillation_dpo": {"pair_noise": 1.3, "loser_bound": 0.4},
+    "diffusion_dpo": {"pair_noise": 1.3, "beta": 3.0},
     "score_lidar": {"scene_weight": 0.7, "point_weight": 0.2},
 }
 VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in OBJECTIVES]
@@ -53,7 +55,7 @@ def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind:
     given = {"scale": 7.0, **OTHERS[kind]}
     config = OBJECTIVES[kind](**given)
     objective = build_objective(section(kind, **given), domain, made)
-    special = {"kind", "student_times", "fake_times", "scene_weight", "point_weight"}
+    special = {"kind", "student_times", "fake_times", "times", "scene_weight", "point_weight"}
     special |= {"adversarial"}
     if kind == "f_distill":
         found = objective.weight, objective.critic_weight  # type: ignore[attr-defined]
@@ -63,7 +65,7 @@ def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind:
     if kind == "score_lidar":
         weights = {"scene": config.scene_weight, "point": config.point_weight}
         assert objective.weights == weights  # type: ignore[attr-defined]
-    for times in {"student_times", "fake_times"} & set(type(config).model_fields):
+    for times in {"student_times", "fake_times", "times"} & set(type(config).model_fields):
         built, asked = getattr(objective, times), getattr(config, times)
         assert (built.kind, built.low, built.high) == (asked.kind, asked.low, asked.high)
 

@@ -7,6 +7,7 @@ import pytest
 from tiny_run import content
 
 from domains.config import RunConfig, parse_config
+from domains.config.sampling import Renoise
 from domains.errors import FewstepError
 
 SWEEP = {
@@ -100,3 +101,15 @@ def test_a_wrong_sweep_is_one_line(wrong: dict, said: str) -> None:
 def test_a_set_of_what_is_varied_is_refused() -> None:
     with pytest.raises(FewstepError, match="is 'student', not one of"):
         parse_config({**content(), "sweep": SWEEP})
+
+
+def test_students_of_deterministic_roll_outs_are_sampled_so() -> None:
+    settings = plain()
+    settings["students"]["student"]["roll_out"] = {"deterministic": True}
+    run = parse_config({**settings, "sweep": SWEEP})
+    swept_sets = [one for name, one in run.sets.items() if name.startswith("student_k")]
+    assert len(swept_sets) == 16
+    for one in swept_sets:
+        assert isinstance(one.sampler, Renoise) and one.sampler.deterministic
+    teachers = [one for name, one in run.sets.items() if name.startswith("teacher_k")]
+    assert all(isinstance(s.sampler, Renoise) and not s.sampler.deterministic for s in teachers)

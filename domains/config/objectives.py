@@ -11,13 +11,16 @@ from domains.config.base import Config
 __all__ = [
     "AdversarialConfig",
     "ConsistencyConfig",
+    "DiffusionDPOConfig",
     "DistillationDPOConfig",
     "Divergence",
     "FDistillConfig",
+    "FakeTarget",
     "ObjectiveConfig",
     "SIMConfig",
     "ScoreLiDARConfig",
     "SiDConfig",
+    "TDMConfig",
     "Times",
     "VSDConfig",
 ]
@@ -26,6 +29,7 @@ __all__ = [
 Divergence = Literal[
     "reverse_kl", "kl", "jensen_shannon", "softened_reverse_kl", "hellinger", "jeffreys", "neyman"
 ]
+FakeTarget = Literal["clean", "interval"]
 
 
 class Times(Config):
@@ -121,6 +125,22 @@ class FDistillConfig(Config):
     """Times of the fake score's loss."""
 
 
+class TDMConfig(Config):
+    """Trajectory distribution matching: VSD along a deterministic roll-out (2503.06674)."""
+
+    kind: Literal["tdm"] = "tdm"
+    """Chooses this objective; `roll_out` must be `deterministic`."""
+    fake_target: FakeTarget = "clean"
+    """What the fake score learns: `clean` as in the paper, which is biased where steps are large,
+    but for the last; `interval`, the trajectory's own score (that of Phased DMD, 2510.27684)."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the student's loss, squeezed into those that belong to the step."""
+    fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the fake score's loss, squeezed likewise."""
+
+
 class ConsistencyConfig(Config):
     """Discrete consistency distillation on real data (2303.01469): no fake scores, a baseline."""
 
@@ -151,6 +171,24 @@ class DistillationDPOConfig(Config):
     """Times of the fake scores' loss."""
 
 
+class DiffusionDPOConfig(Config):
+    """Diffusion-DPO: the student becomes a teacher that is aligned to preferences (2311.12908).
+
+    The teacher is the frozen reference, and draws the pairs by `roll_out`.
+    """
+
+    kind: Literal["diffusion_dpo"] = "diffusion_dpo"
+    """Chooses this objective."""
+    beta: float = Field(default=5000.0, gt=0)
+    """β of the loss: the larger, the nearer the reference."""
+    pair_noise: float = Field(default=1.1, gt=0)
+    """Factor of the roll-out's noise scale for the second sample of a pair."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the loss, before clipping."""
+    times: Times = Times(kind="uniform", low=0.001, high=0.98)
+    """Times at which errors are compared."""
+
+
 class ScoreLiDARConfig(Config):
     """ScoreLiDAR: VSD with structural errors by correspondence; weights are 2412.03515's."""
 
@@ -173,8 +211,10 @@ ObjectiveConfig = Annotated[
     | VSDConfig
     | SIMConfig
     | FDistillConfig
+    | TDMConfig
     | ConsistencyConfig
     | DistillationDPOConfig
+    | DiffusionDPOConfig
     | ScoreLiDARConfig,
     Field(discriminator="kind"),
 ]

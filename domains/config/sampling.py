@@ -47,9 +47,11 @@ class Renoise(Config):
     steps: int = Field(default=8, ge=1, le=400)
     """Network calls per sample."""
     noise_scale: float = Field(default=0.45, ge=0)
-    """Noise scale γ of the fresh noise; 0 is deterministic from the second call on."""
+    """Noise scale γ of the fresh noise; 0 is none from the second call on."""
     noise_scale_end: float | None = Field(default=None, ge=0)
     """γ of the last call, with even steps from `noise_scale` to it; none: the same for all."""
+    deterministic: bool = False
+    """Draw only the first noise and keep it: the ODE, for students of deterministic roll-outs."""
     times: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = ()
     """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
     ones for LiDAR."""

@@ -54,7 +54,9 @@ def combined(
     for section in sweep.students:
         for name, label, student in _variants(sweep, section, students[section]):
             _join(made_students, {name: student})
-            _join(made_sets, _sampled(sweep, name, label, (student.roll_out.steps,)))
+            played = student.roll_out
+            sets_of = _sampled(sweep, name, label, (played.steps,), played.deterministic)
+            _join(made_sets, sets_of)
     return made_students, made_sets
 
 
@@ -75,14 +77,16 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
         yield name, label, student.model_copy(update={"roll_out": roll_out, "seed": kept})
 
 
-def _sampled(sweep: Sweep, model: str, label: str, steps: tuple[int, ...]) -> dict[str, SampleSet]:
+def _sampled(
+    sweep: Sweep, model: str, label: str, steps: tuple[int, ...], deterministic: bool = False
+) -> dict[str, SampleSet]:
     found = {}
     for count, scale in product(steps, sweep.noise_scales):
         if count == 1 and scale != sweep.noise_scales[0]:
             continue
         name = f"{model}_g{scale:g}" if model != "teacher" else f"teacher_k{count}_g{scale:g}"
         said = f"{label}, {count} step{'s' * (count > 1)}, γ = {scale:g}"
-        sampler = Renoise(steps=count, noise_scale=scale)
+        sampler = Renoise(steps=count, noise_scale=scale, deterministic=deterministic)
         found[name] = SampleSet(model=model, sampler=sampler, label=said)
     return found
 

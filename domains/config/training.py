@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
-from domains.config.objectives import FDistillConfig, ObjectiveConfig, SiDConfig
+from domains.config.objectives import FDistillConfig, ObjectiveConfig, SiDConfig, TDMConfig
 
 __all__ = ["Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
 
@@ -40,6 +40,8 @@ class RollOutConfig(Config):
     """Steps of a roll-out."""
     noise_scale: float = Field(default=1.0, ge=0)
     """Noise scale γ of the roll-out."""
+    deterministic: bool = False
+    """Draw only the first noise and keep it (the ODE), as the sampler of that name does."""
 
 
 class Fit(Config):
@@ -144,4 +146,11 @@ class Distil(Config):
         weighed = isinstance(given, FDistillConfig) and given.divergence != "reverse_kl"
         if weighed and self.batch_size < 2:
             raise ValueError("batch_size: f_distill weighs samples of a batch: at least 2")
+        return self
+
+    @model_validator(mode="after")
+    def _trajectories_are_deterministic(self) -> Distil:
+        """TDM cuts the ODE's trajectory, which re-noising leaves."""
+        if isinstance(self.objective, TDMConfig) and not self.roll_out.deterministic:
+            raise ValueError("roll_out.deterministic: must be true for the objective tdm")
         return self

@@ -92,7 +92,9 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         optimisers={STUDENT: section.student}
         | {name: section.fake for name in objective.fake_scores},
         seed=seed,
-        roll_out=RollOut(process.times(roll_out.steps), roll_out.noise_scale),
+        roll_out=RollOut(
+            process.times(roll_out.steps), roll_out.noise_scale, roll_out.deterministic
+        ),
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
         as_teacher=as_teacher,
@@ -120,7 +122,11 @@ def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
             scale = section.validation_noise_scale
             with torch.no_grad():
                 batch = domain.encode(average, domain.blank(part).to(distiller.device))
-                points = last(renoise(average, plan.process, batch, times, noise, scale))
+                fixed = section.roll_out.deterministic
+                played = renoise(
+                    average, plan.process, batch, times, noise, scale, deterministic=fixed
+                )
+                points = last(played)
             for row, request in enumerate(part):
                 finished = domain.finish(average, points[row, : request.size], request, False)
                 samples.append(Sample(request.name, finished))

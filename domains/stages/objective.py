@@ -9,20 +9,24 @@ import torch
 from domains.config import (
     AdversarialConfig,
     ConsistencyConfig,
+    DiffusionDPOConfig,
     Distil,
     DistillationDPOConfig,
     FDistillConfig,
     ScoreLiDARConfig,
     SiDConfig,
     SIMConfig,
+    TDMConfig,
     Times,
 )
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives import (
     SIM,
+    TDM,
     VSD,
     Adversarial,
     Consistency,
+    DiffusionDPO,
     DistillationDPO,
     FDistill,
     Objective,
@@ -54,6 +58,9 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
     if isinstance(config, ConsistencyConfig):
         draw = _examples(section, domain, network)
         return Consistency(draw, config.grid, config.huber, config.scale)
+    if isinstance(config, DiffusionDPOConfig):
+        at, noise = _times(config.times), config.pair_noise
+        return DiffusionDPO(at, domain.preference, noise, config.beta, config.scale)
     times = _times(config.student_times), _times(config.fake_times)
     if isinstance(config, DistillationDPOConfig):
         bound, scale = config.loser_bound, config.scale
@@ -63,6 +70,8 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
         return ScoreLiDAR(*times, domain.structure, weights, config.scale)
     if isinstance(config, SIMConfig):
         return SIM(*times, config.huber, config.scale)
+    if isinstance(config, TDMConfig):
+        return TDM(*times, config.fake_target, config.scale)
 
     def judged(given: AdversarialConfig) -> tuple[Judge, Callable[[Draws], Batch], float, float]:
         draw = _examples(section, domain, network)

@@ -123,7 +123,8 @@ class Sampling:
         denoiser = Guided(self.network, sampler.guidance, unconditional)
         if sampler.kind == "renoise":
             times = torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
-            return renoise(denoiser, process, batch, times, noise, sampler.noise_scales)
+            scales, fixed = sampler.noise_scales, sampler.deterministic
+            return renoise(denoiser, process, batch, times, noise, scales, deterministic=fixed)
         if sampler.kind == "dpm":
             return solve(denoiser, process, batch, process.times(sampler.steps), noise)
         times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)

@@ -24,9 +24,10 @@ def played(place: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tup
     seen: dict[str, list] = {}
     plain = sampler.renoise
 
-    def spy(denoiser, process, batch, times, noise, scales, *rest):
+    def spy(denoiser, process, batch, times, noise, scales, *, deterministic):
         seen["times"], seen["scales"] = times.tolist(), list(scales)
-        return plain(denoiser, process, batch, times, noise, scales, *rest)
+        assert deterministic is settings.get("deterministic", False)
+        return plain(denoiser, process, batch, times, noise, scales, deterministic=deterministic)
 
     monkeypatch.setattr("domains.stages.sampling.renoise", spy)
     domain = load_domain("protein")
@@ -40,6 +41,8 @@ def played(place: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tup
 
 def test_noise_scale_is_constant_unless_an_end_is_given(place, monkeypatch) -> None:
     assert played(place, monkeypatch, steps=3, noise_scale=0.5)[1] == [0.5] * 3
+    fixed = played(place, monkeypatch, steps=3, noise_scale=0.5, deterministic=True)
+    assert fixed[1] == [0.5] * 3
     scales = played(place, monkeypatch, steps=3, noise_scale=1.0, noise_scale_end=0.0)[1]
     assert scales == [1.0, 0.5, 0.0]
     assert played(place, monkeypatch, steps=1, noise_scale=1.0, noise_scale_end=0.0)[1] == [1.0]

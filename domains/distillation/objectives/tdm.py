@@ -1,0 +1,141 @@
+"""Trajectory distribution matching (arXiv 2503.06674): VSD along the student's own trajectory."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.config.objectives import FakeTarget
+from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives.objective import (
+    Objective,
+    ask_at,
+    denoise_at,
+    lag,
+    per_sample,
+)
+from domains.distillation.objectives.vsd import vsd_loss
+from domains.distillation.process import NoiseProcess
+from domains.distillation.roles import Draws, Loss, Roles
+from domains.domain import Batch
+
+__all__ = ["TDM", "Diffused", "diffuse"]
+
+# Least share of fresh noise: a score where nothing was added has no value.
+_LEAST_FRESH = 1e-3
+
+
+@dataclass(frozen=True)
+class Diffused:
+    """A step of the student's trajectory, diffused on within the stretch that belongs to it.
+
+    Attributes:
+        clean: x, the step's clean estimate; it may carry a gradient.
+        noisy: x_τ, from where the step leads, x_t', diffused on to τ: no gradient.
+        time: τ of each sample.
+        noise: Noise of ``noisy`` as seen from x.
+        fresh: ε, what was added after x_t', standard normal.
+        share: Of ε in the noise, from 0 (τ = t') to 1.
+    """
+
+    clean: Float[Tensor, "b n 3"]
+    noisy: Float[Tensor, "b n 3"]
+    time: Float[Tensor, " b"]
+    noise: Float[Tensor, "b n 3"]
+    fresh: Float[Tensor, "b n 3"]
+    share: Float[Tensor, "b 1 1"]
+
+    def importance(self, batch: Batch) -> Float[Tensor, " b"]:
+        """Return q(x_τ | x) / q(x_τ | x_t') to the power of one over the number of coordinates.
+
+        So it is in the authors' program: the ratio itself would leave one sample of a batch.
+        """
+        excess = per_sample(self.noise**2 - self.fresh**2, batch) / (3 * batch.sizes)
+        return torch.exp(-0.5 * excess)
+
+    def interval_target(self, process: NoiseProcess, batch: Batch) -> Float[Tensor, "b n 3"]:
+        """Return the clean estimate whose score is ∇ log q(x_τ | x_t') (2510.27684)."""
+        return process.clean_of_noise(self.fresh / self.share, self.noisy, self.time, batch)
+
+
+def diffuse(
+    roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution, *, gradient: bool
+) -> Diffused:
+    """Take a step of the roll-out and diffuse the point it leads to (2503.06674, eq. 5).
+
+    The step at t_k, with the clean estimate x, leads along the ODE to t', the next step's time;
+    the last one to the data. The stretches [t_k, t'] don't overlap, so that one fake score can
+    know all of them: a time says which step it belongs to.
+
+    Args:
+        roles: Student, process, roll-out.
+        batch: Mask, origin, condition.
+        draws: Numbers of this micro-batch.
+        times: Of τ; squeezed into the stretch of the step.
+        gradient: Keep the gradient of the step in ``clean``.
+
+    Raises:
+        ValueError: The roles have no roll-out.
+    """
+    process = roles.process
+    step = roles.rolled.take(roles.student, process, batch, draws, gradient=gradient)
+    clean = process.target(step.points, batch)
+    low, high = roles.rolled.stretch(step.time)
+    with torch.no_grad():
+        drawn = times.sample(len(clean), draws.source("time")).to(clean.device)
+        time = times.squeezed(drawn, low, high)
+        begin, end = (torch.full_like(time, at) for at in (step.time, high))
+        kept = process.kept(end, time)[:, None, None]
+        share = (1 - kept**2).clamp(min=_LEAST_FRESH**2).sqrt()
+        fresh = process.project(draws.noise("noise")(batch.shape), batch)
+        noise = kept * process.noise_of(clean, step.noisy, begin, batch) + share * fresh
+        noisy = process.perturb(clean, noise, time, batch)
+    return Diffused(clean, noisy, time, noise, fresh, share)
+
+
+class TDM(Objective):
+    """VSD at every step of a deterministic roll-out, each only in its own stretch of times.
+
+    The student's signal is VSD's; its factor ∂x_t'/∂x, a positive number of each step, is left
+    out, as in the authors' program.
+
+    Args:
+        student_times: Where the student's loss is evaluated, over all stretches.
+        fake_times: Where the fake score is trained, over all stretches.
+        fake_target: What the fake score is trained to give. "clean": the step's clean estimate,
+            weighed by importance, as in the paper. It is the trajectory's score at the last
+            step; before, only of small steps that follow the teacher: noise and estimate of one
+            network call are not independent. "interval": the estimate whose score is that of
+            the stretch (Phased DMD's, 2510.27684), at any step.
+        scale: Factor of the student's loss.
+    """
+
+    fake_scores = ("fake",)
+
+    def __init__(
+        self,
+        student_times: TimeDistribution,
+        fake_times: TimeDistribution,
+        fake_target: FakeTarget = "clean",
+        scale: float = 1.0,
+    ):
+        self.student_times, self.fake_times, self.scale = student_times, fake_times, scale
+        self.fake_target: FakeTarget = fake_target
+
+    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Learn the score of the student's trajectory, in the stretch of one step."""
+        at = diffuse(roles, batch, draws, self.fake_times, gradient=False)
+        if self.fake_target == "clean":
+            target, weight = at.clean, at.importance(batch)
+        else:
+            # The target's variance grows as 1/share².
+            target, weight = at.interval_target(roles.process, batch), at.share[:, 0, 0] ** 2
+        return denoise_at(roles.fakes[name], target, at.noisy, at.time, roles, batch, weight)
+
+    def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Push the step's clean estimate along the difference of the scores."""
+        at = diffuse(roles, batch, draws, self.student_times, gradient=True)
+        teacher, fake = ask_at(at.noisy, at.time, roles, batch, gradient=False)
+        loss = vsd_loss(at.clean, teacher, fake, batch)
+        return Loss(self.scale * loss.mean(), lag(teacher, fake, at.clean, at.time, batch))

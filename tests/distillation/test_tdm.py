@@ -1,0 +1,235 @@
+"""Contract: TDM is VSD along a deterministic roll-out, step by step; six tests and its bounds."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from distillation.gaussian_cases import (
+    COUNT,
+    DEGREES,
+    PROCESS,
+    SAMPLES,
+    Gaussians,
+    Gradient,
+    every_roll_out,
+    mean_size,
+    reverse_kl,
+)
+from distillation.test_adversarial import orders
+from distillation.test_objectives import losses_and_gradients, module, toy_roles
+from distillation.toy import TIMES, GaussianDenoiser, SetDraws, ToyDenoiser, blank, slope, template
+from distillation.trajectory_cases import TEACHER_STD, Chosen, Flow, Trajectory, inside, marginal
+from torch import Tensor
+
+from domains.config.objectives import FakeTarget
+from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives.tdm import TDM, diffuse
+from domains.distillation.objectives.vsd import VSD
+from domains.distillation.roles import Draws, Roles, RollOut
+from domains.distillation.sampler import renoise
+
+STEPS = 4
+every_target = pytest.mark.parametrize("target", ["clean", "interval"])
+every_step = pytest.mark.parametrize("step", range(STEPS))
+
+
+def tdm(target: FakeTarget = "clean", times: TimeDistribution = TIMES) -> TDM:
+    return TDM(times, times, target)
+
+
+def known(shift: float, std: float) -> tuple[Roles, Trajectory]:
+    times = torch.tensor([0.1, 0.3, 0.5, 0.7])
+    student = Trajectory(shift, std, times)
+    teacher = GaussianDenoiser(1.0, TEACHER_STD, COUNT).requires_grad_(False)
+    return Roles(PROCESS, student, teacher, {}, RollOut(times, deterministic=True)), student
+
+
+def found_and_known(shift: float, std: float, step: int) -> tuple[Gradient, Gradient]:
+    """The student's gradient at one step and time, and the same by hand.
+
+    With x_τ = M m + S ε + β ε', M and S those of x_t' times τ/t':
+    w E[Δ ∂x/∂θ], Δ = (M/τ − a_T)(1 − τ k_T) m + (k_F − k_T)(S ε + β ε'), x = a m + c ε.
+    """
+    roles, student = known(shift, std)
+    end, (mean, spread) = student.times[step + 1], student.places()[step + 1]
+    like = marginal(student, step)
+    fake = GaussianDenoiser(*like, COUNT).requires_grad_(False)
+    tau = inside(student, step)
+    objective = tdm(times=TimeDistribution("uniform", tau, tau))
+    draws, batch = Chosen(("known",), step=step), blank([COUNT] * SAMPLES)
+    loss = objective.student_loss(replace(roles, fakes={"fake": fake}), batch, draws).value
+    found = torch.autograd.grad(loss, [student.shift, student.std])
+    k, k_f = (float(slope(s, torch.tensor(tau))) for s in (TEACHER_STD, like[1]))
+    mean, spread = mean * tau / end, spread * tau / end
+    beta = ((1 - tau) ** 2 - ((1 - end) * tau / end) ** 2) ** 0.5
+    off = (shift - (1 - tau * k) - k * mean) * template(COUNT).double()
+    w = 1 / mean_size(off, DEGREES * ((std - k * spread) ** 2 + (k * beta) ** 2))
+    by_hand = w * (mean / tau - 1) * (1 - tau * k), w * DEGREES * (k_f - k) * spread
+    return (float(found[0]), float(found[1])), by_hand
+
+
+@every_step
+@pytest.mark.parametrize(("shift", "std"), [(1.0, 0.9), (1.4, 0.7), (0.6, 0.6)])
+def test_1_gradient_of_gaussians_is_the_known_one(shift: float, std: float, step: int):
+    found, by_hand = found_and_known(shift, std, step)
+    assert found == pytest.approx(by_hand, rel=0.02, abs=0.01)
+    assert max(map(abs, by_hand)) > 0.05
+
+
+@every_target
+def test_1_with_one_step_it_is_vsd(target: FakeTarget):
+    batch, draws = blank([5, 7]), Draws(("same",))
+    found = []
+    for objective in (tdm(target), VSD(TIMES, TIMES)):
+        roles = toy_roles(1, deterministic=True)
+        student = objective.student_loss(roles, batch, draws)
+        fake = objective.fake_score_loss("fake", roles, batch, draws)
+        found.append([student.value, fake.value])
+        for loss, network in ((student, roles.student), (fake, roles.fakes["fake"])):
+            found[-1] += torch.autograd.grad(loss.value, list(module(network).parameters()))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
+def fake_gradient(roles: Roles, step: int, target: FakeTarget, at: Gradient) -> Gradient:
+    """Gradient of the fake score's loss in the shift and std of a Gaussian fake score."""
+    fake = GaussianDenoiser(*at, COUNT)
+    draws, batch = Chosen(("fake",), step=step), blank([COUNT] * SAMPLES)
+    objective = tdm(target, TimeDistribution("uniform", 0.2, 0.9))
+    loss = objective.fake_score_loss("fake", replace(roles, fakes={"fake": fake}), batch, draws)
+    found = torch.autograd.grad(loss.value, [fake.shift, fake.std])
+    return float(found[0]), float(found[1])
+
+
+@every_step
+def test_1_fake_score_loss_is_least_at_the_trajectorys_own_score(step: int):
+    roles, student = known(1.3, 0.8)
+    shift, std = marginal(student, step)
+
+    def gradient(by_shift: float, by_std: float) -> Gradient:
+        return fake_gradient(roles, step, "interval", (shift + by_shift, std + by_std))
+
+    scale = abs(gradient(0.3, 0.0)[0])
+    assert max(map(abs, gradient(0.0, 0.0))) < 0.1 * scale
+    assert gradient(0.3, 0.0)[0] > 0 > gradient(-0.3, 0.0)[0]
+    assert gradient(0.0, 0.2)[1] > 0 > gradient(0.0, -0.2)[1]
+
+
+def test_1_a_perfect_student_is_at_rest_by_its_interval_score_and_not_by_the_papers():
+    """With the paper's target the fake score leaves the teacher's, the more the larger steps are.
+
+    In both roll-outs the step is that to t = .6.
+    """
+
+    def pull(steps: int, target: FakeTarget) -> float:
+        times = torch.arange(steps) / steps
+        roll_out = RollOut(times, deterministic=True)
+        roles = Roles(PROCESS, Flow(times), GaussianDenoiser(1.0, 0.5, COUNT), {}, roll_out)
+        return fake_gradient(roles, round(0.6 * steps) - 1, target, (1.0, TEACHER_STD))[1]
+
+    assert abs(pull(5, "interval")) < 0.01 and abs(pull(80, "interval")) < 0.01
+    assert abs(pull(5, "clean")) > 0.1
+    assert abs(pull(80, "clean")) < 0.3 * abs(pull(5, "clean"))
+
+
+@every_target
+@every_roll_out
+def test_2_every_trainable_role_learns_and_the_others_do_not(steps: int, target: FakeTarget):
+    roles, batch, draws = toy_roles(steps, deterministic=True), blank([6, 8]), Draws(("roles",))
+    student, teacher = module(roles.student), module(roles.teacher)
+    fake = module(roles.fakes["fake"]).requires_grad_(False)
+    tdm(target).student_loss(roles, batch, draws).value.backward()
+    assert all(p.grad is None for p in (*fake.parameters(), *teacher.parameters()))
+    for name, parameter in student.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all()
+        assert parameter.grad.abs().max() > 0 or name == "drop.bias"
+    student.zero_grad()
+    fake.requires_grad_(True)
+    tdm(target).fake_score_loss("fake", roles, batch, draws).value.backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in fake.parameters())
+    assert all(p.grad is None for p in (*student.parameters(), *teacher.parameters()))
+
+
+@every_step
+@pytest.mark.parametrize(("shift", "std"), [(1.0, 0.9), (1.4, 0.7), (0.6, 0.6)])
+def test_3_a_student_step_lowers_its_divergence(shift: float, std: float, step: int):
+    (by_shift, by_std), _ = found_and_known(shift, std, step)
+    rate = 0.02 / max(abs(by_shift), abs(by_std))
+
+    def divergence(shift: float, std: float) -> float:
+        _, student = known(shift, std)
+        like = marginal(student, step)
+        return reverse_kl(Gaussians(*like, TEACHER_STD, inside(student, step)))
+
+    moved = divergence(shift - rate * by_shift, std - rate * by_std)
+    assert moved < 0.99 * divergence(shift, std)
+
+
+@every_roll_out
+def test_4_identical_teacher_and_fake_score_give_no_signal(steps: int):
+    roles = toy_roles(steps, deterministic=True)
+    module(roles.fakes["fake"]).load_state_dict(module(roles.teacher).state_dict())
+    loss = tdm().student_loss(roles, blank([6, 8]), Draws(("same",))).value
+    for gradient in torch.autograd.grad(loss, list(module(roles.student).parameters())):
+        assert gradient.abs().max() < 1e-6
+
+
+@every_target
+@every_roll_out
+def test_5_padding_and_masked_points_change_nothing(steps: int, target: FakeTarget):
+    def result(length: int, fill: float) -> list[Tensor]:
+        mask = blank([5, 7], length).mask
+        draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
+        return losses_and_gradients(tdm(target), steps, draws, length, deterministic=True)
+
+    torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
+
+
+@every_target
+@every_roll_out
+def test_5_permuting_points_changes_neither_loss_nor_gradient(steps: int, target: FakeTarget):
+    found = [
+        losses_and_gradients(tdm(target), steps, draws, 7, (7, 7), deterministic=True)
+        for _, draws in orders()
+    ]
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("step", range(STEPS - 1))
+def test_6_a_step_leads_to_where_the_sampler_takes_the_next(step: int):
+    batch, student, draws = blank([5, 8]), ToyDenoiser(1), Chosen(("sampler",), step=step)
+    roll_out = RollOut(PROCESS.times(STEPS), deterministic=True)
+    noise = draws.noise("roll-out")
+    played = renoise(student, PROCESS, batch, roll_out.times, noise, deterministic=True)
+    sampled = list(played)
+    # The latest time of the stretch: nothing is diffused.
+    after = float(roll_out.times[step + 1])
+    times = TimeDistribution("uniform", after, after)
+    found = diffuse(Roles(PROCESS, student, roll_out=roll_out), batch, draws, times, gradient=True)
+    assert found.clean.requires_grad and not found.noisy.requires_grad
+    torch.testing.assert_close(found.clean, PROCESS.target(sampled[step].clean, batch))
+    torch.testing.assert_close(found.noisy, sampled[step + 1].noisy, rtol=0, atol=5e-3)
+
+
+@every_step
+def test_times_are_those_of_the_step(step: int):
+    roll_out = RollOut(PROCESS.times(STEPS), deterministic=True)
+    roles = Roles(PROCESS, ToyDenoiser(1), roll_out=roll_out)
+    batch = blank([3] * 200)
+    draws = Chosen(("times",), step=step)
+    times = TimeDistribution("uniform", 0.02, 0.995)
+    found = diffuse(roles, batch, draws, times, gradient=False).time
+    edges = [0.02, *roll_out.times[1:].tolist(), 0.995]
+    low, high = edges[step], edges[step + 1]
+    assert found.min() >= low - 1e-6 and found.max() <= high + 1e-6
+    assert found.std() == pytest.approx((high - low) / 12**0.5, rel=0.1)
+
+
+def test_importance_prefers_noise_that_is_likely_from_the_clean_estimate():
+    roles = toy_roles(STEPS, deterministic=True)
+    batch = blank([6, 8])
+    at = diffuse(roles, batch, Chosen(("weight",), step=0), TIMES, gradient=False)
+    weights = at.importance(batch)
+    less = replace(at, noise=0.5 * at.noise).importance(batch)
+    assert (less > weights).all()
+    ones = replace(at, noise=at.fresh).importance(batch)
+    torch.testing.assert_close(ones, torch.ones(2))
