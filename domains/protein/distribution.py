@@ -87,7 +87,7 @@ def by_classifier(
     def of(rows: Any) -> folds.FoldStatistics:
         return folds.FoldStatistics.of(classified, rows)
 
-    parts = [of(rows) for rows in all_but_one(len(chains), seed)]
+    whole, parts = of(slice(None)), [of(rows) for rows in all_but_one(len(chains), seed)]
     found: dict[str, tuple[Callable[[folds.FoldStatistics], float], str]] = {
         f"fs_{level.lower()}": (partial(folds.fold_score, level=level), tool) for level in LEVELS
     }
@@ -98,7 +98,7 @@ def by_classifier(
             compare = partial(folds.fold_jsd, reference=reference, level=level)
             found[f"fjsd_{level.lower()}_{name}"] = compare, said
     for name, (metric, said) in found.items():
-        interval = jackknife_interval(metric(of(slice(None))), [metric(part) for part in parts])
+        interval = jackknife_interval(metric(whole), [metric(part) for part in parts])
         yield SetMeasure(name, interval, len(chains), said)
 
 

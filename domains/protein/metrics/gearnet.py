@@ -45,39 +45,32 @@ class Classified:
     capped: int = 0
 
 
-class _Wide(nn.Module):
+class _Block(nn.Module):
+    """Norm, activation, linear, and whatever comes after it."""
+
+    def __init__(self, linear: nn.Linear, *after: nn.Module):
+        super().__init__()
+        norm, activation = nn.BatchNorm1d(linear.in_features), nn.LeakyReLU(_SLOPE)
+        # The third place was dropout: the names of the parameters are places.
+        self.module = nn.Sequential(norm, activation, nn.Identity(), linear, *after)
+
+    def forward(self, values: Float[Tensor, "n a"]) -> Float[Tensor, "n b"]:
+        return self.module(values)
+
+
+class _Wide(_Block):
     """Norm, activation, linear, norm, activation."""
 
     def __init__(self, inside: int, outside: int):
-        super().__init__()
-        # The third place was dropout: the names of the parameters are places.
-        self.module = nn.Sequential(
-            nn.BatchNorm1d(inside),
-            nn.LeakyReLU(_SLOPE),
-            nn.Identity(),
-            nn.Linear(inside, outside),
-            nn.BatchNorm1d(outside),
-            nn.LeakyReLU(_SLOPE),
-        )
-
-    def forward(self, values: Float[Tensor, "n a"]) -> Float[Tensor, "n b"]:
-        return self.module(values)
+        after = nn.BatchNorm1d(outside), nn.LeakyReLU(_SLOPE)
+        super().__init__(nn.Linear(inside, outside), *after)
 
 
-class _Thin(nn.Module):
+class _Thin(_Block):
     """Norm, activation, linear without bias."""
 
     def __init__(self, inside: int, outside: int):
-        super().__init__()
-        self.module = nn.Sequential(
-            nn.BatchNorm1d(inside),
-            nn.LeakyReLU(_SLOPE),
-            nn.Identity(),
-            nn.Linear(inside, outside, bias=False),
-        )
-
-    def forward(self, values: Float[Tensor, "n a"]) -> Float[Tensor, "n b"]:
-        return self.module(values)
+        super().__init__(nn.Linear(inside, outside, bias=False))
 
 
 class _Layer(nn.Module):
