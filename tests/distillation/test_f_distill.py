@@ -66,7 +66,7 @@ def test_1_h_is_the_second_derivative(divergence: Divergence):
 
 @every_divergence
 def test_1_the_gradient_is_that_of_vsd_weighed(divergence: Divergence):
-    roles, student, fake = gaussian_roles(0.8)
+    roles, student, _ = gaussian_roles(0.8)
     batch, draws = blank([COUNT] * SAMPLES), Draws(("weighed",))
     objective = f_distill(divergence, short_logits, weight=0.0)
     loss = objective.student_loss(roles, batch, draws).value
