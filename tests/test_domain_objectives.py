@@ -26,6 +26,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
     "tdm": {"fake_target": "interval"},
     "consistency": {"grid": 5, "huber": 0.2},
+    "progressive": {"substeps": 3, "noise_scale": 0.7, "huber": 0.2},
     "distillation_dpo": {"pair_noise": 1.3, "loser_bound": 0.4},
     "diffusion_dpo": {"pair_noise": 1.3, "beta": 3.0},
     "score_lidar": {"scene_weight": 0.7, "point_weight": 0.2},
