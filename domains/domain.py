@@ -168,6 +168,21 @@ class Domain(Protocol):
         """Return the clean estimate, and of the same call how real each point looks: a logit."""
         ...
 
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
+        """Return what finds samples of a class, and tells the teacher another for these.
+
+        Args:
+            denoiser: The teacher.
+            forget: A class, in the field's own terms.
+            instead: Another, or None for no class.
+
+        Raises:
+            FewstepError: The field has no classes, or the teacher knows no such one.
+        """
+        ...
+
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return what checkpoints are compared on: neither trained on nor evaluated."""
         ...

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from domains.config.base import Config
+from domains.config.base import Config, FoldClass
 
 __all__ = [
     "AdversarialConfig",
@@ -18,6 +18,8 @@ __all__ = [
     "FakeTarget",
     "ObjectiveConfig",
     "ProgressiveConfig",
+    "RCMConfig",
+    "SFDConfig",
     "SIMConfig",
     "ScoreLiDARConfig",
     "SiDConfig",
@@ -170,6 +172,58 @@ class ProgressiveConfig(Config):
     """Factor of the loss, before clipping."""
 
 
+class RCMConfig(Config):
+    """rCM: continuous-time consistency on real data, and VSD (2510.08431)."""
+
+    kind: Literal["rcm"] = "rcm"
+    """Chooses this objective."""
+    weight: float = Field(default=100.0, gt=0)
+    """Of the consistency; the difference of the scores has 1."""
+    difference: float = Field(default=0.005, ge=0.001, le=0.1)
+    """Step in time of the tangent; 0.001 is one of LiDiff's."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps over which the tangent grows from the teacher's direction to the whole; VSD begins
+    thereafter. The authors take 300 to 1000."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    tangent_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the consistency."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of VSD."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+
+class SFDConfig(Config):
+    """Score forgetting distillation: SiD that unlearns a fold class (2409.11219)."""
+
+    kind: Literal["sfd"] = "sfd"
+    """Chooses this objective; the student's `fold` must tell classes as fine as this one."""
+    forget: FoldClass
+    """The class to forget, such as `1` or `2.60`, with all that are finer."""
+    instead: FoldClass | None = None
+    """What the teacher answers for in its place: another class; none: for any fold, as if it
+    were told none."""
+    weight: float = Field(default=0.01, gt=0)
+    """λ, of the samples that are asked for it; the others have 1."""
+    alpha: float = 1.2
+    """α of SiD's loss."""
+    scale: float = Field(default=100.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    weighting: Literal["mean", "reference"] = "mean"
+    """See `SiDConfig`."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+    @model_validator(mode="after")
+    def _another_class(self) -> SFDConfig:
+        if f"{self.instead}.".startswith(f"{self.forget}."):
+            raise ValueError(f"instead {self.instead} is of the class to forget, {self.forget}")
+        return self
+
+
 class DistillationDPOConfig(Config):
     """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
 
@@ -230,6 +284,8 @@ ObjectiveConfig = Annotated[
     | TDMConfig
     | ConsistencyConfig
     | ProgressiveConfig
+    | RCMConfig
+    | SFDConfig
     | DistillationDPOConfig
     | DiffusionDPOConfig
     | ScoreLiDARConfig,

@@ -93,6 +93,14 @@ class RunConfig(Config):
         tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
         if lidar and tempered:
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
+        untaught = [
+            n for n, s in self.students.items() if s.fake_guidance != 1 == s.fake_training_guidance
+        ]
+        if lidar and untaught:
+            raise ValueError(
+                f"students.{untaught[0]}.fake_guidance: every sample is told its scan, so a fake"
+                " score learns to do without only where fake_training_guidance is not 1"
+            )
         if not lidar and (self.data.simulate or self.data.scans):
             raise ValueError("data: scans and simulate are of the lidar domain")
         if other := {"cif"} & set(plan.formats) if lidar else set(plan.formats) - {"cif"}:

@@ -7,7 +7,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
-from domains.config.objectives import FDistillConfig, ObjectiveConfig, SiDConfig, TDMConfig
+from domains.config.objectives import (
+    FDistillConfig,
+    ObjectiveConfig,
+    RCMConfig,
+    SFDConfig,
+    SiDConfig,
+    TDMConfig,
+)
 
 __all__ = ["Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
 
@@ -156,6 +163,11 @@ class Distil(Config):
     """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
     teacher_guidance: float = 1.0
     """Weight w of the teacher's classifier-free guidance, which the student learns; 1 is none."""
+    fake_guidance: float = 1.0
+    """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
+    the condition, below 0 they are pushed away from it (see docs/objectives.md)."""
+    fake_training_guidance: float = 1.0
+    """The same in the fake scores' own loss."""
     validation_samples: int = Field(default=64, ge=1, le=1_000_000)
     """Samples drawn at each validation."""
     validation_noise_scale: float = Field(default=0.45, ge=0)
@@ -177,4 +189,22 @@ class Distil(Config):
         """TDM cuts the ODE's trajectory, which re-noising leaves."""
         if isinstance(self.objective, TDMConfig) and not self.roll_out.deterministic:
             raise ValueError("roll_out.deterministic: must be true for the objective tdm")
+        return self
+
+    @model_validator(mode="after")
+    def _forgotten_classes_are_told(self) -> Distil:
+        """Else no sample would be asked for the class to forget."""
+        if isinstance(self.objective, SFDConfig):
+            forget = self.objective.forget
+            levels = "CAT"[forget.count(".") :]
+            if self.fold is None or self.fold not in levels:
+                one = " or ".join(levels)
+                raise ValueError(f"fold: must be {one} for the objective sfd to forget {forget}")
+        return self
+
+    @model_validator(mode="after")
+    def _tangents_are_exact(self) -> Distil:
+        """The rounding of half precision is as large as the difference that rCM divides."""
+        if isinstance(self.objective, RCMConfig) and self.fit.precision != "32-true":
+            raise ValueError("fit.precision: must be 32-true for the objective rcm")
         return self

@@ -43,6 +43,8 @@ class Plan:
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
         as_teacher: What the teacher's role makes of its network: tempered, guided.
+        as_fake: What the role of a fake score makes of its network in the student's loss.
+        as_learning_fake: The same in its own loss.
     """
 
     objective: Objective
@@ -55,6 +57,8 @@ class Plan:
     fake_updates: int = 1
     reset_fake_every: int = 0
     as_teacher: Callable[[Denoiser], Denoiser] = lambda network: network
+    as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
+    as_learning_fake: Callable[[Denoiser], Denoiser] = lambda network: network
 
 
 @dataclass
@@ -148,13 +152,22 @@ class Distiller(pl.LightningModule):
         # Means over micro-batches and repeated updates.
         self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
 
-    def _roles(self) -> Roles:
+    def _roles(self, role: str, step: int) -> Roles:
         teacher: Denoiser | None = self.teacher
         if teacher is not None:
             teacher = self.plan.as_teacher(teacher)
         fakes: dict[str, Denoiser] = dict(self.fakes.items())
         plan = self.plan
-        return Roles(plan.process, self.student, teacher, fakes, plan.roll_out, self.calls)
+        return Roles(
+            process=plan.process,
+            student=self.student,
+            teacher=teacher,
+            fakes=fakes,
+            roll_out=plan.roll_out,
+            as_fake=plan.as_fake if role == STUDENT else plan.as_learning_fake,
+            step=step,
+            calls=self.calls,
+        )
 
     def _update(self, role: str, step: int, repeat: int) -> None:
         """Make one optimiser step of one role over all micro-batches of all processes."""
@@ -186,7 +199,7 @@ class Distiller(pl.LightningModule):
         self._noted[f"{role}/rate"].append(rate)
 
     def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
-        objective, roles = self.plan.objective, self._roles()
+        objective, roles = self.plan.objective, self._roles(role, step)
         micro += self.global_rank
         draws = Draws((self.plan.seed, step, repeat, micro, role), self.device)
         total = self.plan.fit.accumulate * self.trainer.world_size

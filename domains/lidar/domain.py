@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from domains.config import Data, Distil, Evaluate, Generate, Pretrain
@@ -140,6 +140,14 @@ class LidarDomain:
         """Return clean estimate and logits of each point (see ``LidarDenoiser.judge``)."""
         assert isinstance(denoiser, LidarDenoiser)
         return denoiser.judge(noisy, time, batch)
+
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
+        """Refuse: scans have no classes."""
+        raise FewstepError(
+            f"scans have no classes to forget, such as {forget}", do="Take another objective"
+        )
 
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return scans of the last training sequence."""

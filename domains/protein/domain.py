@@ -28,6 +28,7 @@ from domains.protein.folds import (
     condition_of,
     full_code,
     mapping_of,
+    overridden,
 )
 from domains.protein.metric_texts import METRICS
 from domains.protein.model_source import read_source
@@ -194,6 +195,15 @@ class ProteinDomain:
         assert isinstance(denoiser, ProteinaDenoiser)
         prediction = denoiser.predict(noisy, time, batch)
         return prediction.coors_pred, prediction.logits
+
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
+        """Return what finds samples of a fold class, and tells the teacher another for these."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        asked = [full_code(code) for code in (forget, instead) if code is not None]
+        check_known(denoiser.mapping, asked)
+        return lambda batch: overridden(batch, asked[0], asked[1:])
 
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return chains of evenly spread lengths, asked for as in training."""

@@ -54,6 +54,8 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         metrics += names
         used |= dict.fromkeys(names, tool)
     table, known = pd.DataFrame(rows), described([chain for chain, _ in references])
+    if any(asked):
+        table["asked"] = [code or "" for code in asked]
     natives = known[:, : len(_STRUCTURE)]
     if any(asked) and references:
         metrics.append("asked_class")

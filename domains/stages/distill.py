@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,9 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         unconditional = Tempered(domain.unconditional(teacher), scale)
         return Guided(Tempered(teacher, scale), weight, unconditional)
 
+    def guided(fake: Denoiser, weight: float) -> Denoiser:
+        return Guided(fake, weight, domain.unconditional(fake))
+
     roll_out = section.roll_out
     return Plan(
         objective=objective,
@@ -98,6 +102,8 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
         as_teacher=as_teacher,
+        as_fake=partial(guided, weight=section.fake_guidance),
+        as_learning_fake=partial(guided, weight=section.fake_training_guidance),
     )
 
 

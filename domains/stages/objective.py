@@ -14,7 +14,9 @@ from domains.config import (
     DistillationDPOConfig,
     FDistillConfig,
     ProgressiveConfig,
+    RCMConfig,
     ScoreLiDARConfig,
+    SFDConfig,
     SiDConfig,
     SIMConfig,
     TDMConfig,
@@ -22,6 +24,8 @@ from domains.config import (
 )
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives import (
+    RCM,
+    SFD,
     SIM,
     TDM,
     VSD,
@@ -76,6 +80,14 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
         return SIM(*times, config.huber, config.scale)
     if isinstance(config, TDMConfig):
         return TDM(*times, config.fake_target, config.scale)
+    if isinstance(config, SFDConfig):
+        override = domain.overriding(network, config.forget, config.instead)
+        alpha, scale = config.alpha, config.scale
+        return SFD(*times, override, config.weight, alpha, scale, config.weighting)
+    if isinstance(config, RCMConfig):
+        draw, at = _examples(section, domain, network), _times(config.tangent_times)
+        how = config.weight, config.difference, config.warmup
+        return RCM(*times, draw, at, *how, config.scale)
 
     def judged(given: AdversarialConfig) -> tuple[Judge, Callable[[Draws], Batch], float, float]:
         draw = _examples(section, domain, network)

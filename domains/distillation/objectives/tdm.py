@@ -131,7 +131,7 @@ class TDM(Objective):
         else:
             # The target's variance grows as 1/share².
             target, weight = at.interval_target(roles.process, batch), at.share[:, 0, 0] ** 2
-        return denoise_at(roles.fakes[name], target, at.noisy, at.time, roles, batch, weight)
+        return denoise_at(roles.fake(name), target, at.noisy, at.time, roles, batch, weight)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the step's clean estimate along the difference of the scores."""
