@@ -112,6 +112,22 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"students": {"student": {"objective": {"kind": "tdm"}}}},
         "deterministic",
     ),
+    "more phases than steps": (
+        {"students": {"student": {"objective": {"kind": "phased_dmd", "phases": 3}}}},
+        "objective.phases",
+    ),
+    "a path of two fake scores": (
+        {"students": {"student": {"degradation": {}, "objective": {"kind": "distillation_dpo"}}}},
+        "one fake score",
+    ),
+    "a path that is cut": (
+        {"students": {"student": {"degradation": {}, "reset_fake_every": 9}}},
+        "reset_fake_every",
+    ),
+    "a path that ends before the teacher": (
+        {"students": {"student": {"degradation": {}, "fit": {"steps": 350}}}},
+        "fit.steps",
+    ),
     "average of 1": ({"students": {"student": {"fit": {"ema": 1.0}}}}, "fit.ema"),
     "students are a list": ({"students": ["a"]}, "students"),
     "title is a list": ({"title": ["a"]}, "title"),

@@ -13,6 +13,7 @@ from domains.config import Distil
 from domains.config.objectives import ObjectiveConfig
 from domains.distillation.distiller import Distiller
 from domains.distillation.fit import run
+from domains.distillation.log_table import LogTable
 from domains.distillation.objectives import Adversarial
 from domains.distillation.roles import Draws
 from domains.domain import Batch, Domain
@@ -28,6 +29,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "sim": {"huber": 0.3},
     "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
     "tdm": {"fake_target": "interval"},
+    "phased_dmd": {"phases": 1},
     "consistency": {"grid": 5, "huber": 0.2},
     "progressive": {"substeps": 3, "noise_scale": 0.7, "huber": 0.2},
     "rcm": {"weight": 3.0, "difference": 0.02, "warmup": 4},
@@ -103,6 +105,25 @@ def test_fake_scores_are_guided_as_asked(domain: Domain, teacher: nn.Module) -> 
         assert not torch.equal(found, told)
 
 
+def test_a_student_is_led_over_a_recorded_path(
+    domain: Domain, teacher: nn.Module, tmp_path: Path
+) -> None:
+    path = {"checkpoints": 1, "steps": 1, "switch_every": 1}
+    changes = {"degradation": path, "fit": {"steps": 4, "log_every": 1}}
+    given = Distil.model_validate(section("vsd").model_dump() | changes)
+    student = copy.deepcopy(teacher)
+    before = copy.deepcopy(student.state_dict())
+    distiller = Distiller(_plan(domain, given, teacher, 0), student, teacher)
+    assert run(distiller, tmp_path)
+    assert any(not torch.equal(before[k], v) for k, v in distiller.student.state_dict().items())
+    assert [row.get("degradation/stage") for row in LogTable(tmp_path / "log.csv", 4).rows] == [
+        None,
+        None,
+        0.0,
+        1.0,
+    ]
+
+
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind: str) -> None:
     if refused(domain, made, kind):
@@ -111,7 +132,7 @@ def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind:
     config = OBJECTIVES[kind](**given)
     objective = build_objective(section(kind, **given), domain, made)
     special = {"kind", "student_times", "fake_times", "times", "scene_weight", "point_weight"}
-    special |= {"adversarial", "forget", "instead", "tangent_times"}
+    special |= {"adversarial", "forget", "instead", "tangent_times", "preference"}
     if kind == "f_distill":
         found = objective.weight, objective.critic_weight  # type: ignore[attr-defined]
         assert found == (0.3, 0.7)

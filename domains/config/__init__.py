@@ -11,6 +11,7 @@ from domains.config.objectives import (
     DiffusionDPOConfig,
     DistillationDPOConfig,
     FDistillConfig,
+    PhasedDMDConfig,
     ProgressiveConfig,
     RCMConfig,
     ScoreLiDARConfig,
@@ -31,7 +32,7 @@ from domains.config.sampling import (
     SampleSet,
     Scaffold,
 )
-from domains.config.training import Distil, Fit, Lengths, Optimiser, Pretrain
+from domains.config.training import Degradation, Distil, Fit, Lengths, Optimiser, Pretrain
 from domains.config.yaml_file import read_yaml
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "AdversarialConfig",
     "ConsistencyConfig",
     "Data",
+    "Degradation",
     "DiffusionDPOConfig",
     "Distil",
     "DistillationDPOConfig",
@@ -51,6 +53,7 @@ __all__ = [
     "Generate",
     "Lengths",
     "Optimiser",
+    "PhasedDMDConfig",
     "Pretrain",
     "ProgressiveConfig",
     "RCMConfig",

@@ -17,8 +17,10 @@ __all__ = [
     "FDistillConfig",
     "FakeTarget",
     "ObjectiveConfig",
+    "PhasedDMDConfig",
     "ProgressiveConfig",
     "RCMConfig",
+    "Ranking",
     "SFDConfig",
     "SIMConfig",
     "ScoreLiDARConfig",
@@ -33,6 +35,7 @@ Divergence = Literal[
     "reverse_kl", "kl", "jensen_shannon", "softened_reverse_kl", "hellinger", "jeffreys", "neyman"
 ]
 FakeTarget = Literal["clean", "interval"]
+Ranking = Literal["quick", "cross_nll"]
 
 
 class Times(Config):
@@ -144,6 +147,24 @@ class TDMConfig(Config):
     """Times of the fake score's loss, squeezed likewise."""
 
 
+class PhasedDMDConfig(Config):
+    """Phased DMD: VSD in each phase of the roll-out, up to the noise it ends at (2510.27684).
+
+    One student plays all phases; in the paper each has an expert.
+    """
+
+    kind: Literal["phased_dmd"] = "phased_dmd"
+    """Chooses this objective."""
+    phases: int = Field(default=2, ge=1, le=16)
+    """Parts of the roll-out, each with a fake score; at most `roll_out.steps`."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the student's loss, squeezed into those before the phase ends."""
+    fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the fake scores' loss, squeezed likewise."""
+
+
 class ConsistencyConfig(Config):
     """Discrete consistency distillation on real data (2303.01469): no fake scores, a baseline."""
 
@@ -231,6 +252,8 @@ class DistillationDPOConfig(Config):
     """Chooses this objective."""
     pair_noise: float = Field(default=1.1, gt=0)
     """Factor of the roll-out's noise scale for the second sample of a pair."""
+    preference: Ranking = "quick"
+    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
     loser_bound: float | None = Field(default=None, ge=0)
     """Most of the loser's signal relative to the winner's; none: no bound."""
     scale: float = Field(default=1.0, gt=0)
@@ -253,6 +276,8 @@ class DiffusionDPOConfig(Config):
     """β of the loss: the larger, the nearer the reference."""
     pair_noise: float = Field(default=1.1, gt=0)
     """Factor of the roll-out's noise scale for the second sample of a pair."""
+    preference: Ranking = "quick"
+    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
     scale: float = Field(default=1.0, gt=0)
     """Factor of the loss, before clipping."""
     times: Times = Times(kind="uniform", low=0.001, high=0.98)
@@ -282,6 +307,7 @@ ObjectiveConfig = Annotated[
     | SIMConfig
     | FDistillConfig
     | TDMConfig
+    | PhasedDMDConfig
     | ConsistencyConfig
     | ProgressiveConfig
     | RCMConfig

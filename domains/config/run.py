@@ -90,6 +90,9 @@ class RunConfig(Config):
             raise ValueError("generate.lengths: the protein domain takes lengths, not scenes")
         if lidar and (plan.fold or any(student.fold for student in self.students.values())):
             raise ValueError("fold: fold classes are of the protein domain only")
+        ranked = [n for n, s in self.students.items() if s.needs_tools]
+        if lidar and ranked:
+            raise ValueError(f"students.{ranked[0]}.objective.preference: cross_nll is of proteins")
         tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
         if lidar and tempered:
             raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from domains.config import Data, Distil, Evaluate, Generate, Pretrain
+from domains.config.objectives import Ranking
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -173,9 +174,13 @@ class LidarDomain:
         kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan))
         return _lidar(denoiser).refine(kept.to(points.device)).cpu() if refine else kept
 
-    def preference(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
-        """Return the negative Chamfer distance to the ground truth."""
-        return -chamfer_to(points, batch)
+    def preference(
+        self, kind: Ranking = "quick", tools: Path | None = None
+    ) -> Callable[[Tensor, Batch], Tensor]:
+        """Return the negative Chamfer distance to the ground truth; there is no other kind."""
+        if kind != "quick":
+            raise FewstepError("LiDAR scenes are ranked by Chamfer distance only", got=kind)
+        return lambda points, batch: -chamfer_to(points, batch)
 
     def structure(self, points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]:
         """Return ScoreLiDAR's structural errors, by correspondence."""

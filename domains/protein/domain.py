@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain
+from domains.config.objectives import Ranking
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -31,10 +32,12 @@ from domains.protein.folds import (
     overridden,
 )
 from domains.protein.metric_texts import METRICS
+from domains.protein.metrics.proxy import load_proxy
 from domains.protein.model_source import read_source
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
+from domains.protein.preference import ByCrossNLL, by_quality
 from domains.protein.remarks import format_remarks, read_condition
 from domains.protein.scaffold import check_motifs, draw_motif, motif_tensors
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
@@ -236,11 +239,11 @@ class ProteinDomain:
             raise FewstepError("protein chains can't be refined", do="Remove refine from the set")
         return points.cpu()
 
-    def preference(self, points: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Return the quick quality of each chain (see ``evaluation.quick``)."""
-        pairs = zip(points.detach().cpu(), batch.mask.cpu(), strict=True)
-        scores = [quick([Sample("", chain[real])])["quality"] for chain, real in pairs]
-        return torch.tensor(scores, device=points.device)
+    def preference(
+        self, kind: Ranking = "quick", tools: Path | None = None
+    ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+        """Return the quick quality of chains, or how well a designed sequence fits them."""
+        return by_quality if kind == "quick" else ByCrossNLL(load_proxy(tools))
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""

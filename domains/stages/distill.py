@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["distill"]
 
 
-def distill(config: Path, student: str, teacher: Path, state: Path, output: Path) -> None:
+def distill(
+    config: Path,
+    student: str,
+    teacher: Path,
+    state: Path,
+    output: Path,
+    tools: Path | None = None,
+) -> None:
     """Distil a teacher into a few-step student; resumable.
 
     Args:
@@ -29,6 +36,7 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
         teacher: Directory of the prepared teacher.
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished student.
+        tools: Directory of fetched tools (ProteinMPNN weights), for a preference that asks them.
     """
     import copy
 
@@ -47,7 +55,7 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
     if section.fit.activation_checkpointing:
         domain.recompute(network)
     seed = settings.seed if section.seed is None else section.seed
-    plan = _plan(domain, section, network, seed)
+    plan = _plan(domain, section, network, seed, tools)
     distiller = Distiller(plan, copy.deepcopy(network), network)
     train_and_save(
         domain,
@@ -62,7 +70,9 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
     )
 
 
-def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Plan:
+def _plan(
+    domain: Domain, section: Distil, network: nn.Module, seed: int, tools: Path | None = None
+) -> Plan:
     import torch
 
     from domains.distillation.denoiser import Guided, Tempered
@@ -71,7 +81,7 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
     from domains.stages.objective import build_objective
 
     process = domain.process(network)
-    objective = build_objective(section, domain, network)
+    objective = build_objective(section, domain, network, tools)
 
     def batches(_: int, draws: Draws) -> Batch:
         requests = domain.training_requests(section, network, draws)
@@ -104,6 +114,7 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         as_teacher=as_teacher,
         as_fake=partial(guided, weight=section.fake_guidance),
         as_learning_fake=partial(guided, weight=section.fake_training_guidance),
+        degradation=section.degradation,
     )
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.objective import Objective, per_sample
+from domains.distillation.objectives.phased_dmd import PhasedDMD
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
 from domains.distillation.objectives.sfd import SFD
 from domains.distillation.objectives.sid import SiD
@@ -179,6 +180,8 @@ CASES = [
         reverse_kl,
     ),
     Case("score_lidar", lambda t: ScoreLiDAR(t, t, no_structure, {}), vsd_gradient, reverse_kl),
+    # What more phases do stands in test_phased_dmd.py.
+    Case("phased-1", lambda t: PhasedDMD(t, t, phases=1), vsd_gradient, reverse_kl),
     Case("sim", lambda t: SIM(t, t, HUBER), sim_gradient, fisher),
     # What it adds stands in test_sfd.py.
     Case("sfd", lambda t: SFD(t, t, all_forgotten, 0.5, 1.2, 2.0), sid_gradient(1.2), fisher),

@@ -6,6 +6,7 @@ from domains.distillation.objectives.diffusion_dpo import DiffusionDPO
 from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.f_distill import FDistill
 from domains.distillation.objectives.objective import Objective
+from domains.distillation.objectives.phased_dmd import PhasedDMD
 from domains.distillation.objectives.progressive import Progressive
 from domains.distillation.objectives.rcm import RCM
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
@@ -28,6 +29,7 @@ __all__ = [
     "DistillationDPO",
     "FDistill",
     "Objective",
+    "PhasedDMD",
     "Progressive",
     "ScoreLiDAR",
     "SiD",
