@@ -16,7 +16,7 @@ from domains.errors import FewstepError
 
 if TYPE_CHECKING:
     from domains.config import Data, Distil, Evaluate, Generate, Pretrain
-    from domains.config.objectives import Ranking
+    from domains.config.preferences import Ranking
     from domains.distillation.denoiser import Denoiser
     from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws, Loss

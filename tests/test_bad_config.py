@@ -184,6 +184,15 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "fit.precision: must be 32-true",
     ),
+    "autoguidance without a weaker model": (
+        {"sets": {"naive": {"sampler": {"guidance": 2.0, "autoguidance": 0.5}}}},
+        "no weaker model",
+    ),
+    "autoguidance without guidance": (
+        {"weaker": "x", "students": {"student": {"teacher_autoguidance": 1.0}}},
+        "of no use with guidance 1",
+    ),
+    "shares that are not all": ({"students": {"student": {"fold": [0.5, 0, 0, 0]}}}, "fold"),
     "sampler without a kind": ({"sets": {"naive": {"sampler": {"kind": None}}}}, "kind"),
     "sampler is a list": ({"sets": {"naive": {"sampler": []}}}, "sampler"),
     "LiDAR's files of proteins": ({"generate": {"formats": ["pcd"]}}, "generate.formats"),

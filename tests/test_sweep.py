@@ -7,7 +7,7 @@ import pytest
 from tiny_run import content
 
 from domains.config import RunConfig, parse_config
-from domains.config.sampling import Renoise
+from domains.config.samplers import Renoise
 from domains.errors import FewstepError
 
 SWEEP = {

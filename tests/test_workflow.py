@@ -91,6 +91,13 @@ def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:
     assert "--tools data/proteinmpnn --output" in shown.stdout + shown.stderr
 
 
+def test_the_weaker_model_is_prepared_only_where_needed(tmp_path: Path) -> None:
+    guided = {"sampler": {"guidance": 2.0, "autoguidance": 0.5}}
+    for sets, count in (({}, 1), ({"student_2": guided}, 2)):
+        config = write(tmp_path / "c.yaml", teacher="{model}", weaker="{weaker}", sets=sets)
+        assert planned(tmp_path, config)["prepare"] == count
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -5,11 +5,10 @@ defaults written here.
 """
 
 from domains.config.data import Data, Simulate
+from domains.config.folds import TRAINING_DOMAINS, FoldDistribution, Told
 from domains.config.objectives import (
     AdversarialConfig,
     ConsistencyConfig,
-    DiffusionDPOConfig,
-    DistillationDPOConfig,
     FDistillConfig,
     PhasedDMDConfig,
     ProgressiveConfig,
@@ -19,9 +18,9 @@ from domains.config.objectives import (
     SiDConfig,
     SIMConfig,
     TDMConfig,
-    Times,
     VSDConfig,
 )
+from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
 from domains.config.sampling import (
     FOLD_REFERENCES,
@@ -32,6 +31,7 @@ from domains.config.sampling import (
     SampleSet,
     Scaffold,
 )
+from domains.config.times import Times
 from domains.config.training import Degradation, Distil, Fit, Lengths, Optimiser, Pretrain
 from domains.config.yaml_file import read_yaml
 
@@ -39,6 +39,7 @@ __all__ = [
     "FOLD_REFERENCES",
     "PACKED",
     "PRETRAIN",
+    "TRAINING_DOMAINS",
     "UNMODELLED",
     "AdversarialConfig",
     "ConsistencyConfig",
@@ -50,6 +51,7 @@ __all__ = [
     "Evaluate",
     "FDistillConfig",
     "Fit",
+    "FoldDistribution",
     "Generate",
     "Lengths",
     "Optimiser",
@@ -67,6 +69,7 @@ __all__ = [
     "Simulate",
     "TDMConfig",
     "Times",
+    "Told",
     "VSDConfig",
     "continued",
     "load_config",

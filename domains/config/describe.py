@@ -87,7 +87,8 @@ def _values(described: dict[str, Any], field: FieldInfo) -> str:
     models = [f"[`{m.__name__}`](#{m.__name__.lower()})" for m in _inside(field.annotation)]
     if models:
         by_name = "by name: " if described.get("type") == "object" else ""
-        return by_name + " or ".join(dict.fromkeys(models))
+        others = [_kind(one) for one in described.get("anyOf", []) if one.get("type") == "array"]
+        return by_name + " or ".join(dict.fromkeys([*others, *models]))
     kinds = [kind for kind in described.get("anyOf", [described]) if kind.get("type") != "null"]
     return _kind(kinds[0])
 

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from domains.config.base import Config, FoldClass
+from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
+from domains.config.times import Times
 
 __all__ = [
     "AdversarialConfig",
     "ConsistencyConfig",
-    "DiffusionDPOConfig",
-    "DistillationDPOConfig",
     "Divergence",
     "FDistillConfig",
     "FakeTarget",
@@ -20,13 +20,11 @@ __all__ = [
     "PhasedDMDConfig",
     "ProgressiveConfig",
     "RCMConfig",
-    "Ranking",
     "SFDConfig",
     "SIMConfig",
     "ScoreLiDARConfig",
     "SiDConfig",
     "TDMConfig",
-    "Times",
     "VSDConfig",
 ]
 
@@ -35,25 +33,6 @@ Divergence = Literal[
     "reverse_kl", "kl", "jensen_shannon", "softened_reverse_kl", "hellinger", "jeffreys", "neyman"
 ]
 FakeTarget = Literal["clean", "interval"]
-Ranking = Literal["quick", "cross_nll"]
-
-
-class Times(Config):
-    """Where training times are drawn (see ``TimeDistribution``)."""
-
-    kind: Literal["beta", "log_grid", "uniform"]
-    """Proteina's `beta`: Beta(1.9, 1) and 2 % uniform; SiD's `log_grid`: log-spaced; LiDiff's
-    `uniform`."""
-    low: float = Field(default=0.0, ge=0, lt=1)
-    """Earliest time; 0 is noise."""
-    high: float = Field(default=1.0, gt=0, le=1)
-    """Latest time, above `low`; 1 is data."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Times:
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low} must be below high {self.high}")
-        return self
 
 
 class AdversarialConfig(Config):
@@ -243,45 +222,6 @@ class SFDConfig(Config):
         if f"{self.instead}.".startswith(f"{self.forget}."):
             raise ValueError(f"instead {self.instead} is of the class to forget, {self.forget}")
         return self
-
-
-class DistillationDPOConfig(Config):
-    """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
-
-    kind: Literal["distillation_dpo"] = "distillation_dpo"
-    """Chooses this objective."""
-    pair_noise: float = Field(default=1.1, gt=0)
-    """Factor of the roll-out's noise scale for the second sample of a pair."""
-    preference: Ranking = "quick"
-    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
-    loser_bound: float | None = Field(default=None, ge=0)
-    """Most of the loser's signal relative to the winner's; none: no bound."""
-    scale: float = Field(default=1.0, gt=0)
-    """Factor of the student's loss, before clipping."""
-    student_times: Times = Times(kind="uniform", low=0.001, high=1.0)
-    """Times of the student's loss."""
-    fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
-    """Times of the fake scores' loss."""
-
-
-class DiffusionDPOConfig(Config):
-    """Diffusion-DPO: the student becomes a teacher that is aligned to preferences (2311.12908).
-
-    The teacher is the frozen reference, and draws the pairs by `roll_out`.
-    """
-
-    kind: Literal["diffusion_dpo"] = "diffusion_dpo"
-    """Chooses this objective."""
-    beta: float = Field(default=5000.0, gt=0)
-    """β of the loss: the larger, the nearer the reference."""
-    pair_noise: float = Field(default=1.1, gt=0)
-    """Factor of the roll-out's noise scale for the second sample of a pair."""
-    preference: Ranking = "quick"
-    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
-    scale: float = Field(default=1.0, gt=0)
-    """Factor of the loss, before clipping."""
-    times: Times = Times(kind="uniform", low=0.001, high=0.98)
-    """Times at which errors are compared."""
 
 
 class ScoreLiDARConfig(Config):

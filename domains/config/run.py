@@ -34,6 +34,9 @@ class RunConfig(Config):
     """Decides every random number."""
     teacher: str = Field(min_length=1)
     """Checkpoint file, model directory or bundled name; `pretrain` trains one from scratch."""
+    weaker: str | None = Field(default=None, min_length=1)
+    """A weaker model of the same kind, such as an early checkpoint, which autoguidance pushes away
+    from; given as `teacher` is (proteins)."""
     data: Data = Data()
     """Where its data are; for proteins those of the package if not given."""
     pretrain: Pretrain | None = None
@@ -73,6 +76,17 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _autoguidance_has_a_weaker_model(self) -> RunConfig:
+        for key, weight in self._autoguided().items():
+            if self.domain != "protein":
+                raise ValueError(f"{key}: autoguidance is of the protein domain only")
+            if self.weaker is None:
+                raise ValueError(f"{key}: there is no weaker model; give it as weaker")
+            if weight == 1:
+                raise ValueError(f"{key}: it is of no use with guidance 1")
+        return self
+
+    @model_validator(mode="after")
     def _sweep_can_be_written_out(self) -> RunConfig:
         self.written_out()
         return self
@@ -104,6 +118,9 @@ class RunConfig(Config):
                 f"students.{untaught[0]}.fake_guidance: every sample is told its scan, so a fake"
                 " score learns to do without only where fake_training_guidance is not 1"
             )
+        fed_back = [n for n, s in self.students.items() if s.roll_out.self_conditioning]
+        if lidar and fed_back:
+            raise ValueError(f"students.{fed_back[0]}.roll_out.self_conditioning: of proteins only")
         if not lidar and (self.data.simulate or self.data.scans):
             raise ValueError("data: scans and simulate are of the lidar domain")
         if other := {"cif"} & set(plan.formats) if lidar else set(plan.formats) - {"cif"}:
@@ -119,6 +136,8 @@ class RunConfig(Config):
                     f"sets.{name}.sampler: {sample_set.sampler.kind} is none of the"
                     f" {self.domain} domain, which has {', '.join(known)}"
                 )
+            if self.domain == "lidar" and getattr(sample_set.sampler, "self_conditioning", False):
+                raise ValueError(f"sets.{name}.sampler.self_conditioning: of proteins only")
             if sample_set.refine and self.domain != "lidar":
                 raise ValueError(f"sets.{name}.refine: only LiDAR scenes are refined")
         return self
@@ -129,6 +148,21 @@ class RunConfig(Config):
             return dict(self)
         students, sets = combined(self.sweep, self.students, self.sets)
         return {**dict(self), "students": students, "sets": sets, "sweep": None}
+
+    def _autoguided(self) -> dict[str, float]:
+        """Return the guidance weight of all that has a share of autoguidance, by its key."""
+        sets = {f"sets.{name}.sampler.autoguidance": s.sampler for name, s in self.sets.items()}
+        weights = {key: one.guidance for key, one in sets.items() if one.autoguidance}
+        return weights | {
+            f"students.{name}.teacher_autoguidance": student.teacher_guidance
+            for name, student in self.students.items()
+            if student.teacher_autoguidance
+        }
+
+    @property
+    def needs_weaker(self) -> bool:
+        """Whether a set or a student is guided away from the weaker model."""
+        return bool(self._autoguided())
 
     @property
     def located_data(self) -> Data:

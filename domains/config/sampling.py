@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from domains.config.base import Config, FoldClass, Name
+from domains.config.folds import TRAINING_DOMAINS, FoldDistribution
+from domains.config.samplers import Euler, Renoise, Solver
 
 __all__ = [
     "FOLD_REFERENCES",
     "PACKED",
     "UNMODELLED",
-    "Euler",
     "Evaluate",
     "Generate",
-    "Renoise",
     "SampleSet",
     "Scaffold",
-    "Solver",
 ]
 
 # A teacher with fewer steps than this is not what its authors would run.
@@ -35,82 +33,6 @@ _CONTIG = r"^[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?(/[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})
 UNMODELLED = ("data", "decoys")
 # Sets of structures that the paper of Proteina compares folds with.
 FOLD_REFERENCES = ("pdb", "afdb")
-
-
-class Renoise(Config):
-    """Few-step sampling with noise modulation."""
-
-    kind: Literal["renoise"] = "renoise"
-    """Chooses this sampler."""
-    steps: int = Field(default=8, ge=1, le=400)
-    """Network calls per sample."""
-    noise_scale: float = Field(default=0.45, ge=0)
-    """Noise scale γ of the fresh noise; 0 is none from the second call on."""
-    noise_scale_end: float | None = Field(default=None, ge=0)
-    """γ of the last call, with even steps from `noise_scale` to it; none: the same for all."""
-    deterministic: bool = False
-    """Draw only the first noise and keep it: the ODE, for students of deterministic roll-outs."""
-    times: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = ()
-    """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
-    ones for LiDAR."""
-    guidance: float = 1.0
-    """Weight w of classifier-free guidance; 1 is none, and half the network calls."""
-
-    @model_validator(mode="after")
-    def _times_are_of_the_calls(self) -> Renoise:
-        rising = all(a < b for a, b in pairwise(self.times))
-        if self.times and (len(self.times) != self.steps or not rising):
-            raise ValueError(f"times must be {self.steps} rising numbers, one for each step")
-        return self
-
-    @property
-    def noise_scales(self) -> list[float]:
-        """γ of each call."""
-        end = self.noise_scale if self.noise_scale_end is None else self.noise_scale_end
-        change = (end - self.noise_scale) / max(1, self.steps - 1)
-        return [self.noise_scale + k * change for k in range(self.steps)]
-
-
-class Solver(Config):
-    """LiDiff's sampler: SDE-DPM-Solver++ of second order."""
-
-    kind: Literal["dpm"]
-    """Chooses this sampler."""
-    steps: int = Field(default=50, ge=1, le=999)
-    """Network calls per sample, without guidance."""
-    guidance: float = 1.0
-    """Weight w of classifier-free guidance; LiDiff takes 6, Distillation-DPO 3.5."""
-
-    @property
-    def noise_scale(self) -> float:
-        """The solver adds all of its noise."""
-        return 1.0
-
-
-class Euler(Config):
-    """Proteina's sampler: its ODE, or its SDE with noise scale γ."""
-
-    kind: Literal["sde", "ode"]
-    """Chooses this sampler, with or without noise."""
-    steps: int = Field(default=400, ge=1, le=10_000)
-    """Network calls per sample."""
-    noise_scale: float = Field(default=0.45, ge=0)
-    """Noise scale γ of the SDE, and of `polish`."""
-    self_conditioning: bool = True
-    """Feed the last clean estimate back to the network."""
-    grid: Literal["log", "uniform", "power", "loglinear", "cos_sch_v_snr", "edm"] = "log"
-    """Where the times are."""
-    grid_power: float = Field(default=2.0, gt=0)
-    """Exponent of log, power, cosine and EDM grids."""
-    diffusion: Literal["1/t", "us", "tan"] = "1/t"
-    """The SDE's function g(t)."""
-    polish: int = Field(default=0, ge=0, le=400)
-    """Re-noising calls that take the place of all steps after `polish_from`, which leave bonds
-    rough; 0 is Proteina's own sampler."""
-    polish_from: float = Field(default=0.9, gt=0, lt=0.99)
-    """Time at which they take over."""
-    guidance: float = 1.0
-    """Weight w of classifier-free guidance; 1 is none, and half the network calls."""
 
 
 Sampler = Annotated[Renoise | Euler | Solver, Field(discriminator="kind")]
@@ -157,8 +79,9 @@ class Generate(Config):
     """Sizes of proteins; each gets `per_length` samples."""
     per_length: int = Field(default=1, ge=1, le=100_000_000)
     """Samples of each size."""
-    fold: tuple[FoldClass, ...] = ()
-    """CATH classes asked for in turn, such as `1`, `2.60` or `3.30.70`; none: any fold."""
+    fold: tuple[FoldClass, ...] | FoldDistribution = ()
+    """CATH classes asked for in turn, such as `1`, `2.60` or `3.30.70`, or where to draw them from;
+    none: any fold."""
     scaffold: Scaffold | None = None
     """A motif that every sample has to hold; the model must have been trained with motifs."""
     scenes: int | None = Field(default=None, ge=1, le=100_000_000)
@@ -227,22 +150,30 @@ class Generate(Config):
         return self.lengths[sample % len(self.lengths)] if self.lengths else 0
 
     def fold_of(self, sample: int) -> str | None:
-        """Return the class that a sample is asked to be; each length gets all of them in turn."""
-        if not self.fold:
+        """Return the class that a sample is asked to be; each length gets all of them in turn.
+
+        None where there is none, or where it is drawn.
+        """
+        if not self.fold or isinstance(self.fold, FoldDistribution):
             return None
         return self.fold[sample // max(1, len(self.lengths)) % len(self.fold)]
 
     def asked(self, sample: int) -> tuple:
         """Return all that decides what a sample is asked to be."""
-        fold = self.fold_of(sample)
+        fold: tuple = (self.fold_of(sample),) if self.fold_of(sample) else ()
+        if isinstance(self.fold, FoldDistribution):
+            fold = self.fold.distribution, self.fold.told
         motif = self.scaffold and (self.scaffold.structure, self.scaffold.contig)
-        return (sample, self.size(sample), *([fold] if fold else []), *(motif or ()))
+        return (sample, self.size(sample), *fold, *(motif or ()))
 
     @property
     def files(self) -> list[str]:
         """Return the files that must be there before anything is sampled."""
         structure = self.scaffold.structure if self.scaffold else PACKED
-        return [] if structure.startswith(PACKED) else [structure]
+        found = [] if structure.startswith(PACKED) else [structure]
+        if isinstance(self.fold, FoldDistribution) and self.fold.distribution != TRAINING_DOMAINS:
+            found.append(self.fold.distribution)
+        return found
 
 
 class Evaluate(Config):

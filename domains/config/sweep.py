@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from domains.config.base import MOST_SEED, Config, Name
-from domains.config.sampling import Renoise, SampleSet
+from domains.config.samplers import Renoise
+from domains.config.sampling import SampleSet
 from domains.config.training import Distil
 
 __all__ = ["Sweep", "combined"]
@@ -55,8 +56,11 @@ def combined(
         for name, label, student in _variants(sweep, section, students[section]):
             _join(made_students, {name: student})
             played = student.roll_out
-            sets_of = _sampled(sweep, name, label, (played.steps,), played.deterministic)
-            _join(made_sets, sets_of)
+            how = {
+                "deterministic": played.deterministic,
+                "self_conditioning": played.self_conditioning,
+            }
+            _join(made_sets, _sampled(sweep, name, label, (played.steps,), how))
     return made_students, made_sets
 
 
@@ -78,7 +82,7 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
 
 
 def _sampled(
-    sweep: Sweep, model: str, label: str, steps: tuple[int, ...], deterministic: bool = False
+    sweep: Sweep, model: str, label: str, steps: tuple[int, ...], how: Mapping[str, Any] = {}
 ) -> dict[str, SampleSet]:
     found = {}
     for count, scale in product(steps, sweep.noise_scales):
@@ -86,7 +90,7 @@ def _sampled(
             continue
         name = f"{model}_g{scale:g}" if model != "teacher" else f"teacher_k{count}_g{scale:g}"
         said = f"{label}, {count} step{'s' * (count > 1)}, γ = {scale:g}"
-        sampler = Renoise(steps=count, noise_scale=scale, deterministic=deterministic)
+        sampler = Renoise(steps=count, noise_scale=scale, **how)
         found[name] = SampleSet(model=model, sampler=sampler, label=said)
     return found
 

@@ -7,9 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
+from domains.config.folds import Told
 from domains.config.objectives import (
-    DiffusionDPOConfig,
-    DistillationDPOConfig,
     FDistillConfig,
     ObjectiveConfig,
     PhasedDMDConfig,
@@ -18,6 +17,7 @@ from domains.config.objectives import (
     SiDConfig,
     TDMConfig,
 )
+from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
 
 __all__ = ["Degradation", "Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
 
@@ -54,6 +54,9 @@ class RollOutConfig(Config):
     """Noise scale γ of the roll-out."""
     deterministic: bool = False
     """Draw only the first noise and keep it (the ODE), as the sampler of that name does."""
+    self_conditioning: bool = False
+    """Feed the last clean estimate back to the student, as the sampler of that name does
+    (proteins)."""
 
 
 class Fit(Config):
@@ -164,6 +167,12 @@ class Degradation(Config):
         return self.recording + self.checkpoints * self.switch_every
 
 
+def _finest(shares: tuple[float, ...] | None) -> str | None:
+    """Return the finest level of CATH that any sample is told, if any is."""
+    told = [level for level, share in zip("CAT", (shares or ())[1:], strict=False) if share]
+    return told[-1] if told else None
+
+
 class Distil(Config):
     """A student: objective, roll-out, optimisers, fit."""
 
@@ -175,9 +184,10 @@ class Distil(Config):
     """How the student samples during training."""
     lengths: Lengths = Lengths()
     """Sizes of the samples it trains on."""
-    fold: Literal["C", "A", "T"] | None = None
+    fold: Told | None = None
     """Tell nine samples of ten a fold class, that of a training domain of their length, down to
-    this level of CATH; none: never. The teacher must know fold classes (proteins)."""
+    this level of CATH; or four numbers, the shares of samples that are told nothing, C, C and A,
+    and all of C, A, T; none: never. The teacher must know fold classes (proteins)."""
     batch_size: int = Field(default=16, ge=1, le=100_000)
     """Samples per micro-batch."""
     fake_updates: int = Field(default=1, ge=1, le=10_000)
@@ -191,7 +201,9 @@ class Distil(Config):
     teacher_noise_scale: float = Field(default=1.0, gt=0, le=1)
     """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
     teacher_guidance: float = 1.0
-    """Weight w of the teacher's classifier-free guidance, which the student learns; 1 is none."""
+    """Weight w of the teacher's guidance, which the student learns; 1 is none."""
+    teacher_autoguidance: float = Field(default=0.0, ge=0, le=1)
+    """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
     fake_guidance: float = 1.0
     """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
     the condition, below 0 they are pushed away from it (see docs/objectives.md)."""
@@ -235,7 +247,8 @@ class Distil(Config):
         if isinstance(self.objective, SFDConfig):
             forget = self.objective.forget
             levels = "CAT"[forget.count(".") :]
-            if self.fold is None or self.fold not in levels:
+            told = self.fold if isinstance(self.fold, str) else _finest(self.fold)
+            if told is None or told not in levels:
                 one = " or ".join(levels)
                 raise ValueError(f"fold: must be {one} for the objective sfd to forget {forget}")
         return self

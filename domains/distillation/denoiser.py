@@ -69,7 +69,7 @@ class Guided:
         denoiser: The conditional denoiser.
         weight: w; 1 is no guidance and costs one network call.
         unconditional: Denoiser without the condition; needed when ratio < 1.
-        auto: A weaker denoiser given the same condition; needed when ratio > 0.
+        auto: A weaker denoiser given the same condition (arXiv 2406.02507); needed when ratio > 0.
         ratio: Share of autoguidance.
     """
 
@@ -78,6 +78,11 @@ class Guided:
     unconditional: Denoiser | None = None
     auto: Denoiser | None = None
     ratio: float = 0.0
+
+    @property
+    def calls(self) -> int:
+        """Network calls of one estimate."""
+        return 1 if self.weight == 1.0 else 1 + (self.ratio > 0) + (self.ratio < 1)
 
     def __call__(
         self,

@@ -2,7 +2,6 @@
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,56 +12,17 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from domains.config import Degradation, Fit, Optimiser
 from domains.distillation.degradation import DegradationPath
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
-from domains.distillation.objectives.objective import Objective
 from domains.distillation.optimiser import build_optimiser, learning_rate, set_rate
-from domains.distillation.process import NoiseProcess
-from domains.distillation.roles import Draws, Loss, Roles, RollOut
-from domains.domain import Batch
+from domains.distillation.plan import Plan
+from domains.distillation.roles import Draws, Loss, Roles
 from domains.errors import FewstepError
 
-__all__ = ["STUDENT", "Distiller", "Plan"]
+__all__ = ["STUDENT", "Distiller"]
 
 STUDENT = "student"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that is decided before training starts.
-
-    Attributes:
-        objective: The two losses.
-        process: Noise process.
-        batches: Micro-batch number ``index`` of a run, its numbers drawn from ``draws``.
-        fit: Length, accumulation, averaging.
-        optimisers: One per role: "student" and each fake score.
-        seed: Key of all random numbers.
-        roll_out: How the student is played; None when a teacher is trained.
-        fake_updates: Updates of each fake score per update of the student.
-        reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
-        as_teacher: What the teacher's role makes of its network: tempered, guided.
-        as_fake: What the role of a fake score makes of its network in the student's loss.
-        as_learning_fake: The same in its own loss.
-        degradation: Lead the student over recorded networks to the teacher; it needs one
-            fake score.
-    """
-
-    objective: Objective
-    process: NoiseProcess
-    batches: Callable[[int, Draws], Batch]
-    fit: Fit
-    optimisers: Mapping[str, Optimiser]
-    seed: int = 0
-    roll_out: RollOut | None = None
-    fake_updates: int = 1
-    reset_fake_every: int = 0
-    as_teacher: Callable[[Denoiser], Denoiser] = lambda network: network
-    as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
-    as_learning_fake: Callable[[Denoiser], Denoiser] = lambda network: network
-    degradation: Degradation | None = None
 
 
 @dataclass
@@ -104,7 +64,7 @@ class Distiller(pl.LightningModule):
         self.network_calls = 0
         self._progress = self._student_begun = 0.0
         self.calls = NetworkCalls()
-        for network in (self.student, *self.fakes.values(), *self._teacher):
+        for network in (self.student, *self.fakes.values(), *self._teacher, *plan.companions):
             if network is not None:
                 self.calls.watch(network)
         self.best = Best()
@@ -138,9 +98,10 @@ class Distiller(pl.LightningModule):
         return list(self.role_optimisers.values())
 
     def on_fit_start(self) -> None:
-        """Move the teacher along, which Lightning does not see."""
-        if self.teacher is not None:
-            self.teacher.to(self.device)
+        """Move the teacher and its companions along, which Lightning does not see."""
+        for network in (self.teacher, *self.plan.companions):
+            if network is not None:
+                network.to(self.device)
 
     def training_step(self, step: int, batch_idx: int) -> None:
         """Update the fake scores, then, once the path is recorded, the student and its average."""

@@ -1,6 +1,7 @@
 """Forward noise processes: one equation, its inverses, and what it cannot see."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -103,6 +104,7 @@ class NoiseProcess(ABC):
         return -self.noise_of(clean, noisy, time, batch) / self.sigma(_column(time))
 
 
+@dataclass(frozen=True)
 class FlowMatching(NoiseProcess):
     """Proteina's linear path x_t = (1−t) ε + t x, from noise (t=0) to data (t=1).
 
@@ -113,8 +115,7 @@ class FlowMatching(NoiseProcess):
             for motif models, whose frame is the motif.
     """
 
-    def __init__(self, centring: Centring = "masked"):
-        self.centring = centring
+    centring: Centring = "masked"
 
     def alpha(self, time: Tensor) -> Tensor:
         """Return t."""

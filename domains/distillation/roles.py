@@ -54,11 +54,13 @@ class RollOut:
         times: Times of the steps, noisy to clean.
         noise_scale: γ of the roll-out.
         deterministic: Keep the first noise (see ``renoise``).
+        self_conditioning: Hand each step's clean estimate to the next.
     """
 
     times: Float[Tensor, " k"]
     noise_scale: float = 1.0
     deterministic: bool = False
+    self_conditioning: bool = False
 
     def take(
         self,
@@ -91,6 +93,7 @@ class RollOut:
             draws.noise("roll-out"),
             self.noise_scale,
             deterministic=self.deterministic,
+            self_conditioning=self.self_conditioning,
         )
         with torch.no_grad():
             for _ in range(chosen):

@@ -1,5 +1,6 @@
 """Samplers: functions over any denoiser, teacher or student alike."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,41 +57,62 @@ def renoise(
     start: Float[Tensor, "b n 3"] | None = None,
     *,
     deterministic: bool = False,
+    eta: float | Sequence[float] = 1.0,
+    self_conditioning: bool = False,
 ) -> Iterator[Step]:
     """Few-step sampling: denoise, re-noise, denoise (arXiv 2510.03095, alg. 1).
 
-    x_t = origin + α(t) (x̂ − origin) + σ(t) γ ε, with x̂ the previous clean estimate
-    (the origin at first). γ < 1 is noise modulation. Deterministic, only the first noise is
-    drawn, and each later one is what the last call took for noise (DDIM, arXiv 2010.02502,
-    eq. 12): an Euler step of the ODE. The training roll-out is this very function.
+    x_t = origin + α(t) (x̂ − origin) + σ(t) [η γ ε + sqrt(1 − η²) ε̂], with x̂ the previous
+    clean estimate (the origin at first), and ε̂ what the last call took for noise (DDIM,
+    arXiv 2010.02502, eq. 12 and 16; at first there is none, and η is 1). γ < 1 is noise
+    modulation. η = 1 draws all noise anew, η = 0 only the first: an Euler step of the ODE; a
+    list of both mixes the samplers. The training roll-out is this very function.
 
     Args:
         denoiser: Teacher or student.
         process: Noise process.
         batch: Mask, origin, condition.
         times: One time per network call, from noisy to clean.
-        noise: Source of fresh noise, one draw per call.
+        noise: Source of fresh noise, one draw per call with η > 0.
         noise_scale: γ of fresh noise, one number or one per step.
         start: Clean estimate to start from instead of the origin.
-        deterministic: Keep the noise instead of drawing it anew.
+        deterministic: Keep the noise instead of drawing it anew: η = 0.
+        eta: η of each step's noise, in [0, 1], one number or one per step.
+        self_conditioning: Hand each call's clean estimate to the next.
 
     Yields:
         A Step per network call; ``points`` is its clean estimate.
     """
-    scales = [noise_scale] * len(times) if isinstance(noise_scale, int | float) else noise_scale
+    scales = _each(noise_scale, times)
+    shares = _each(0.0 if deterministic else eta, times)
     clean = start
     if clean is None:
         clean = torch.zeros(batch.shape, device=batch.mask.device)
         clean = clean if batch.origin is None else clean + batch.origin
-    kept = None
-    for time, scale in zip(times, scales, strict=True):
+    step = None
+    for time, scale, share in zip(times, scales, shares, strict=True):
         t = _time(time, batch)
-        added = scale * noise(batch.shape) if kept is None else kept
+        if step is None or share == 1:
+            added = scale * noise(batch.shape)
+        else:
+            added = _kept(step, process, batch)
+            if share > 0:
+                added = share * scale * noise(batch.shape) + math.sqrt(1 - share**2) * added
         noisy = process.perturb(clean, added, t, batch)
-        clean = denoiser(noisy, t, batch)
-        yield Step(float(time), noisy, clean, clean)
-        if deterministic:
-            kept = process.noise_of(process.target(clean, batch), noisy, t, batch)
+        previous = step.clean if step is not None and self_conditioning else None
+        clean = denoiser(noisy, t, batch, previous)
+        step = Step(float(time), noisy, clean, clean)
+        yield step
+
+
+def _each(value: float | Sequence[float], times: Float[Tensor, " k"]) -> Sequence[float]:
+    return [value] * len(times) if isinstance(value, int | float) else value
+
+
+def _kept(step: Step, process: NoiseProcess, batch: Batch) -> Float[Tensor, "b n 3"]:
+    """Return what a call took for noise."""
+    t = _time(torch.tensor(step.time), batch)
+    return process.noise_of(process.target(step.clean, batch), step.noisy, t, batch)
 
 
 @dataclass(frozen=True)

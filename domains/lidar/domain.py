@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from domains.config import Data, Distil, Evaluate, Generate, Pretrain
-from domains.config.objectives import Ranking
+from domains.config.preferences import Ranking
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss

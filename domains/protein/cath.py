@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from domains.errors import FewstepError
+from domains.model_files import existing_file
 from domains.provenance import write_json
+from domains.safe_archive import load_archive
 
 __all__ = [
     "LEVELS",
@@ -154,12 +156,18 @@ class CathMapping:
 
     @classmethod
     def read(cls, path: Path) -> "CathMapping":
-        """Read the mapping from JSON as ``write`` leaves it."""
+        """Read the mapping from JSON as ``write`` leaves it, or Proteina's own (.pt)."""
+        if path.suffix in (".pt", ".pth"):
+            content = load_archive(existing_file(path))
+        else:
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError) as error:
+                raise FewstepError(f"can't read CATH mapping {path}", got=error) from error
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise FewstepError(f"can't read CATH mapping {path}", got=error) from error
-        return cls.from_dict(content)
+            return cls.from_dict(content)
+        except FewstepError as error:
+            raise FewstepError(f"can't use CATH mapping {path}", got=str(error)[:300]) from error
 
     def write(self, path: Path) -> None:
         """Write the mapping as JSON, atomically."""

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain
-from domains.config.objectives import Ranking
+from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain, Told
+from domains.config.preferences import Ranking
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -19,18 +19,12 @@ from domains.errors import FewstepError
 from domains.evaluation.measured import Measured
 from domains.model_files import write_model
 from domains.protein import natives
+from domains.protein.asked_folds import asked_folds
 from domains.protein.dataset import CathDomains, load_domains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import gallery, measure, quick
 from domains.protein.flow_loss import proteina_loss
-from domains.protein.folds import (
-    MatchedDomains,
-    check_known,
-    condition_of,
-    full_code,
-    mapping_of,
-    overridden,
-)
+from domains.protein.folds import MatchedDomains, condition_of, mapping_of, overriding
 from domains.protein.metric_texts import METRICS
 from domains.protein.metrics.proxy import load_proxy
 from domains.protein.model_source import read_source
@@ -55,7 +49,7 @@ class ProteinDomain:
 
     def __init__(self, data: Data | None = None):
         self.data = data or Data()
-        self._sources: dict[tuple[Lengths, str | None], MatchedDomains] = {}
+        self._sources: dict[tuple[Lengths, Told | None], MatchedDomains] = {}
 
     def with_data(self, data: Data) -> "ProteinDomain":
         """Return this field with the packed domains of ``data``."""
@@ -116,20 +110,21 @@ class ProteinDomain:
         assert isinstance(denoiser, ProteinaDenoiser)
         return proteina_loss(denoiser, process, batch, draws)
 
-    def _training_data(self, lengths: Lengths) -> CathDomains:
+    def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
         path = Path(self.data.path) if self.data.path else None
-        return load_domains(path).subset("train", lengths.low, lengths.high)
+        bounds = (lengths.low, lengths.high) if lengths else ()
+        return load_domains(path).subset("train", *bounds)
 
     def requests(
         self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
     ) -> list[Request | FewstepError]:
         """Return chains of the lengths, and of the fold classes, that the plan asks for."""
         assert isinstance(denoiser, ProteinaDenoiser)
-        check_known(denoiser.mapping, [full_code(code) for code in plan.fold])
+        folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
         source = check_motifs(denoiser.motif, plan.scaffold)
         asked = []
-        for number in numbers:
-            size, condition = plan.size(number), condition_of(plan.fold_of(number))
+        for number, condition in zip(numbers, folds, strict=True):
+            size = plan.size(number)
             if source:
                 condition["motif"] = source.place(size, f"{seed} {number}")
             asked.append(Request(f"sample_{number:07d}", size, condition))
@@ -204,9 +199,7 @@ class ProteinDomain:
     ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
         """Return what finds samples of a fold class, and tells the teacher another for these."""
         assert isinstance(denoiser, ProteinaDenoiser)
-        asked = [full_code(code) for code in (forget, instead) if code is not None]
-        check_known(denoiser.mapping, asked)
-        return lambda batch: overridden(batch, asked[0], asked[1:])
+        return overriding(denoiser.mapping, forget, instead)
 
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return chains of evenly spread lengths, asked for as in training."""

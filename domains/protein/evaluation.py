@@ -45,7 +45,7 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics, used = [*_GEOMETRY, *_STRUCTURE], {name: "biotite P-SEA" for name in _STRUCTURE}
-    asked = [next(iter(sample.condition.get("cath_code", ())), None) for sample in samples]
+    asked = [tuple(sample.condition.get("cath_code", ())) for sample in samples]
     references = _references(chains)
     judged = _judges(chains, config, seed, tools)
     known_folds = _nearest(chains, asked, references, config, foldseek)
@@ -117,8 +117,8 @@ def _nearest(
     if any(asked) and references:
         found = [references[k][1] if k >= 0 else None for k in nearest]
         right = [
-            float(agree(code, near)) if code and near else np.nan
-            for code, near in zip(asked, found, strict=True)
+            float(any(agree(code, near) for code in codes)) if codes and near else np.nan
+            for codes, near in zip(asked, found, strict=True)
         ]
         yield ("asked_fold",), tool, [{"asked_fold": value} for value in right]
 
@@ -126,13 +126,12 @@ def _nearest(
 def _of_class(
     table: pd.DataFrame, asked: list, references: list, natives: Float[np.ndarray, "d 2"]
 ) -> list[float]:
-    """Return 1 where a chain's content is that of the class asked for; NaN where unknown."""
+    """Return 1 where a chain's content is that of a class asked for; NaN where unknown."""
     judge, found = ContentJudge(natives, [code for _, code in references]), []
-    for share, code in zip(table[list(_STRUCTURE)].to_numpy(float), asked, strict=True):
-        if code is None or code[0] not in judge.names or not np.isfinite(share).all():
-            found.append(np.nan)
-        else:
-            found.append(float(judge.judge(*share) == code[0]))
+    for share, codes in zip(table[list(_STRUCTURE)].to_numpy(float), asked, strict=True):
+        classes = {code[0] for code in codes} & set(judge.names)
+        known = classes and np.isfinite(share).all()
+        found.append(float(judge.judge(*share) in classes) if known else np.nan)
     return found
 
 

@@ -1,7 +1,9 @@
 """Fold classes that samples are asked for: from settings or data, to a model and into a file."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from domains.config import Told
 from domains.domain import Batch
 from domains.errors import FewstepError
 from domains.protein.cath import LEVELS, CathMapping, level_key, mask_from_level, parse_code
@@ -19,9 +22,12 @@ __all__ = [
     "agree",
     "check_known",
     "condition_of",
+    "drawn_level",
     "full_code",
+    "known_part",
     "mapping_of",
     "overridden",
+    "overriding",
     "told",
 ]
 
@@ -60,9 +66,23 @@ def check_known(mapping: CathMapping, codes: Sequence[str]) -> None:
             )
 
 
-def condition_of(code: str | None) -> dict[str, Any]:
-    """Return what a denoiser is told of a fold class such as "1.10"."""
-    return {} if code is None else {"cath_code": (full_code(code),)}
+def condition_of(*codes: str | None) -> dict[str, Any]:
+    """Return what a denoiser is told of fold classes such as "1.10", each once."""
+    known = tuple(dict.fromkeys(full_code(code) for code in codes if code is not None))
+    return {"cath_code": known} if known else {}
+
+
+def overriding(
+    mapping: CathMapping, forget: str, instead: str | None
+) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
+    """Return ``overridden`` for a class to forget, and another that is told in its place.
+
+    Raises:
+        FewstepError: The model knows no such class.
+    """
+    asked = [full_code(code) for code in (forget, instead) if code is not None]
+    check_known(mapping, asked)
+    return lambda batch: overridden(batch, asked[0], asked[1:])
 
 
 def overridden(
@@ -87,6 +107,19 @@ def told(code: str, level: str) -> str:
     return mask_from_level(code, LEVELS[LEVELS.index(level) + 1])
 
 
+def drawn_level(told: Told, number: float) -> str | None:
+    """Return the level of CATH that a sample is told, None for nothing.
+
+    Args:
+        told: A level, or the shares of samples told nothing, C, C and A, and all three.
+        number: Uniform in [0, 1): which sample it is.
+    """
+    if isinstance(told, str):
+        return told
+    pairs = zip((None, "C", "A", "T"), accumulate(told), strict=True)
+    return next((level for level, end in pairs if number < end), "T")
+
+
 def mapping_of(domains: CathDomains | None) -> CathMapping:
     """Number the classes, architectures and topologies that occur in the data, if any."""
     known = [code for code in (domains.cath if domains else ()) if not code.startswith("x")]
@@ -101,18 +134,21 @@ class MatchedDomains:
     Args:
         domains: What to draw from.
         mapping: Classes that the teacher knows: what it does not know is not told.
-        level: Finest level that is told, C, A or T; None tells nothing.
+        told: Level that nine samples of ten are told, C, A or T, or the shares of samples that are
+            told nothing, C, C and A, and all three; None tells nothing.
 
     Raises:
         FewstepError: Classes are to be told, and the teacher knows none of the data's.
     """
 
-    def __init__(self, domains: CathDomains, mapping: CathMapping, level: str | None):
-        self.domains = domains
+    def __init__(self, domains: CathDomains, mapping: CathMapping, told: Told | None):
+        self.domains, self._told = domains, told
         self._order = np.argsort(domains.lengths, kind="stable")
         self._lengths = domains.lengths[self._order]
-        self._labels = [_known_part(code, mapping, level) for code in domains.cath]
-        if level is not None and not any(self._labels):
+        self._labels = {
+            level: [known_part(code, mapping, level) for code in domains.cath] for level in "CAT"
+        }
+        if told is not None and not any(map(any, self._labels.values())):
             raise FewstepError(
                 "the teacher knows no fold class of the data",
                 do="Leave fold out of the student's section, or take another teacher",
@@ -125,11 +161,20 @@ class MatchedDomains:
         return int(self._order[near[choice // _UNTOLD % len(near)]])
 
     def label(self, size: int, choice: int) -> str | None:
-        """Return the class of that domain; None one time in ten: a student has to know both."""
-        return None if choice % _UNTOLD == 0 else self._labels[self.index(size, choice)]
+        """Return the class of that domain, as far as ``choice`` says that it is told.
+
+        A student has to know samples without a class, too: with a level, one in ten has none.
+        """
+        level = self._level(choice)
+        return self._labels[level][self.index(size, choice)] if level else None
+
+    def _level(self, choice: int) -> str | None:
+        if self._told is None or isinstance(self._told, str):
+            return None if choice % _UNTOLD == 0 else self._told
+        return drawn_level(self._told, random.Random(choice).random())
 
 
-def _known_part(code: str, mapping: CathMapping, level: str | None) -> str | None:
+def known_part(code: str, mapping: CathMapping, level: str | None) -> str | None:
     """Return a domain's code down to a level, as far as it is known."""
     for each in ("C", "A", "T")[: LEVELS.index(level) + 1][::-1] if level else ():
         if level_key(code, each) in mapping.codes[each]:

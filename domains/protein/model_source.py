@@ -8,6 +8,7 @@ from torch import Tensor
 
 from domains.errors import FewstepError
 from domains.model_files import read_model
+from domains.protein.cath import CathMapping
 from domains.protein.checkpoint import read_checkpoint
 from domains.protein.denoiser import ProteinaDenoiser
 
@@ -22,7 +23,7 @@ def read_source(
     Args:
         source: Checkpoint file or canonical directory.
         options: ``lora_alpha``, ``network`` (students bring no architecture, so theirs must be
-            given) and ``cath_mapping``, where needed.
+            given), and ``cath_mapping`` or ``fold_classes``, a file of it, where needed.
 
     Raises:
         FewstepError: The source can't be read, or its weights do not fit its architecture.
@@ -44,6 +45,8 @@ def read_source(
         "motif": checkpoint.motif,
         "cath_mapping": options.get("cath_mapping"),
     }
+    if file := options.get("fold_classes"):
+        config["cath_mapping"] = CathMapping.read(Path(file)).to_dict()
     denoiser = ProteinaDenoiser.build(dict(checkpoint.weights), config, str(source))
     provenance = {"source": source.name, "format": checkpoint.source_format}
     return checkpoint.weights, denoiser.describe(**provenance)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from domains.config import Generate
+from domains.config import FoldDistribution, Generate
 from domains.domain import Sample
+from domains.protein.asked_folds import level_of
 from domains.protein.dataset import load_domains
-from domains.protein.folds import agree, condition_of, full_code
+from domains.protein.folds import agree, condition_of, full_code, told
 from domains.protein.metrics import decoys as wrong
 
 __all__ = ["decoys", "held_out"]
@@ -21,11 +22,14 @@ def held_out(plan: Generate, seed: int) -> dict[int, Sample]:
     """Return for each sample number the test domain of the nearest length not yet taken.
 
     Where samples are asked for a fold class, they are of that class; a number whose class has no
-    domain left is absent.
+    domain left is absent. Where classes are drawn, natives are of any, and asked for their own.
     """
     domains = load_domains().subset("test")
     order = np.random.default_rng(seed).permutation(len(domains)).tolist()
-    left = {code: [k for k in order if _is(code, domains.cath[k])] for code in plan.fold or (None,)}
+    drawn = plan.fold if isinstance(plan.fold, FoldDistribution) else None
+    asked = plan.fold if isinstance(plan.fold, tuple) else ()
+    classes: tuple[str | None, ...] = asked or (None,)
+    left = {code: [k for k in order if _is(code, domains.cath[k])] for code in classes}
     taken: dict[int, Sample] = {}
     for number in range(plan.count):
         code, size = plan.fold_of(number), plan.size(number)
@@ -36,6 +40,9 @@ def held_out(plan: Generate, seed: int) -> dict[int, Sample]:
         near = min(left[code], key=lambda index: abs(int(domains.lengths[index]) - size))
         left = {each: [k for k in rest if k != near] for each, rest in left.items()}
         points = torch.from_numpy(np.array(domains.points(near)))
+        if drawn and not domains.cath[near].startswith("x"):
+            level = level_of(drawn, seed, number)
+            code = told(domains.cath[near], level) if level else None
         taken[number] = Sample(domains.ids[near], points, condition_of(code))
     return taken
 

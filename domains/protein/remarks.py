@@ -17,7 +17,7 @@ _ANGSTROM = 10
 
 
 def format_remarks(condition: Mapping[str, Any]) -> list[str]:
-    """Return the lines: a fold class, and residue number and place (Å) of motif residues."""
+    """Return the lines: fold classes, and residue number and place (Å) of motif residues."""
     lines = [f"{_CATH}{code}" for code in condition.get("cath_code", ())]
     if motif := condition.get("motif"):
         for place, (x, y, z) in zip(motif.positions, motif.points * _ANGSTROM, strict=True):
@@ -31,16 +31,16 @@ def read_condition(path: Path) -> dict[str, Any]:
     Raises:
         FewstepError: A remark of a motif is damaged.
     """
-    code, rows = None, []
+    codes, rows = [], []
     with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             if line.startswith(_CATH):
-                code = line.removeprefix(_CATH).strip()
+                codes.append(line.removeprefix(_CATH).strip())
             elif line.startswith(_MOTIF):
                 rows.append(line.removeprefix(_MOTIF).split())
             else:
                 break
-    found: dict[str, Any] = condition_of(code)
+    found: dict[str, Any] = condition_of(*codes)
     if rows:
         try:
             values = np.array(rows, dtype=np.float64)

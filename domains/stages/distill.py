@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from domains.distillation.denoiser import Denoiser
-    from domains.distillation.distiller import Distiller, Plan
+    from domains.distillation.distiller import Distiller
+    from domains.distillation.plan import Plan
     from domains.distillation.roles import Draws
     from domains.domain import Batch, Domain
 
@@ -27,6 +28,7 @@ def distill(
     state: Path,
     output: Path,
     tools: Path | None = None,
+    weaker: Path | None = None,
 ) -> None:
     """Distil a teacher into a few-step student; resumable.
 
@@ -37,6 +39,7 @@ def distill(
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished student.
         tools: Directory of fetched tools (ProteinMPNN weights), for a preference that asks them.
+        weaker: Directory of the weaker model, for autoguidance of the teacher.
     """
     import copy
 
@@ -44,6 +47,7 @@ def distill(
     from domains.domain import load_domain
     from domains.provenance import sha256
     from domains.stages.training import train_and_save
+    from domains.stages.weaker import load_weaker
 
     settings = load_config(config)
     if student not in settings.students:
@@ -55,7 +59,9 @@ def distill(
     if section.fit.activation_checkpointing:
         domain.recompute(network)
     seed = settings.seed if section.seed is None else section.seed
-    plan = _plan(domain, section, network, seed, tools)
+    auto = load_weaker(domain, weaker, network) if section.teacher_autoguidance else None
+    read = {"teacher": teacher} | ({"weaker": weaker} if auto and weaker else {})
+    plan = _plan(domain, section, network, seed, auto, tools)
     distiller = Distiller(plan, copy.deepcopy(network), network)
     train_and_save(
         domain,
@@ -66,17 +72,23 @@ def distill(
         validate=_validation(domain, section, network, settings.seed),
         student=student,
         distil=section.model_dump(mode="json"),
-        teacher_sha256=sha256(teacher / "model.safetensors"),
+        **{f"{name}_sha256": sha256(at / "model.safetensors") for name, at in read.items()},
     )
 
 
 def _plan(
-    domain: Domain, section: Distil, network: nn.Module, seed: int, tools: Path | None = None
+    domain: Domain,
+    section: Distil,
+    network: nn.Module,
+    seed: int,
+    weaker: nn.Module | None = None,
+    tools: Path | None = None,
 ) -> Plan:
     import torch
 
-    from domains.distillation.denoiser import Guided, Tempered
-    from domains.distillation.distiller import STUDENT, Plan
+    from domains.distillation.denoiser import Guided
+    from domains.distillation.distiller import STUDENT
+    from domains.distillation.plan import Plan
     from domains.distillation.roles import RollOut
     from domains.stages.objective import build_objective
 
@@ -88,11 +100,6 @@ def _plan(
         # Encoded by the teacher for all roles: what a student knows of its condition is frozen.
         with torch.no_grad():
             return domain.encode(network, domain.blank(requests).to(draws.device))
-
-    def as_teacher(teacher: Denoiser) -> Denoiser:
-        scale, weight = section.teacher_noise_scale, section.teacher_guidance
-        unconditional = Tempered(domain.unconditional(teacher), scale)
-        return Guided(Tempered(teacher, scale), weight, unconditional)
 
     def guided(fake: Denoiser, weight: float) -> Denoiser:
         return Guided(fake, weight, domain.unconditional(fake))
@@ -107,15 +114,32 @@ def _plan(
         | {name: section.fake for name in objective.fake_scores},
         seed=seed,
         roll_out=RollOut(
-            process.times(roll_out.steps), roll_out.noise_scale, roll_out.deterministic
+            process.times(roll_out.steps),
+            roll_out.noise_scale,
+            roll_out.deterministic,
+            roll_out.self_conditioning,
         ),
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
-        as_teacher=as_teacher,
         as_fake=partial(guided, weight=section.fake_guidance),
         as_learning_fake=partial(guided, weight=section.fake_training_guidance),
         degradation=section.degradation,
+        as_teacher=lambda teacher: _as_teacher(domain, section, teacher, weaker),
+        companions=() if weaker is None else (weaker,),
     )
+
+
+def _as_teacher(
+    domain: Domain, section: Distil, teacher: Denoiser, weaker: Denoiser | None
+) -> Denoiser:
+    """Return the teacher that is distilled: tempered, and guided away from what is weaker."""
+    from domains.distillation.denoiser import Guided, Tempered
+
+    scale, weight = section.teacher_noise_scale, section.teacher_guidance
+    unconditional = Tempered(domain.unconditional(teacher), scale)
+    auto = None if weaker is None else Tempered(weaker, scale)
+    share = section.teacher_autoguidance
+    return Guided(Tempered(teacher, scale), weight, unconditional, auto, share)
 
 
 def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
@@ -139,9 +163,15 @@ def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
             scale = section.validation_noise_scale
             with torch.no_grad():
                 batch = domain.encode(average, domain.blank(part).to(distiller.device))
-                fixed = section.roll_out.deterministic
                 played = renoise(
-                    average, plan.process, batch, times, noise, scale, deterministic=fixed
+                    average,
+                    plan.process,
+                    batch,
+                    times,
+                    noise,
+                    scale,
+                    deterministic=section.roll_out.deterministic,
+                    self_conditioning=section.roll_out.self_conditioning,
                 )
                 points = last(played)
             for row, request in enumerate(part):

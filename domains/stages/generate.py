@@ -12,6 +12,8 @@ from domains.config import UNMODELLED, Generate, RunConfig, SampleSet, load_conf
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from domains.domain import Domain, Request, Sample
 
 __all__ = ["generate", "read_index", "set_aside"]
@@ -26,7 +28,12 @@ COLUMNS = {
 
 
 def generate(
-    config: Path, set_name: str, shard: int, output: Path, model: Path | None = None
+    config: Path,
+    set_name: str,
+    shard: int,
+    output: Path,
+    model: Path | None = None,
+    weaker: Path | None = None,
 ) -> None:
     """Sample one shard of a set; teacher, student and held-out data by the same command.
 
@@ -36,6 +43,7 @@ def generate(
         shard: Number of the shard, from 0.
         output: Directory of the shard: sample files and index.csv.
         model: Directory of the model; none for the set of held-out data.
+        weaker: Directory of the weaker model, for autoguidance.
     """
     import pandas as pd
 
@@ -52,7 +60,8 @@ def generate(
         (output / INDEX).unlink(missing_ok=True)
         rows = []
         skipped: dict[int, str] = {}
-        for sample, facts in _samples(domain, settings, sample_set, numbers, model, skipped):
+        models = model, weaker
+        for sample, facts in _samples(domain, settings, sample_set, numbers, models, skipped):
             files = domain.write(sample, output, {"formats": settings.generate.formats})
             digest = sha256(output / files[0])
             rows.append({**facts, "file": files[0], "sha256": digest})
@@ -92,12 +101,10 @@ def _samples(
     settings: RunConfig,
     sample_set: SampleSet,
     numbers: list[int],
-    model: Path | None,
+    models: tuple[Path | None, Path | None],
     skipped: dict[int, str],
 ) -> Iterator[tuple[Sample, dict[str, Any]]]:
     """Yield samples and their index rows, batch by batch; note those that can't be made."""
-    import torch
-
     from domains.domain import Request, Sample
     from domains.stages.sampling import Sampling
 
@@ -107,10 +114,8 @@ def _samples(
         for number, sample in source(plan, numbers, seed).items():
             yield sample, _row(number, len(sample.points), 0, 0.0, 0)
         return
-    if model is None:
-        raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")
-    network = domain.load(model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
-    sampling = Sampling(domain, network, sample_set, seed)
+    network, weaker = _loaded(domain, sample_set, *models)
+    sampling = Sampling(domain, network, sample_set, seed, weaker)
     asked: dict[int, Request] = {}
     found = domain.requests(plan, numbers, network, seed)
     for number, request in zip(numbers, found, strict=True):
@@ -128,6 +133,23 @@ def _samples(
             else:
                 row = _row(number, len(made.points), seed, made.seconds, made.calls)
                 yield Sample(name, made.points, asked[number].condition), row
+
+
+def _loaded(
+    domain: Domain, sample_set: SampleSet, model: Path | None, weaker: Path | None
+) -> tuple[nn.Module, nn.Module | None]:
+    """Return the set's model, and the weaker one where autoguidance needs it."""
+    import torch
+
+    from domains.stages.weaker import load_weaker
+
+    if model is None:
+        raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = domain.load(model).eval().to(device)
+    if not sample_set.sampler.autoguidance:
+        return network, None
+    return network, load_weaker(domain, weaker, network).to(device)
 
 
 def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[str, Any]:

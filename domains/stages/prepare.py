@@ -20,6 +20,7 @@ def prepare(
     domain: str = "protein",
     architecture: Path | None = None,
     lora_alpha: float | None = None,
+    fold_classes: Path | None = None,
     sha256: str = "",
     half: bool = False,
 ) -> None:
@@ -31,6 +32,7 @@ def prepare(
         domain: Scientific field.
         architecture: model.json of the architecture, for files that hold weights only.
         lora_alpha: α of LoRA weights whose file does not say it.
+        fold_classes: Proteina's cath_label_mapping.pt: which row of a checkpoint is which class.
         sha256: Expected checksum of the checkpoint file.
         half: Store the weights in float16 (half the size; computing stays in float32).
     """
@@ -45,7 +47,8 @@ def prepare(
             got=provenance.sha256(path),
             do="Download it again",
         )
-    options = {"lora_alpha": lora_alpha, "half": half, **_architecture(architecture)}
+    options = {"lora_alpha": lora_alpha, "half": half, "fold_classes": fold_classes}
+    options |= _architecture(architecture)
     load_domain(domain).prepare(path, output, options)
 
 

@@ -47,12 +47,14 @@ class Sampling:
         network: The denoiser, on the device that it runs on.
         sample_set: Sampler and refinement.
         seed: Decides all noise, together with a sample's number.
+        weaker: The denoiser that autoguidance pushes away from, on the same device.
     """
 
     domain: Domain
     network: nn.Module
     sample_set: SampleSet
     seed: int
+    weaker: nn.Module | None = None
 
     def samples(self, asked: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
         """Return the samples of one batch by number, or why one can't be made.
@@ -98,8 +100,13 @@ class Sampling:
             for step in self._steps(batch, noise):
                 points, calls = step.points, calls + 1
             finished = self._finish(points, batch, requests)
-        guided = self.sample_set.sampler.guidance != 1.0
-        return finished, calls * (1 + guided) + self.sample_set.refine
+        return finished, calls * self._denoiser().calls + self.sample_set.refine
+
+    def _denoiser(self) -> Guided:
+        """Return the network, guided as the set says."""
+        sampler, unconditional = self.sample_set.sampler, self.domain.unconditional(self.network)
+        share = sampler.autoguidance
+        return Guided(self.network, sampler.guidance, unconditional, self.weaker, share)
 
     def _finish(self, points: Tensor | None, batch: Batch, requests: list[Request]) -> list[Tensor]:
         """Return samples as they are written; refuse what is not finite."""
@@ -119,18 +126,29 @@ class Sampling:
     def _steps(self, batch: Batch, noise: NoiseSource) -> Iterator[Step]:
         """Return the steps of the set's sampler."""
         sampler, process = self.sample_set.sampler, self.domain.process(self.network)
-        unconditional = self.domain.unconditional(self.network)
-        denoiser = Guided(self.network, sampler.guidance, unconditional)
+        denoiser = self._denoiser()
         if sampler.kind == "renoise":
             times = torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
-            scales, fixed = sampler.noise_scales, sampler.deterministic
-            return renoise(denoiser, process, batch, times, noise, scales, deterministic=fixed)
+            scales, again = sampler.noise_scales, sampler.self_conditioning
+            return renoise(
+                denoiser,
+                process,
+                batch,
+                times,
+                noise,
+                scales,
+                eta=sampler.fresh,
+                self_conditioning=again,
+            )
         if sampler.kind == "dpm":
             return solve(denoiser, process, batch, process.times(sampler.steps), noise)
         times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)
         if sampler.polish:
             times = times[: int((times < sampler.polish_from).sum()) + 1]
-        sde = SDE(sampler.noise_scale, sampler.diffusion) if sampler.kind == "sde" else None
+        sde = None
+        if sampler.kind == "sde":
+            until = sampler.stochastic_until
+            sde = SDE(sampler.noise_scale, sampler.diffusion, until=until)
         body = integrate(denoiser, process, batch, times, noise, sde, sampler.self_conditioning)
         if not sampler.polish:
             return body

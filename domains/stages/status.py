@@ -65,7 +65,11 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
         progress = training(state, settings.pretrain.fit)
         yield _row("pretrain", "", [Part(teacher, logs / "pretrain.log", state)], progress)
     else:
-        yield _row("prepare", "", [Part(teacher, logs / "prepare.log", teacher.parent)])
+        yield _row("prepare", "", [Part(teacher, logs / "prepare_teacher.log", teacher.parent)])
+    if settings.needs_weaker:
+        weaker = run / "weaker/model.json"
+        part = Part(weaker, logs / "prepare_weaker.log", weaker.parent)
+        yield _row("prepare", "weaker", [part])
     for name, student in settings.students.items():
         product, state = run / "students" / name / "model.json", run / "state" / name
         part = Part(product, logs / f"distill_{name}.log", state)

@@ -58,6 +58,16 @@ def test_guidance_mixes_as_in_proteina(weight: float, ratio: float):
     assert answer(guided) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("weight", "ratio", "calls"), [(1, 0.5, 1), (2, 0, 2), (2, 1, 2), (0.5, 0.5, 3)]
+)
+def test_calls_of_an_estimate_are_counted(weight: float, ratio: float, calls: int):
+    network = Constant(1)
+    guided = Guided(network, weight, network, network, ratio)
+    answer(guided)
+    assert len(network.asked) == guided.calls == calls
+
+
 def test_weight_one_costs_one_call():
     other = Constant(3)
     assert answer(Guided(Constant(1), 1.0, other, other, 0.5)) == 11

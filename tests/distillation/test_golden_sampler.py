@@ -21,15 +21,18 @@ from protein.network.golden_files import (
     read_json,
 )
 
+from domains.config import SampleSet
 from domains.distillation.denoiser import Denoiser, Guided, Unconditional
 from domains.distillation.process import FlowMatching
 from domains.distillation.sampler import SDE, Step, integrate, renoise
 from domains.distillation.schedule import renoise_times, sampling_times
-from domains.domain import Batch
+from domains.domain import Batch, Request, load_domain
+from domains.stages.sampling import Sampled, Sampling
 
 TOLERANCE = 1e-4
 # Last stochastic time of these grids; 0.99 otherwise.
 UNTIL = {"cos_sch_v_snr": 0.985, "edm": 0.985}
+WEAKER = "protein/sampler/autoguidance_weights_fold_sample.safetensors"
 _NETWORKS = {"notri": "notri", "tri": "tri", "motif": "motif"}
 
 
@@ -84,8 +87,7 @@ def guided(golden: Path, case: GoldenNetwork, name: str, how: dict[str, Any]) ->
         return denoiser
     auto, ratio = None, how["autoguidance_ratio"]
     if ratio:
-        weights = golden / "protein/sampler/autoguidance_weights_fold_sample.safetensors"
-        auto = case.denoiser(weights=weights)
+        auto = case.denoiser(weights=golden / WEAKER)
     plain = Unconditional(denoiser, ("cath_code",))
     return Guided(denoiser, how["guidance_weight"], plain, auto, ratio)
 
@@ -112,6 +114,46 @@ def test_samplers_agree_step_by_step(golden: Path):
         steps = sampled(guided(golden, case, name, how), process, batch, noise, how)
         assert noise.used == len(expected["noise"]), name
         assert_steps(steps, expected, name)
+
+
+@pytest.mark.parametrize("kind", ["ag", "cfg", "cfgag", "cond"])
+def test_a_run_takes_the_references_steps(golden: Path, kind: str, monkeypatch):
+    """The same values through the settings of a set: guidance, mixtures, calls."""
+    cases = {k: how for k, how in network_cases(golden).items() if k.split("_")[0] == kind}
+    for name, how in cases.items():
+        expected, case = arrays(golden / f"protein/sampler/{name}.npz"), case_of(golden, name)
+        share, weight = how["autoguidance_ratio"], how["guidance_weight"]
+        settings = {
+            "kind": "sde" if how["sampling_mode"] == "sc" else "ode",
+            "steps": round(1 / how["dt"]),
+            "noise_scale": how["sc_scale_noise"],
+            "self_conditioning": how["self_cond"],
+            "guidance": weight,
+            "autoguidance": share,
+        }
+        set_of = SampleSet.model_validate({"model": "teacher", "sampler": settings})
+        monkeypatch.setattr(
+            "domains.stages.sampling.SampleNoise", lambda *_, found=expected: Replay(found["noise"])
+        )
+        weaker = case.denoiser(weights=golden / WEAKER) if share else None
+        made = Sampling(load_domain("protein"), case.denoiser(), set_of, 0, weaker).samples(
+            asked(how, expected)
+        )
+        for row, sample in made.items():
+            assert isinstance(sample, Sampled)
+            size = len(sample.points)
+            assert_near(sample.points, expected["x_final"][row, :size], name)
+            assert sample.calls == settings["steps"] * (
+                1 + (weight != 1) * ((share > 0) + (share < 1))
+            )
+
+
+def asked(how: dict[str, Any], expected: dict[str, torch.Tensor]) -> dict[int, Request]:
+    """Return what the reference asked for, row by row."""
+    sizes = expected["mask"].sum(-1).tolist()
+    codes = how["cath_code"] or [[]] * len(sizes)
+    pairs = enumerate(zip(sizes, codes, strict=True))
+    return {k: Request(str(k), size, {"cath_code": tuple(one)}) for k, (size, one) in pairs}
 
 
 def test_analytic_samplers_agree(golden: Path):

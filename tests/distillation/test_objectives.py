@@ -27,6 +27,7 @@ from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampler import renoise
+from domains.domain import Batch
 
 # Of all objectives together.
 NAMES = ("fake", "winner", "loser", "phase1", "phase2")
@@ -214,15 +215,28 @@ def test_5_roll_out_is_centred_and_permutes_with_its_noise(steps: int, determini
     assert plain.std() > 0.1
 
 
+class Remembering(ToyDenoiser):
+    """A student whose answer depends on its last one."""
+
+    def forward(
+        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+    ) -> Tensor:
+        plain = super().forward(noisy, time, batch)
+        return plain if previous is None else plain + 0.3 * previous
+
+
 @every_roll_out
 @pytest.mark.parametrize("noise_scale", [1.0, 0.45])
 @pytest.mark.parametrize("fixed", [False, True], ids=["fresh", "deterministic"])
-def test_6_training_roll_out_is_the_sampler(steps: int, noise_scale: float, fixed: bool):
-    batch, student, draws = blank([5, 8]), ToyDenoiser(1), Draws(("roll-out",))
-    roll_out = RollOut(PROCESS.times(steps), noise_scale, fixed)
+@pytest.mark.parametrize("again", [False, True], ids=["plain", "self-conditioned"])
+def test_6_training_roll_out_is_the_sampler(
+    steps: int, noise_scale: float, fixed: bool, again: bool
+):
+    batch, student, draws = blank([5, 8]), Remembering(1), Draws(("roll-out",))
+    roll_out = RollOut(PROCESS.times(steps), noise_scale, fixed, again)
     noise, times = draws.noise("roll-out"), roll_out.times
-    played = renoise(student, PROCESS, batch, times, noise, noise_scale, deterministic=fixed)
-    sampled = list(played)
+    how = {"deterministic": fixed, "self_conditioning": again}
+    sampled = list(renoise(student, PROCESS, batch, times, noise, noise_scale, **how))
     assert len(sampled) == steps
     for step, reference in enumerate(sampled):
         played = roll_out.generate(student, PROCESS, batch, draws, gradient=True, step=step)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from domains.distillation.noise import KeyedNoise, SampleNoise, generator
 from domains.distillation.process import FlowMatching
-from domains.distillation.sampler import SDE, integrate, last, polish, renoise
+from domains.distillation.sampler import SDE, Step, integrate, last, polish, renoise
 from domains.distillation.schedule import polish_times, sampling_times
 from domains.domain import Batch
 
@@ -60,6 +60,57 @@ def test_deterministic_renoising_is_the_ode():
     for found, expected in zip(played, ode, strict=True):
         torch.testing.assert_close(found.noisy, expected.noisy, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(PROCESS.target(found.points, batch), ode[-1].points)
+
+
+def drawn(**settings) -> tuple[list[Step], list[Tensor], Recorder]:
+    """Steps of a re-noised sample of three calls, what noise was drawn, what was asked."""
+    batch, recorder, source, fresh = blank([5, 7]), Recorder(), keyed("x"), []
+
+    def noise(shape: tuple[int, int, int]) -> Tensor:
+        fresh.append(source(shape))
+        return fresh[-1]
+
+    times = PROCESS.times(3)
+    return list(renoise(recorder, PROCESS, batch, times, noise, **settings)), fresh, recorder
+
+
+@torch.no_grad()
+def test_eta_goes_from_the_ode_to_renoising():
+    for eta, same in ((1.0, {}), (0.0, {"deterministic": True})):
+        found, expected = drawn(eta=eta), drawn(**same)
+        assert len(found[1]) == len(expected[1]) == (3 if eta else 1)
+        for step, other in zip(found[0], expected[0], strict=True):
+            assert torch.equal(step.noisy, other.noisy) and torch.equal(step.clean, other.clean)
+
+
+@torch.no_grad()
+def test_each_step_mixes_fresh_and_kept_noise():
+    """The first call has nothing to keep; a call that keeps all draws nothing."""
+    batch, scale = blank([5, 7]), 0.5
+    steps, fresh, _ = drawn(eta=[0.0, 0.6, 0.0], noise_scale=scale)
+    assert len(fresh) == 2
+    first, second, third = steps
+    torch.testing.assert_close(
+        first.noisy, PROCESS.perturb(torch.zeros(batch.shape), scale * fresh[0], at(first), batch)
+    )
+    kept = PROCESS.noise_of(PROCESS.target(first.clean, batch), first.noisy, at(first), batch)
+    mixed = 0.6 * scale * fresh[1] + 0.8 * kept
+    torch.testing.assert_close(second.noisy, PROCESS.perturb(first.clean, mixed, at(second), batch))
+    kept = PROCESS.noise_of(PROCESS.target(second.clean, batch), second.noisy, at(second), batch)
+    torch.testing.assert_close(third.noisy, PROCESS.perturb(second.clean, kept, at(third), batch))
+
+
+def at(step: Step) -> Tensor:
+    return torch.full((2,), step.time)
+
+
+@torch.no_grad()
+def test_renoising_hands_on_the_clean_estimate_where_it_is_told_to():
+    steps, _, recorder = drawn(self_conditioning=True)
+    previous = [asked[2] for asked in recorder.asked]
+    assert previous[0] is None
+    for told, step in zip(previous[1:], steps, strict=False):
+        assert told is not None and torch.equal(told, step.clean)
 
 
 @torch.no_grad()

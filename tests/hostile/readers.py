@@ -19,8 +19,10 @@ from domains.lidar.checkpoint import read_teacher
 from domains.lidar.files import read_points
 from domains.lidar.semantic_kitti import open_sequence
 from domains.model_files import read_pair
+from domains.protein.cath import CathMapping
 from domains.protein.checkpoint import read_checkpoint
 from domains.protein.dataset import load_domains
+from domains.protein.joint import JointDistribution
 from domains.protein.structure import read_chains
 
 __all__ = ["READERS", "Reader", "archive", "attempt", "nothing_runs"]
@@ -78,6 +80,8 @@ READERS = {
     "pcd": Reader("a.pcd", read_points),
     "bin": Reader("a.bin", read_points),
     "domains": Reader("a.npz", load_domains),
+    "folds": Reader("a.pth", JointDistribution.read, archive),
+    "mapping": Reader("a.pt", CathMapping.read, archive),
     "poses": Reader("poses.txt", _sequence),
     "calibration": Reader("calib.txt", _sequence),
 }

@@ -54,6 +54,8 @@ SEEDS: dict[str, list[bytes]] = {
     "pcd": [data for name, data in VALID.items() if name.endswith("pcd")],
     "bin": [as_scan(POINTS)],
     "domains": [packed()],
+    "folds": [_program([[60, ["1.10.8.10"]], (70, "2.60")])],
+    "mapping": [_program({"C": {"1": 0}, "A": {"1.10": 0}, "T": {}})],
     "poses": [_POSE],
     "calibration": [b"P0: 1\nTr: " + _POSE],
 }

@@ -125,7 +125,19 @@ def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) ->
     ]
 
 
-@pytest.mark.parametrize("fold", [None, "C", "T"])
+def test_students_are_told_as_much_as_the_shares_say(teacher: torch.nn.Module) -> None:
+    shares = [0.4, 0.3, 0.2, 0.1]
+    section = parse_config(content(students={"student": {"fold": shares, "batch_size": 1000}}))
+    found = DOMAIN.training_requests(section.students["student"], teacher, Draws(("shares",)))
+    codes = [request.condition.get("cath_code", ("x.x.x.x",))[0] for request in found]
+    depths = [sum(field != "x" for field in parse_code(code)) for code in codes]
+    for depth, share in enumerate(shares):
+        # Five standard deviations of a binomial share.
+        bound = 5 * (share * (1 - share) / 1000) ** 0.5
+        assert depths.count(depth) / 1000 == pytest.approx(share, abs=bound)
+
+
+@pytest.mark.parametrize("fold", [None, "C", "T", (0.25, 0.25, 0.25, 0.25)])
 def test_real_data_can_not_be_told_by_length_or_class(teacher: torch.nn.Module, fold) -> None:
     settings = {"fold": fold, "batch_size": 40, "lengths": {"low": 40, "high": 80}}
     student = parse_config(content(students={"student": settings})).students["student"]

@@ -9,7 +9,7 @@ from tiny_run import content, save_teacher
 
 from domains.config import SampleSet, parse_config
 from domains.distillation import sampler
-from domains.domain import Request, load_domain
+from domains.domain import Request, Sample, load_domain
 from domains.errors import FewstepError
 from domains.stages.sampling import Sampling
 
@@ -19,15 +19,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_teacher(tmp_path_factory.mktemp("teacher"))
 
 
-def played(place: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[list, list]:
-    """Times and noise scales of a re-noised sample."""
+def played(place: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[list, ...]:
+    """Times, noise scales and shares of fresh noise of a re-noised sample."""
     seen: dict[str, list] = {}
     plain = sampler.renoise
 
-    def spy(denoiser, process, batch, times, noise, scales, *, deterministic):
-        seen["times"], seen["scales"] = times.tolist(), list(scales)
-        assert deterministic is settings.get("deterministic", False)
-        return plain(denoiser, process, batch, times, noise, scales, deterministic=deterministic)
+    def spy(denoiser, process, batch, times, noise, scales, **how):
+        seen["times"], seen["scales"], seen["eta"] = times.tolist(), list(scales), how["eta"]
+        assert how["self_conditioning"] is settings.get("self_conditioning", False)
+        return plain(denoiser, process, batch, times, noise, scales, **how)
 
     monkeypatch.setattr("domains.stages.sampling.renoise", spy)
     domain = load_domain("protein")
@@ -36,7 +36,7 @@ def played(place: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tup
     network = domain.load(place).eval()
     made = Sampling(domain, network, sample_set, 0).samples({0: Request("a", 12)})
     assert not isinstance(made[0], FewstepError) and torch.isfinite(made[0].points).all()
-    return seen["times"], seen["scales"]
+    return seen["times"], seen["scales"], seen["eta"]
 
 
 def test_noise_scale_is_constant_unless_an_end_is_given(place, monkeypatch) -> None:
@@ -46,6 +46,63 @@ def test_noise_scale_is_constant_unless_an_end_is_given(place, monkeypatch) -> N
     scales = played(place, monkeypatch, steps=3, noise_scale=1.0, noise_scale_end=0.0)[1]
     assert scales == [1.0, 0.5, 0.0]
     assert played(place, monkeypatch, steps=1, noise_scale=1.0, noise_scale_end=0.0)[1] == [1.0]
+
+
+def test_noise_is_fresh_kept_or_a_mixture(place, monkeypatch) -> None:
+    shares = {"eta": [1.0, 0.0, 0.5]}
+    assert played(place, monkeypatch, steps=3, **shares)[2] == [1.0, 0.0, 0.5]
+    assert played(place, monkeypatch, steps=2, eta=0.3)[2] == [0.3, 0.3]
+    assert played(place, monkeypatch, steps=2)[2] == [1.0, 1.0]
+    assert played(place, monkeypatch, steps=2, deterministic=True)[2] == [0.0, 0.0]
+    assert played(place, monkeypatch, steps=2, self_conditioning=True)[2] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"eta": [1.0]}, {"eta": 1.1}, {"eta": [0.5, -0.1]}, {"eta": 0.5, "deterministic": True}],
+    ids=str,
+)
+def test_other_shares_of_fresh_noise_are_refused(settings: dict) -> None:
+    with pytest.raises(FewstepError, match=r"sets\.naive"):
+        parse_config(content(sets={"naive": {"sampler": {"steps": 2, **settings}}}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "until"),
+    [({}, 0.99), ({"grid": "edm"}, 0.985), ({"grid": "edm", "ode_from": 0.5}, 0.5)],
+    ids=str,
+)
+def test_the_sde_ends_as_the_ode(place, monkeypatch, settings: dict, until: float) -> None:
+    seen, plain = [], sampler.integrate
+
+    def spy(denoiser, process, batch, times, noise, sde, again):
+        seen.append(sde and sde.until)
+        return plain(denoiser, process, batch, times, noise, sde, again)
+
+    monkeypatch.setattr("domains.stages.sampling.integrate", spy)
+    domain = load_domain("protein")
+    network = domain.load(place).eval()
+    for kind in ("sde", "ode"):
+        how: Any = {"kind": kind, "steps": 2, **settings}
+        sample_set = SampleSet(model="teacher", sampler=how)
+        Sampling(domain, network, sample_set, 0).samples({0: Request("a", 12)})
+    assert seen == [until, None]
+
+
+def test_long_chains_are_sampled_and_written(place, tmp_path) -> None:
+    """800 residues, as Proteina's model of long chains has been trained for."""
+    domain = load_domain("protein")
+    sample_set = SampleSet.model_validate(
+        {"model": "teacher", "sampler": {"kind": "renoise", "steps": 1}}
+    )
+    made = Sampling(domain, domain.load(place).eval(), sample_set, 0).samples(
+        {0: Request("a", 800)}
+    )
+    assert not isinstance(made[0], FewstepError) and torch.isfinite(made[0].points).all()
+    domain.write(Sample("long", made[0].points), tmp_path, {"formats": ("cif",)})
+    for file in ("long.pdb", "long.cif"):
+        read = domain.read(tmp_path / file).points
+        torch.testing.assert_close(read, made[0].points, atol=1e-4, rtol=0)
 
 
 def test_times_are_the_processs_unless_they_are_given(place, monkeypatch) -> None:

@@ -15,13 +15,22 @@ def model_of(wildcards):
     return f"{OUT}/teacher" if model == "teacher" else f"{OUT}/students/{model}"
 
 
-def teacher_source(wildcards):
-    """Return the teacher's file, so that another one under its name counts.
+def source_of(wildcards):
+    """Return the file of the teacher or the weaker model, so that another under its name counts.
 
-    There is none for a bundled teacher, nor where Snakemake would take its name for a pattern.
+    There is none for a bundled model, nor where Snakemake would take its name for a pattern.
     """
-    known = RUN.teacher in BUNDLED or "{" in RUN.teacher
-    return [] if known else RUN.teacher
+    source = getattr(RUN, wildcards.model)
+    return [] if source in BUNDLED or "{" in source else source
+
+
+def weaker_of(wildcards):
+    """Return the directory of the weaker model if a set's or a student's autoguidance needs it."""
+    if "set" in wildcards.keys():
+        share = RUN.sets[wildcards.set].sampler.autoguidance
+    else:
+        share = RUN.students[wildcards.student].teacher_autoguidance
+    return f"{OUT}/weaker" if share else []
 
 
 def check_programs():

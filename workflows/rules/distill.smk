@@ -6,6 +6,7 @@ rule distill:
     input:
         teacher=f"{OUT}/teacher",
         tools=lambda w: ["data/proteinmpnn"] if RUN.students[w.student].needs_tools else [],
+        weaker=weaker_of,
         data=DATA,
     output:
         directory(f"{OUT}/students/{{student}}"),
@@ -31,9 +32,11 @@ rule distill:
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
+        weaker=lambda w, input: f"--weaker {input.weaker}" if input.weaker else "",
     message:
         "Distilling {wildcards.student}"
     shell:
         "fewstep distill --config {params.config:q} --student {wildcards.student:q}"
-        " --teacher {input.teacher:q} --state {params.state:q} {params.tools} --output {output:q}"
+        " --teacher {input.teacher:q} {params.weaker} {params.tools} --state {params.state:q}"
+        " --output {output:q}"
         " 2>&1 | tee {log:q}"

@@ -6,6 +6,7 @@ SHARDS = [f"{OUT}/samples/{{set}}/shard_{k:04d}" for k in range(RUN.generate.sha
 rule generate:
     input:
         model=model_of,
+        weaker=weaker_of,
         data=DATA,
         asked=RUN.generate.files,
     output:
@@ -31,11 +32,12 @@ rule generate:
         seed=RUN.seed,
         formats=RUN.generate.formats,
         model=lambda w, input: f"--model {input.model}" if input.model else "",
+        weaker=lambda w, input: f"--weaker {input.weaker}" if input.weaker else "",
     message:
         "Sampling {wildcards.set}, shard {wildcards.shard}"
     shell:
         "fewstep generate --config {params.config:q} --set-name {wildcards.set:q}"
-        " --shard $((10#{wildcards.shard})) {params.model} --output {output:q}"
+        " --shard $((10#{wildcards.shard})) {params.model} {params.weaker} --output {output:q}"
         " 2>&1 | tee {log:q}"
 
 

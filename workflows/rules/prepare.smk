@@ -37,27 +37,28 @@ if RUN.teacher == PRETRAIN:
             "fewstep pretrain --config {params.config:q} --state {params.state:q}"
             " --output {output:q} 2>&1 | tee {log:q}"
 
-else:
 
-    rule prepare:
-        input:
-            teacher_source,
-        output:
-            directory(f"{OUT}/teacher"),
-        log:
-            f"{OUT}/logs/prepare.log",
-        conda:
-            ENVIRONMENT
-        container:
-            CONTAINER
-        params:
-            source=lambda w: RUN.teacher,
-            domain=RUN.domain,
-        message:
-            "Preparing the teacher"
-        shell:
-            "fewstep prepare --domain {params.domain} --source {params.source:q}"
-            " --output {output:q} 2>&1 | tee {log:q}"
+rule prepare:
+    input:
+        source_of,
+    output:
+        directory(f"{OUT}/{{model}}"),
+    log:
+        f"{OUT}/logs/prepare_{{model}}.log",
+    wildcard_constraints:
+        model="weaker" if RUN.teacher == PRETRAIN else "teacher|weaker",
+    conda:
+        ENVIRONMENT
+    container:
+        CONTAINER
+    params:
+        source=lambda w: getattr(RUN, w.model),
+        domain=RUN.domain,
+    message:
+        "Preparing the {wildcards.model}"
+    shell:
+        "fewstep prepare --domain {params.domain} --source {params.source:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule simulate:

@@ -1,0 +1,133 @@
+"""Settings of the samplers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from domains.config.base import Config
+
+__all__ = ["Euler", "Renoise", "Solver"]
+
+# A number from 0, all of the kept noise, to 1, all fresh.
+_Fresh = Annotated[float, Field(ge=0, le=1)]
+# Grids whose last steps are so small that Proteina leaves its SDE earlier on them.
+_EARLY_GRIDS = ("cos_sch_v_snr", "edm")
+
+
+class Renoise(Config):
+    """Few-step sampling with noise modulation."""
+
+    kind: Literal["renoise"] = "renoise"
+    """Chooses this sampler."""
+    steps: int = Field(default=8, ge=1, le=400)
+    """Network calls per sample."""
+    noise_scale: float = Field(default=0.45, ge=0)
+    """Noise scale γ of the fresh noise; 0 is none from the second call on."""
+    noise_scale_end: float | None = Field(default=None, ge=0)
+    """γ of the last call, with even steps from `noise_scale` to it; none: the same for all."""
+    deterministic: bool = False
+    """Draw only the first noise and keep it: the ODE, for students of deterministic roll-outs."""
+    eta: _Fresh | tuple[_Fresh, ...] = 1.0
+    """Share η of fresh noise in a call's noise: 1 draws it anew, 0 keeps that of the last call (the
+    ODE), between is a mixture; one number, or a list of one for each step."""
+    self_conditioning: bool = False
+    """Feed the last clean estimate back to the network, for students of such roll-outs
+    (proteins)."""
+    times: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = ()
+    """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
+    ones for LiDAR."""
+    guidance: float = 1.0
+    """Weight w of guidance; 1 is none. Each kind of it is another network call a step."""
+    autoguidance: float = Field(default=0.0, ge=0, le=1)
+    """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
+
+    @model_validator(mode="after")
+    def _times_are_of_the_calls(self) -> Renoise:
+        rising = all(a < b for a, b in pairwise(self.times))
+        if self.times and (len(self.times) != self.steps or not rising):
+            raise ValueError(f"times must be {self.steps} rising numbers, one for each step")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_are_of_the_calls(self) -> Renoise:
+        if isinstance(self.eta, tuple) and len(self.eta) != self.steps:
+            raise ValueError(f"eta must be a number or {self.steps} of them, one for each step")
+        if self.deterministic and self.eta != 1.0:
+            raise ValueError("eta is of no use with deterministic: true, which is eta: 0")
+        return self
+
+    @property
+    def noise_scales(self) -> list[float]:
+        """γ of each call."""
+        end = self.noise_scale if self.noise_scale_end is None else self.noise_scale_end
+        change = (end - self.noise_scale) / max(1, self.steps - 1)
+        return [self.noise_scale + k * change for k in range(self.steps)]
+
+    @property
+    def fresh(self) -> list[float]:
+        """η of each call."""
+        if isinstance(self.eta, tuple):
+            return list(self.eta)
+        return [0.0 if self.deterministic else self.eta] * self.steps
+
+
+class Solver(Config):
+    """LiDiff's sampler: SDE-DPM-Solver++ of second order."""
+
+    kind: Literal["dpm"]
+    """Chooses this sampler."""
+    steps: int = Field(default=50, ge=1, le=999)
+    """Network calls per sample, without guidance."""
+    guidance: float = 1.0
+    """Weight w of classifier-free guidance; LiDiff takes 6, Distillation-DPO 3.5."""
+
+    @property
+    def noise_scale(self) -> float:
+        """The solver adds all of its noise."""
+        return 1.0
+
+    @property
+    def autoguidance(self) -> float:
+        """The solver is LiDiff's, which knows classifier-free guidance only."""
+        return 0.0
+
+
+class Euler(Config):
+    """Proteina's sampler: its ODE, or its SDE with noise scale γ."""
+
+    kind: Literal["sde", "ode"]
+    """Chooses this sampler, with or without noise."""
+    steps: int = Field(default=400, ge=1, le=10_000)
+    """Network calls per sample."""
+    noise_scale: float = Field(default=0.45, ge=0)
+    """Noise scale γ of the SDE, and of `polish`."""
+    self_conditioning: bool = True
+    """Feed the last clean estimate back to the network."""
+    grid: Literal["log", "uniform", "power", "loglinear", "cos_sch_v_snr", "edm"] = "log"
+    """Where the times are."""
+    grid_power: float = Field(default=2.0, gt=0)
+    """Exponent of log, power, cosine and EDM grids."""
+    diffusion: Literal["1/t", "us", "tan"] = "1/t"
+    """The SDE's function g(t)."""
+    ode_from: float | None = Field(default=None, ge=0, le=1)
+    """Time after which the SDE goes on as the ODE; none: Proteina's, which is 0.99, or 0.985 on
+    cosine and EDM grids."""
+    polish: int = Field(default=0, ge=0, le=400)
+    """Re-noising calls that take the place of all steps after `polish_from`, which leave bonds
+    rough; 0 is Proteina's own sampler."""
+    polish_from: float = Field(default=0.9, gt=0, lt=0.99)
+    """Time at which they take over."""
+    guidance: float = 1.0
+    """Weight w of guidance; 1 is none. Each kind of it is another network call a step."""
+    autoguidance: float = Field(default=0.0, ge=0, le=1)
+    """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
+
+    @property
+    def stochastic_until(self) -> float:
+        """Last time of a stochastic step."""
+        if self.ode_from is None:
+            return 0.985 if self.grid in _EARLY_GRIDS else 0.99
+        return self.ode_from
