@@ -55,7 +55,7 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         used |= dict.fromkeys(names, tool)
     table, known = pd.DataFrame(rows), described([chain for chain, _ in references])
     if any(asked):
-        table["asked"] = [code or "" for code in asked]
+        table["asked"] = [" ".join(codes) for codes in asked]
     natives = known[:, : len(_STRUCTURE)]
     if any(asked) and references:
         metrics.append("asked_class")
