@@ -18,6 +18,7 @@ from domains.errors import FewstepError
 __all__ = [
     "atomic_directory",
     "atomic_path",
+    "named",
     "package_versions",
     "record",
     "sha256",
@@ -120,6 +121,11 @@ def sha256(path: Path) -> str:
     """Return the hexadecimal sha256 of a file, read in blocks."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def named(package: str) -> str:
+    """Return a package's name and version, as the ``tool`` column of a table says them."""
+    return f"{package} {__version__ if package == 'fewstep' else version(package)}"
 
 
 def package_versions() -> dict[str, str]:

@@ -194,7 +194,9 @@ class Evaluate(Config):
     novelty_database: str | None = None
     """Foldseek database to search for novelty, such as the PDB; training domains if not given."""
     folding_model: str | None = None
-    """ESMFold weights (path or hub name) for real designability; off if not given."""
+    """Folding weights (path, or hub name of ESMFold's) for real designability; off if not given."""
+    folding_program: Literal["esmfold", "openfold3"] = "esmfold"
+    """What folds the designed sequences; published numbers are ESMFold's."""
     fold_classifier: str | None = None
     """GearNet-Cα weights (`gearnet_ca.pth`) for FPSD, fS and fJSD; off if not given."""
     fold_references: dict[Literal["pdb", "afdb"], str] = Field(default={})
@@ -213,9 +215,7 @@ class Evaluate(Config):
     @model_validator(mode="after")
     def _foldseek_is_chosen(self) -> Evaluate:
         if self.similarity != "foldseek" and (self.foldseek_program or self.novelty_database):
-            raise ValueError(
-                "foldseek_program and novelty_database are of no use without similarity: foldseek"
-            )
+            raise ValueError("foldseek_program and novelty_database need similarity: foldseek")
         return self
 
     @property

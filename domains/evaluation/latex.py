@@ -49,7 +49,8 @@ def latex_table(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric], ca
     for one in sets:
         cells = [_cell(one, key) for key in columns]
         # The braces keep a label's bracket from being an argument of the line before.
-        first = [f"{{}}{escape(one.label)}", format_number(one.number("steps"))]
+        source = f" ({one.facts['source']})" if one.facts.get("source") else ""
+        first = [f"{{}}{escape(one.label + source)}", format_number(one.number("steps"))]
         lines.append(" & ".join([*first, *(value for value, _ in cells)]) + r" \\")
         lines.append(" & ".join(["", "", *(interval for _, interval in cells)]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])

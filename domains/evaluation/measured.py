@@ -27,7 +27,7 @@ class Measured:
         samples: One row per sample.
         metrics: Columns of ``samples`` to average over the set.
         of_set: Measures of the set.
-        tools: Program or model behind a column, where there is one.
+        tools: Program or model behind a column, with its version; else it is this package.
     """
 
     samples: pd.DataFrame

@@ -52,6 +52,7 @@ def _table(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list
             value, low, high = one.estimate(key)
             cells.append(
                 {
+                    "made": _made(one, key),
                     "value": value,
                     "low": low,
                     "high": high,
@@ -61,6 +62,14 @@ def _table(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list
             )
         rows.append({"set": one, "cells": cells})
     return rows
+
+
+def _made(one: EvaluationSet, key: str) -> str:
+    """Return how many samples, seeds and which tool a number is of."""
+    rows = one.metrics[one.metrics["metric"] == key]
+    facts = rows[["n", "seeds", "tool"]].to_dict("records") if len(rows) else []
+    said = [f"{name} {value}" for fact in facts for name, value in fact.items() if value == value]
+    return ", ".join(said)
 
 
 def _download(text: str) -> str:

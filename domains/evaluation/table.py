@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from domains.errors import FewstepError
 from domains.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_pairs
-from domains.provenance import atomic_path
+from domains.provenance import atomic_path, named
 
 __all__ = [
     "SAMPLE",
@@ -109,7 +109,7 @@ def summarise(
         samples: One row per sample.
         metrics: Columns to summarise.
         setting: What the set was made with.
-        tools: Program and version behind a measure, where there is one.
+        tools: Program and version behind a measure; this package where none is named.
         seed: Of the bootstrap.
         draws: Of the bootstrap.
         level: Of the intervals.
@@ -133,9 +133,18 @@ def summarise(
 def set_row(
     setting: Setting, metric: str, interval: Interval, n: int, tool: str = ""
 ) -> dict[str, object]:
-    """Return one ``SUMMARY`` row, for measures of a whole set such as its diversity."""
+    """Return one ``SUMMARY`` row, for measures of a whole set such as its diversity.
+
+    Where no tool is named, the measure is this package's own.
+    """
     facts = asdict(setting) | {"seeds": " ".join(map(str, setting.seeds))}
-    row = {**facts, "metric": metric, **interval._asdict(), "n": n, "tool": tool}
+    row = {
+        **facts,
+        "metric": metric,
+        **interval._asdict(),
+        "n": n,
+        "tool": tool or named("fewstep"),
+    }
     return {name: row[name] for name in SUMMARY.columns}
 
 

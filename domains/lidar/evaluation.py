@@ -15,6 +15,7 @@ from domains.evaluation.sets import Metric
 from domains.lidar.metrics.distances import chamfer, nearest_distances
 from domains.lidar.metrics.scene import AVERAGED, scene_metrics, set_iou
 from domains.lidar.scene_sample import SceneSample
+from domains.provenance import named
 
 __all__ = ["METRICS", "gallery", "half_truth", "measure", "quick"]
 
@@ -67,7 +68,7 @@ METRICS = {
     },
     "points": Metric("Points", "Points of the completion."),
 }
-_TOOLS = {"emd": "POT network simplex, column generation"}
+_TRANSPORT = "network simplex, column generation"
 
 # Edge of a cell of the bird's eye view, and half the edge of the view; metre.
 _CELL, _HALF_EDGE = 0.8, 50.0
@@ -96,7 +97,8 @@ def measure(
     if "finite" not in table:
         return Measured(table, ("points",))
     averaged = [name for name in AVERAGED if name in table]
-    return Measured(table, ("points", *averaged), set_iou(table, seed), _TOOLS)
+    tools = {"emd": f"{named('pot')} {_TRANSPORT}"} if config.transport else {}
+    return Measured(table, ("points", *averaged), set_iou(table, seed), tools)
 
 
 def quick(samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:

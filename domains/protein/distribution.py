@@ -11,8 +11,9 @@ from jaxtyping import Float
 from domains.config import Evaluate
 from domains.evaluation.jackknife import all_but_one, jackknife_interval
 from domains.evaluation.measured import SetMeasure
-from domains.protein.metrics import descriptors
+from domains.protein.metrics import descriptors, secondary_structure
 from domains.protein.metrics.fold_judge import ContentJudge
+from domains.provenance import named, sha256
 
 __all__ = ["by_classifier", "by_descriptors", "described"]
 
@@ -42,13 +43,13 @@ def by_descriptors(
     if min(len(chains), len(known)) < _LEAST:
         return
     found = described(chains)
-    tool = f"{len(descriptors.DESCRIPTORS)} descriptors, {len(known)} training domains"
+    kinds = f"{len(descriptors.DESCRIPTORS)} descriptors, {len(known)} training domains"
     yield _measure(
         "descriptor_frechet",
         lambda rows: descriptors.descriptor_frechet(found[rows], known),
         len(chains),
         seed,
-        tool,
+        f"{named('fewstep')}, {kinds}",
     )
     judge = ContentJudge(known[:, :2], codes)
     classes = [[judge.judge(*row) for row in values[:, :2]] for values in (found, known)]
@@ -57,7 +58,7 @@ def by_descriptors(
         lambda rows: descriptors.class_jsd([classes[0][k] for k in rows], classes[1]),
         len(chains),
         seed,
-        f"P-SEA content, {len(known)} training domains",
+        f"{secondary_structure.tool()}, {len(known)} training domains",
     )
 
 
@@ -79,8 +80,9 @@ def by_classifier(
     references = {
         name: folds.read_reference(Path(path)) for name, path in config.fold_references.items()
     }
-    classified = load_gearnet(Path(config.fold_classifier)).classify(chains)
-    tool = "GearNet-Cα"
+    weights = Path(config.fold_classifier)
+    classified = load_gearnet(weights).classify(chains)
+    tool = f"{named('fewstep')}, GearNet-Cα of sha256 {sha256(weights)[:12]}"
     if classified.capped:
         tool += f", {classified.capped} residues with more than 64 neighbours"
 

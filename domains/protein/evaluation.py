@@ -1,6 +1,7 @@
 """What is measured of a set of protein backbones, and what a reader must know of it."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain as joined
 from pathlib import Path
 from typing import Any
@@ -44,22 +45,24 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
     foldseek = chosen(config)  # a program that can't be used is said before anything is measured
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
-    metrics, used = [*_GEOMETRY, *_STRUCTURE], {name: "biotite P-SEA" for name in _STRUCTURE}
+    metrics = [*_GEOMETRY, *_STRUCTURE]
+    used = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
     asked = [tuple(sample.condition.get("cath_code", ())) for sample in samples]
-    references = _references(chains)
+    sizes = [len(chain) for chain in chains]
+    references, known = _references(min(sizes), max(sizes))
     judged = _judges(chains, config, seed, tools)
     known_folds = _nearest(chains, asked, references, config, foldseek)
     for names, tool, columns in joined(judged, known_folds):
         rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
         metrics += names
         used |= dict.fromkeys(names, tool)
-    table, known = pd.DataFrame(rows), described([chain for chain, _ in references])
+    table = pd.DataFrame(rows)
     if any(asked):
         table["asked"] = [" ".join(codes) for codes in asked]
     natives = known[:, : len(_STRUCTURE)]
     if any(asked) and references:
         metrics.append("asked_class")
-        used["asked_class"] = f"P-SEA content, {len(references)} training domains"
+        used["asked_class"] = f"{secondary_structure.tool()}, {len(references)} training domains"
         table["asked_class"] = _of_class(table, asked, references, natives)
     finite = [chain for chain in chains if np.isfinite(chain).all()]
     motifs = [sample.condition.get("motif") for sample in samples]
@@ -85,11 +88,12 @@ def _judges(
         found = proxy.describe_all(chains, seed)
         yield ("cross_nll", "designability_proxy"), proxy.backend, found
     if config.folding_model:
-        from domains.protein.metrics.designability import Designability, load_esmfold
+        from domains.protein.metrics.designability import Designability
+        from domains.protein.metrics.folding import load_folding
         from domains.protein.metrics.mpnn import load
 
-        judge = Designability(load("v_48_020", tools), load_esmfold(config.folding_model))
-        found = [judge.describe(chain, seed) for chain in chains]
+        judge = Designability(load("v_48_020", tools), load_folding(config))
+        found = judge.describe_all(chains, seed)
         yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
 
 
@@ -149,13 +153,16 @@ def _of_motifs(table: pd.DataFrame, chains: list, motifs: list) -> list[str]:
     return ["motif_rmsd_nm", "motif_kept", "scaffold_proxy"]
 
 
-def _references(chains: list) -> list[tuple[np.ndarray, str]]:
-    """Return training domains of the samples' sizes with their codes; maybe none."""
-    sizes = [len(chain) for chain in chains]
-    low, high, known = 0.8 * min(sizes), 1.25 * max(sizes), load_domains()
+@lru_cache(maxsize=4)
+def _references(
+    shortest: int, longest: int
+) -> tuple[list[tuple[np.ndarray, str]], Float[np.ndarray, "d _"]]:
+    """Return training domains of the samples' sizes with their codes, maybe none; described."""
+    low, high, known = 0.8 * shortest, 1.25 * longest, load_domains()
     train = known.split == SPLITS.index("train")
     near = np.flatnonzero(train & (known.lengths >= low) & (known.lengths <= high))
-    return [(np.array(known.points(int(index))), known.cath[index]) for index in near]
+    found = [(np.array(known.points(int(index))), known.cath[index]) for index in near]
+    return found, described([chain for chain, _ in found])
 
 
 def _structure_gaps(
@@ -172,7 +179,7 @@ def _structure_gaps(
         values = table[name].to_numpy(dtype=float)
         values = values[np.isfinite(values)]
         interval = bootstrap_interval(values, lambda v, t=target: abs(float(np.mean(v)) - t), seed)
-        tool = f"biotite P-SEA, {len(natives)} training domains"
+        tool = f"{secondary_structure.tool()}, {len(natives)} training domains"
         gaps.append(SetMeasure(f"{name}_gap", interval, len(values), tool))
     return gaps
 

@@ -13,6 +13,7 @@ def report(
     output: Path,
     table: Path,
     training_log: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Write one HTML file that opens offline, and all results as one tidy table.
 
@@ -22,13 +23,15 @@ def report(
         output: The report (HTML).
         table: All results as tidy CSV; a LaTeX table is written beside it, as .tex.
         training_log: A student's log.csv, for its curves.
+        teacher: Directory of the teacher, to tell whether papers' numbers are of it.
     """
     import pandas as pd
 
     from domains.domain import load_domain
     from domains.evaluation.latex import latex_table
+    from domains.evaluation.published import read_published, rows_beside
     from domains.evaluation.report import build_report
-    from domains.evaluation.sets import read_set
+    from domains.evaluation.sets import published_sets, read_set
     from domains.evaluation.table import SUMMARY, read_table, write_table
     from domains.provenance import write_text
 
@@ -38,14 +41,18 @@ def report(
     # Two students of one run may agree in all that the other columns say.
     named = [read_table(one / "set.csv", SUMMARY).assign(run=f"{name}/{one.name}") for one in sets]
     results = pd.concat(named)
+    assets = Path(__file__).parents[1] / settings.domain / "assets"
+    papers = rows_beside(settings, read_published(assets / "published.yaml"), teacher)
     build_report(
         sets,
         output,
         title=settings.title or name,
+        published=papers,
         training_log=training_log,
         notes=settings.notes,
         metrics=domain.metrics,
     )
     write_table(table, results, SUMMARY)
-    shown = latex_table([read_set(one) for one in sets], domain.metrics, settings.title or name)
-    write_text(table.with_suffix(".tex"), shown)
+    shown = [*map(read_set, sets), *published_sets(papers)]
+    latex = latex_table(shown, domain.metrics, settings.title or name)
+    write_text(table.with_suffix(".tex"), latex)

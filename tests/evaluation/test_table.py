@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from domains import __version__
 from domains.errors import FewstepError
 from domains.evaluation.bootstrap import Interval
 from domains.evaluation.table import (
@@ -28,7 +29,7 @@ def test_summary_has_one_row_per_metric() -> None:
     assert list(table.columns) == list(SUMMARY.columns)
     assert table["metric"].tolist() == ["rg", "clashes"]
     assert table["value"].tolist() == [1.75, 2.0]
-    assert table["tool"].tolist() == ["ruler 1.0", ""]
+    assert table["tool"].tolist() == ["ruler 1.0", f"fewstep {__version__}"]
     low, value, high = table[["low", "value", "high"]].to_numpy(dtype=float).T
     assert (low < value).all()
     assert (value < high).all()

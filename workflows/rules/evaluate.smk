@@ -1,5 +1,8 @@
 # Measure each set.
 
+# Folding networks have gigabytes of weights and want a GPU.
+FOLDS = RUN.evaluate.folding_model is not None
+
 
 rule evaluate:
     input:
@@ -20,8 +23,8 @@ rule evaluate:
         CONTAINER
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=lambda w, attempt: 4000 * attempt,
+        gpu=int(FOLDS),
+        mem_mb=lambda w, attempt: (24000 if FOLDS else 4000) * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
         config=SETTINGS,

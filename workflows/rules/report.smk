@@ -20,8 +20,10 @@ rule report:
         notes=lambda w: RUN.notes,
         evaluations=lambda w, input: Path(input.evaluations[0]).parent,
         curves=curves_of,
+        teacher=f"{OUT}/teacher",
     message:
         "Writing {output.html}"
     shell:
         "fewstep report --config {params.config:q} --evaluations {params.evaluations:q}"
-        " --output {output.html:q} --table {output.table:q} {params.curves} 2>&1 | tee {log:q}"
+        " --output {output.html:q} --table {output.table:q} {params.curves}"
+        " --teacher {params.teacher:q} 2>&1 | tee {log:q}"

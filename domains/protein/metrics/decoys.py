@@ -9,7 +9,16 @@ from jaxtyping import Float, Int
 from domains.errors import FewstepError
 from domains.protein.metrics.geometry import check_chain, dihedrals
 
-__all__ = ["build", "coil", "globule", "mirrored", "noised", "segment_shuffled", "torsion_shuffled"]
+__all__ = [
+    "build",
+    "coil",
+    "globule",
+    "mirrored",
+    "noised",
+    "segment_shuffled",
+    "torsion_perturbed",
+    "torsion_shuffled",
+]
 
 BOND = 0.38  # nm, Cα to Cα over a trans peptide
 # Two residues of a walk never come closer; real chains stay above 0.34 nm (see geometry).
@@ -66,6 +75,17 @@ def noised(
 def mirrored(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
     """Return the mirror image: every distance is right, every helix left-handed."""
     return check_chain(points) * np.array([1.0, 1.0, -1.0])
+
+
+def torsion_perturbed(
+    points: Float[np.ndarray, "n 3"], scale: float, rng: np.random.Generator
+) -> Float[np.ndarray, "n 3"]:
+    """Return the chain with Gaussian noise of ``scale`` degrees on each torsion: the fold drifts.
+
+    Locally it stays nearly as it was: errors add up along the chain.
+    """
+    angles, torsions = _internal(points)
+    return build(angles, torsions + rng.normal(scale=scale, size=torsions.shape))
 
 
 def torsion_shuffled(

@@ -6,7 +6,8 @@ by Cα-only ProteinMPNN at temperature 0.1, each folded by ESMFold (Lin et al., 
 of it. scTM, the best TM-score, and the pLDDT of the best fold stand beside it.
 
 ESMFold's weights (8 GB) are the user's to bring: a local directory, or a name on the Hugging
-Face hub. Without them there is only ``proxy.py``, which is not designability.
+Face hub. Without them there is only ``proxy.py``, which is not designability. Any other
+``FoldingBackend`` takes ESMFold's place, such as ``openfold3``; what folded is in every row.
 """
 
 import hashlib
@@ -21,13 +22,15 @@ import torch
 from jaxtyping import Float
 
 from domains.errors import FewstepError
-from domains.protein.metrics.mpnn import ProteinMPNN
+from domains.protein.metrics.mpnn import RELEASE, ProteinMPNN
 from domains.protein.metrics.superpose import rmsd, tm_score
-from domains.provenance import atomic_path
+from domains.provenance import atomic_path, named
 
 __all__ = ["CachedFolding", "Designability", "EsmFold", "Fold", "FoldingBackend", "load_esmfold"]
 
 DESIGNABLE_NM = 0.2  # scRMSD below it counts: 2 Å in every publication compared with
+_MOST_RESIDUES = 2048  # folded at a time; memory grows with their number times the length
+_KEPT = 64  # folds that are made before they are kept; a crash loses no more
 _ALPHA_CARBON = 1  # its place among the atoms of a residue, N CA C O ...
 
 
@@ -71,21 +74,28 @@ class EsmFold:
     model: Any
 
     def fold(self, sequences: Sequence[str]) -> list[Fold]:
-        """Return one fold per sequence; one at a time, so that padding can't play a part."""
-        return [self._fold(sequence) for sequence in sequences]
+        """Return one fold per sequence; only equal lengths together, so nothing is padded."""
+        folds: dict[int, Fold] = {}
+        lengths = [len(sequence) for sequence in sequences]
+        for length in sorted(set(lengths)):
+            same = [k for k, other in enumerate(lengths) if other == length]
+            size = max(1, _MOST_RESIDUES // max(1, length))
+            for part in (same[start : start + size] for start in range(0, len(same), size)):
+                folds |= zip(part, self._fold([sequences[k] for k in part]), strict=True)
+        return [folds[k] for k in range(len(sequences))]
 
-    def _fold(self, sequence: str) -> Fold:
+    def _fold(self, sequences: list[str]) -> list[Fold]:
         try:
             with torch.inference_mode():
-                result = self.model.infer([sequence])
+                result = self.model.infer(sequences)
         except torch.OutOfMemoryError as error:
             raise FewstepError(
-                f"no memory left to fold {len(sequence)} residues",
+                f"no memory left to fold {len(sequences)} times {len(sequences[0])} residues",
                 do="Use a smaller chunk size, shorter samples, or a larger accelerator",
             ) from error
-        points = result["positions"][-1, 0, :, _ALPHA_CARBON].double().cpu().numpy() / 10
-        confidence = result["plddt"][0, :, _ALPHA_CARBON].double().mean().item()
-        return Fold(points, 100 * confidence)
+        points = result["positions"][-1, :, :, _ALPHA_CARBON].double().cpu().numpy() / 10
+        confidence = result["plddt"][:, :, _ALPHA_CARBON].double().mean(1).tolist()
+        return [Fold(one, 100 * mean) for one, mean in zip(points, confidence, strict=True)]
 
 
 def load_esmfold(
@@ -137,7 +147,8 @@ def load_esmfold(
     if torch.device(device).type == "cpu":
         model = model.float()  # the language model comes in half precision, for accelerators
     model.trunk.set_chunk_size(chunk_size)
-    return EsmFold(f"esmfold {weights} {fingerprint(model)}", model)
+    name = f"esmfold {weights} {fingerprint(model)}, {named('transformers')}"
+    return EsmFold(name, model)
 
 
 def fingerprint(model: torch.nn.Module) -> str:
@@ -172,9 +183,11 @@ class CachedFolding:
 
     def fold(self, sequences: Sequence[str]) -> list[Fold]:
         """Return one fold per sequence, folding only those that aren't there yet."""
-        for sequence in dict.fromkeys(sequences):
-            if not self._path(sequence).exists():
-                self._write(sequence, self.backend.fold([sequence])[0])
+        wanted = [one for one in dict.fromkeys(sequences) if not self._path(one).exists()]
+        wanted.sort(key=len)
+        for part in (wanted[k : k + _KEPT] for k in range(0, len(wanted), _KEPT)):
+            for sequence, fold in zip(part, self.backend.fold(part), strict=True):
+                self._write(sequence, fold)
         return [self._read(sequence) for sequence in sequences]
 
     def _path(self, sequence: str) -> Path:
@@ -215,13 +228,21 @@ class Designability:
     @property
     def backend(self) -> str:
         """Name of everything that decided a number, for every table row."""
-        return f"proteinmpnn-ca {self.designer.name} → {self.folder.name}"
+        return f"proteinmpnn-ca {RELEASE} {self.designer.name} → {self.folder.name}"
 
     def describe(self, points: Float[np.ndarray, "n 3"], seed: int = 0) -> dict[str, float | str]:
-        """Return the columns of one sample; NaN, and not designable, if it isn't finite.
+        """Return the columns of one sample; see ``describe_all``."""
+        return self.describe_all([points], seed)[0]
+
+    def describe_all(
+        self, samples: Sequence[Float[np.ndarray, "_ 3"]], seed: int = 0
+    ) -> list[dict[str, float | str]]:
+        """Return the columns of each sample; NaN, and not designable, if it isn't finite.
+
+        All sequences are designed before any is folded, so that the backend sees them at once.
 
         Args:
-            points: Cα coordinates [n, 3], nm.
+            samples: Cα coordinates [n, 3], nm.
             seed: Decides the sequences.
 
         Returns:
@@ -229,23 +250,27 @@ class Designability:
             the fold with the smallest scRMSD), ``designability`` (1 if scRMSD < 0.2 nm),
             ``designability_sequence`` and ``designability_backend``.
         """
-        points = np.asarray(points, dtype=np.float64)
-        if np.isfinite(points).all():
-            row = self._measure(points - points.mean(0), seed)
-        else:
-            row = {**dict.fromkeys(("sc_rmsd_nm", "sc_tm", "plddt"), math.nan), "sequence": ""}
-        return {
-            "sc_rmsd_nm": row["sc_rmsd_nm"],
-            "sc_tm": row["sc_tm"],
-            "plddt": row["plddt"],
-            "designability": float(row["sc_rmsd_nm"] < DESIGNABLE_NM),
-            "designability_sequence": row["sequence"],
-            "designability_backend": self.backend,
+        chains = [np.asarray(points, dtype=np.float64) for points in samples]
+        designs = {
+            k: self.designer.design(chain - chain.mean(0), self.count, self.temperature, seed)
+            for k, chain in enumerate(chains)
+            if np.isfinite(chain).all()
         }
+        folds = iter(self.folder.fold([one for drawn in designs.values() for one in drawn]))
+        rows = []
+        for k, chain in enumerate(chains):
+            row: dict[str, Any] = dict.fromkeys(("sc_rmsd_nm", "sc_tm", "plddt"), math.nan)
+            row["designability_sequence"] = ""
+            if k in designs:
+                row = self._best(chain, designs[k], [next(folds) for _ in designs[k]])
+            row["designability"] = float(row["sc_rmsd_nm"] < DESIGNABLE_NM)
+            rows.append({**row, "designability_backend": self.backend})
+        return rows
 
-    def _measure(self, points: Float[np.ndarray, "n 3"], seed: int) -> dict[str, Any]:
-        sequences = self.designer.design(points, self.count, self.temperature, seed)
-        folds = self.folder.fold(sequences)
+    def _best(
+        self, points: Float[np.ndarray, "n 3"], sequences: list[str], folds: list[Fold]
+    ) -> dict[str, Any]:
+        """Return the columns of a sample and of its best fold."""
         for fold in folds:
             if fold.points.shape != points.shape or not np.isfinite(fold.points).all():
                 raise FewstepError(
@@ -259,5 +284,5 @@ class Designability:
             "sc_rmsd_nm": distances[best],
             "sc_tm": max(tm_score(fold.points, points) for fold in folds),
             "plddt": folds[best].plddt,
-            "sequence": sequences[best],
+            "designability_sequence": sequences[best],
         }

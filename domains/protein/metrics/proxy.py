@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from domains.errors import FewstepError
 from domains.protein.metrics import geometry, reprof
-from domains.protein.metrics.mpnn import ProteinMPNN, load
+from domains.protein.metrics.mpnn import RELEASE, ProteinMPNN, load
 
 __all__ = ["Gates", "Proxy", "load_proxy"]
 
@@ -80,7 +80,7 @@ class Proxy:
     @property
     def backend(self) -> str:
         """Name of everything that decided a number, for every table row."""
-        names = f"proteinmpnn-ca {self.designer.name}→{self.scorer.name} + geometry"
+        names = f"proteinmpnn-ca {RELEASE} {self.designer.name}→{self.scorer.name} + geometry"
         return f"{names} + reprof" if self.agreement else names
 
     def describe(self, points: Float[np.ndarray, "n 3"], seed: int = 0) -> dict[str, float | str]:

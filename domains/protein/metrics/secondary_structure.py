@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from domains.protein.metrics.geometry import check_chain
+from domains.provenance import named
 
-__all__ = ["assign", "describe", "fractions"]
+__all__ = ["assign", "describe", "fractions", "tool"]
 
 _NAMES = {"a": "helix", "b": "strand", "c": "coil"}
 
@@ -48,6 +49,11 @@ def fractions(letters: str) -> dict[str, float]:
         name: letters.count(letter) / len(letters) if letters else math.nan
         for letter, name in _NAMES.items()
     }
+
+
+def tool() -> str:
+    """Return the program that assigns, for the ``tool`` column."""
+    return f"{named('biotite')} P-SEA"
 
 
 def describe(points: Float[np.ndarray, "n 3"]) -> dict[str, float | str]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ __all__ = ["SHORTEST", "Normalise", "engine", "tm_align"]
 Normalise = Literal["query", "mean", "max", "min"]
 SHORTEST = 5  # residues of a chain that TM-align takes
 _PROGRAM = "TMalign"
+_DATE = re.compile(r"Version (\d{8})")
 _SCORE = re.compile(r"^TM-score=\s*([0-9.]+)\s*\(.*?(?:Chain|Structure)_([12])\b", re.M)
 
 
@@ -35,13 +37,21 @@ def engine() -> str:
     try:
         return f"tmtools {version('tmtools')}"
     except PackageNotFoundError:
-        if shutil.which(_PROGRAM):
-            return _PROGRAM
+        if program := shutil.which(_PROGRAM):
+            return f"{_PROGRAM} {_release(program)}"
     raise FewstepError(
         "TM-align is missing",
         expected=f"the package tmtools or the program {_PROGRAM}",
         do="Install one: pip install tmtools (GPL-3), or apt-get install tm-align",
     )
+
+
+@cache
+def _release(program: str) -> str:
+    """Return the date that the program says it is of, as all releases do without arguments."""
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    found = _DATE.search(done.stdout + done.stderr)
+    return found[1] if found else "of unknown version"
 
 
 def tm_align(
@@ -71,7 +81,7 @@ def tm_align(
 
 def _align(a: Float[np.ndarray, "n 3"], b: Float[np.ndarray, "m 3"]) -> tuple[float, float]:
     """Return the TM-scores by the length of ``a`` and of ``b``; TM-align takes angstrom."""
-    if engine() == _PROGRAM:
+    if engine().startswith(_PROGRAM):
         return _align_by_program(a, b)
     from tmtools import tm_align as align
 

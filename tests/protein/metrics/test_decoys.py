@@ -11,6 +11,7 @@ from domains.protein.metrics.decoys import (
     mirrored,
     noised,
     segment_shuffled,
+    torsion_perturbed,
     torsion_shuffled,
 )
 from domains.protein.metrics.geometry import bond_fraction, clashes, describe, dihedrals, rg_ratio
@@ -51,6 +52,16 @@ def test_a_mirror_image_keeps_distances_but_not_the_hand(native: np.ndarray) -> 
     before, after = describe(native), describe(mirrored(native))
     assert after.pop("right_handed") == pytest.approx(1 - before.pop("right_handed"))
     assert after == pytest.approx(before)
+
+
+def test_perturbed_torsions_drift_from_the_fold(native: np.ndarray) -> None:
+    still = torsion_perturbed(native, 0.0, np.random.default_rng(0))
+    assert rmsd(still, native) < 1e-6
+    little, much = (torsion_perturbed(native, s, np.random.default_rng(0)) for s in (2.0, 20.0))
+    assert 0 < rmsd(little, native) < rmsd(much, native)
+    assert bond_fraction(much) == 1.0
+    change = (dihedrals(much) - dihedrals(native) + 180) % 360 - 180
+    assert change.std() == pytest.approx(20, rel=0.4)
 
 
 @pytest.mark.parametrize("shuffle", [torsion_shuffled, segment_shuffled])

@@ -2,7 +2,7 @@
 
 Best of the sequences' folds by Cα RMSD, below 0.2 nm; blind to rigid motion but not to mirror
 images; a broken sample is never designable; a fold is made once and kept; ESMFold runs
-through transformers and says in one line why it can't.
+through transformers, in batches of one length, and says in one line why it can't.
 """
 
 import hashlib
@@ -84,6 +84,19 @@ def test_the_best_of_the_folds_counts(designer, chain):
     assert row["designability"] == 1.0
     assert row["plddt"] == 52.0
     assert row["designability_sequence"] == folder.asked[2]
+
+
+def test_samples_are_folded_together_and_judged_alone(designer, chain):
+    broken, other = chain * np.nan, chain[:20]
+    folder = Fake(chain, chain, other, other)
+    protocol = Designability(designer, folder, count=2)
+    rows = protocol.describe_all([chain, broken, other])
+    assert len(folder.asked) == 4
+    assert [row["designability"] for row in rows] == [1.0, 0.0, 1.0]
+    assert rows[1]["designability_sequence"] == "" and rows[0].keys() == rows[1].keys()
+    assert rows[2] == Designability(designer, Fake(other), count=2).describe(other) | {
+        "plddt": rows[2]["plddt"]
+    }
 
 
 def test_eight_sequences_at_a_tenth_are_the_default(designer):
@@ -179,6 +192,25 @@ def test_esmfold_runs_through_transformers(tiny):
     with torch.inference_mode():
         own = folder.model.infer(sequences[1])["positions"][-1, 0, :, 1].numpy()
     assert np.allclose(folds[1].points * 10, own, atol=1e-4)
+
+
+def test_esmfold_takes_equal_lengths_together(tiny, monkeypatch):
+    folder = module.load_esmfold(str(tiny))
+    sequences = ["ACDEFGHIKLMN", "ACDEFG", "NMLKIHGFEDCA", "GFEDCA", "LLLLLL"]
+    alone = [folder.fold([sequence])[0] for sequence in sequences]
+    asked, infer = [], folder.model.infer
+
+    def recorded(some: list[str]) -> object:
+        asked.append(list(some))
+        return infer(some)
+
+    monkeypatch.setattr(folder.model, "infer", recorded)
+    monkeypatch.setattr(module, "_MOST_RESIDUES", 12)
+    together = folder.fold(sequences)
+    assert asked == [["ACDEFG", "GFEDCA"], ["LLLLLL"], ["ACDEFGHIKLMN"], ["NMLKIHGFEDCA"]]
+    for one, other in zip(alone, together, strict=True):
+        assert np.allclose(one.points, other.points, atol=1e-5)
+        assert one.plddt == pytest.approx(other.plddt, abs=1e-3)
 
 
 def test_other_weights_have_another_fingerprint(tiny):

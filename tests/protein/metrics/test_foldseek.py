@@ -238,7 +238,7 @@ def test_a_missing_program_is_said_before_anything_is_measured(
 
 def test_settings_of_foldseek_need_it(tmp_path: Path) -> None:
     for key in ("foldseek_program", "novelty_database"):
-        with pytest.raises(ValueError, match="of no use without similarity: foldseek"):
+        with pytest.raises(ValueError, match="need similarity: foldseek"):
             Evaluate.model_validate({key: "x"})
     settings = Evaluate(similarity="foldseek", novelty_database="data/pdb")
     assert settings.files == ["data/pdb.dbtype"]

