@@ -15,15 +15,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from domains.lidar.metrics.clouds import VOXEL
 from domains.lidar.metrics.distances import areas, chamfer, nearest_distances, precision_recall_f
 from domains.lidar.metrics.emd import emd
 from domains.lidar.metrics.iou import CELLS, iou, occupancy_counts, occupancy_counts_legacy
 from domains.lidar.metrics.jensen_shannon import jsd_3d, jsd_bev
-from domains.lidar.metrics.scene import scene_metrics
+from domains.lidar.metrics.scene import COARSE_VOXEL, scene_metrics
 from domains.lidar.metrics.sinkhorn_legacy import emd_sinkhorn_legacy
 from domains.lidar.post_filter import post_filter
 from domains.lidar.scene_sample import RANGE, Streets
@@ -43,8 +45,8 @@ def distances(predicted: np.ndarray, truth: np.ndarray) -> str:
     return f"Chamfer {chamfer(found):.4f} m"
 
 
-def transport(predicted: np.ndarray, truth: np.ndarray) -> str:
-    value, gap = emd(predicted, truth)
+def transport(predicted: np.ndarray, truth: np.ndarray, voxel: float = VOXEL) -> str:
+    value, gap = emd(predicted, truth, voxel)
     return f"{value:.4f} m, gap {gap:.1g} m"
 
 
@@ -63,6 +65,7 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], str]] = {
     },
     "IoU 0.1 m, legacy": lambda p, g: f"{iou(*occupancy_counts_legacy(p, g, 0.1)):.4f}",
     "EMD": transport,
+    f"EMD of {COARSE_VOXEL:g} m cells": partial(transport, voxel=COARSE_VOXEL),
     "EMD, legacy Sinkhorn": lambda p, g: f"{emd_sinkhorn_legacy(p, g):.4f} m",
     "a scene's row without transport": whole_row(False),
     "a scene's row": whole_row(True),

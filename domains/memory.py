@@ -1,6 +1,11 @@
-"""What it looks like when memory runs out; loads no torch."""
+"""How much memory a process has taken, and what it looks like when it runs out; loads no torch."""
 
-__all__ = ["out_of_memory"]
+import re
+import resource
+import sys
+from pathlib import Path
+
+__all__ = ["out_of_memory", "peak_memory"]
 
 # Of CUDA, of torch's allocator for the CPU, of cuBLAS and cuDNN: all RuntimeErrors.
 _WORDS = ("out of memory", "not enough memory", "allocate memory", "alloc_failed")
@@ -10,3 +15,20 @@ def out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a smaller batch might do."""
     said = isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _WORDS)
     return said or isinstance(error, MemoryError)
+
+
+def peak_memory() -> float:
+    """Return the most memory that this process has held so far, GB: of its GPU if it uses one.
+
+    On a CPU that is resident memory, libraries included.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e9
+    status = Path("/proc/self/status")
+    # What getrusage says starts from the parent's peak.
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    if found:
+        return int(found[1]) * 1024 / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -90,7 +90,7 @@ def _values(described: dict[str, Any], field: FieldInfo) -> str:
         others = [_kind(one) for one in described.get("anyOf", []) if one.get("type") == "array"]
         return by_name + " or ".join(dict.fromkeys([*others, *models]))
     kinds = [kind for kind in described.get("anyOf", [described]) if kind.get("type") != "null"]
-    return _kind(kinds[0])
+    return ", ".join(map(_kind, kinds))
 
 
 def _kind(described: dict[str, Any]) -> str:

@@ -201,8 +201,9 @@ class Evaluate(Config):
     """GearNet-Cα weights (`gearnet_ca.pth`) for FPSD, fS and fJSD; off if not given."""
     fold_references: dict[Literal["pdb", "afdb"], str] = Field(default={})
     """Reference statistics for FPSD and fJSD (`pdb_eval_ca_features.pth` and its like)."""
-    transport: bool = True
-    """Measure the earth mover's distance of scenes."""
+    transport: bool | Literal["coarse"] = True
+    """Measure the earth mover's distance of scenes, and its published variant, between cells of
+    0.5 m; `coarse`: between cells of 1 m, which takes seconds where that can take minutes."""
     gallery: int = Field(default=6, ge=0, le=1000)
     """Samples shown in the report."""
 

@@ -48,6 +48,11 @@ METRICS = {
         "Optimal transport of 0.5 m cells: least mean distance between the two clouds.",
         "lower",
     ),
+    "emd_coarse": Metric(
+        "EMD of 1 m cells, m",
+        "Optimal transport of 1 m cells: what moves within one costs nothing.",
+        "lower",
+    ),
     "emd_gap": Metric("EMD gap, m", "How far the distance above may be too large."),
     "emd_sinkhorn_legacy": Metric(
         "EMD, legacy",
@@ -67,6 +72,9 @@ METRICS = {
         for size in (0.5, 0.2, 0.1)
     },
     "points": Metric("Points", "Points of the completion."),
+    "seconds": Metric("Seconds / scene", "Wall-clock time of completing, model loaded.", "lower"),
+    "network_calls": Metric("Network calls", "Network evaluations per scene.", "lower"),
+    "memory_gb": Metric("Memory, GB", "Most that a shard's process held, or its GPU.", "lower"),
 }
 _TRANSPORT = "network simplex, column generation"
 
@@ -97,7 +105,8 @@ def measure(
     if "finite" not in table:
         return Measured(table, ("points",))
     averaged = [name for name in AVERAGED if name in table]
-    tools = {"emd": f"{named('pot')} {_TRANSPORT}"} if config.transport else {}
+    emd = [name for name in ("emd", "emd_coarse") if name in table]
+    tools = dict.fromkeys(emd, f"{named('pot')} {_TRANSPORT}")
     return Measured(table, ("points", *averaged), set_iou(table, seed), tools)
 
 

@@ -128,4 +128,5 @@ METRICS = {
     "finite": Metric("Finite", "Share of samples whose coordinates are finite numbers."),
     "seconds": Metric("Seconds / sample", "Wall-clock time of sampling, model loaded.", "lower"),
     "network_calls": Metric("Network calls", "Network evaluations per sample.", "lower"),
+    "memory_gb": Metric("Memory, GB", "Most that a shard's process held, or its GPU.", "lower"),
 }

@@ -119,11 +119,16 @@ def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
 def _sample_table(settings: RunConfig, sample_set: SampleSet, index: Any, measured: Any) -> Any:
     """Join what was sampled with what was measured."""
     keys = index[["seed", "sample"]].reset_index(drop=True)
-    facts = index[["file", "shard", "seconds", "network_calls"]].reset_index(drop=True)
+    facts = index[["file", "shard", *_costs(index)]].reset_index(drop=True)
     table = keys.join(measured.reset_index(drop=True)).join(facts)
     for position, (name, value) in enumerate(_setting(settings, sample_set).items()):
         table.insert(position, name, value)
     return table
+
+
+def _costs(table: Any) -> list[str]:
+    """Return what a sample took; shards of earlier versions do not tell their memory."""
+    return [name for name in ("seconds", "network_calls", "memory_gb") if name in table]
 
 
 def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: Any) -> Any:
@@ -134,7 +139,7 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
     setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
     per_sample = [*measured.metrics]
     if sample_set.model not in UNMODELLED:
-        per_sample += ["seconds", "network_calls"]
+        per_sample += _costs(table)
     rows = summarise(table, per_sample, setting, measured.tools, settings.seed)
     of_set = [set_row(setting, m.name, m.interval, m.n, m.tool) for m in measured.of_set]
     return pd.concat([rows, pd.DataFrame(of_set, columns=rows.columns)]) if of_set else rows

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 INDEX, SKIPPED = "index.csv", "skipped.csv"
 COLUMNS = {
-    INDEX: ("sample", "length", "seed", "seconds", "network_calls", "file", "sha256"),
+    INDEX: ("sample", "length", "seed", "seconds", "network_calls", "memory_gb", "file", "sha256"),
     SKIPPED: ("sample", "reason"),
 }
 
@@ -49,6 +49,7 @@ def generate(
 
     from domains.domain import load_domain
     from domains.lock import exclusive
+    from domains.memory import peak_memory
     from domains.provenance import atomic_path, sha256
 
     settings = load_config(config)
@@ -67,6 +68,7 @@ def generate(
             rows.append({**facts, "file": files[0], "sha256": digest})
         _list_skipped(output / SKIPPED, skipped)
         table = pd.DataFrame(rows, columns=COLUMNS[INDEX]).sort_values("sample")
+        table["memory_gb"] = round(peak_memory(), 3)
         with atomic_path(output / INDEX) as temporary:
             table.to_csv(temporary, index=False)
 

@@ -119,7 +119,7 @@ def contents(directory: Path) -> dict[str, Any]:
     for path in sorted(directory.rglob("*")):
         name = str(path.relative_to(directory))
         if path.name == "index.csv":
-            found[name] = pd.read_csv(path).drop(columns="seconds").to_csv()
+            found[name] = pd.read_csv(path).drop(columns=["seconds", "memory_gb"]).to_csv()
         elif path.name == "set.json":
             found[name] = json.loads(path.read_text()) | {"created": ""}
         elif path.suffix == ".pt":

@@ -1,5 +1,7 @@
 """Contract: a batch too large for memory is sampled in halves, and its samples stay the same."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,3 +105,13 @@ def test_a_sample_does_not_depend_on_its_batch(tmp_path: Path, teacher: Path) ->
     for number, request in asked.items():
         alone = sampling.samples({number: request})[number]
         torch.testing.assert_close(alone.points, together[number].points, rtol=0, atol=1e-6)
+
+
+def test_peak_memory_remembers_what_was_given_back() -> None:
+    program = (
+        "from domains.memory import peak_memory; before = peak_memory();"
+        "held = b'x' * 300_000_000; del held; print(before, peak_memory())"
+    )
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    before, after = map(float, said.stdout.split())
+    assert 0 < before < 0.2 and 0.29 < after - before < 0.35

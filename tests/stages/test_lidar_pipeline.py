@@ -6,6 +6,7 @@ A scan that can't be read is listed; the others of its shard are completed all t
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from tiny_run import LIDAR_NETWORK, deep_update
 from domains.domain import load_domain
 from domains.errors import FewstepError
 from domains.evaluation.table import SUMMARY, read_table
+from domains.lidar.files import read_points, write_points
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
 from domains.stages.generate import generate
@@ -99,6 +101,13 @@ def test_network_calls_count_guidance_and_refinement(run: Path) -> None:
     assert calls["student", 2] == 2
 
 
+def test_memory_is_told_of_models_only(run: Path) -> None:
+    table = read_table(run / "results/tiny/results.csv", SUMMARY)
+    held = table[table["metric"] == "memory_gb"].set_index("role")["value"]
+    assert set(held.index) == {"teacher_naive", "student"}
+    assert ((held > 0.1) & (held < 8)).all()
+
+
 def test_refinement_gives_six_points_for_each(run: Path) -> None:
     shard = run / "results/tiny/samples/refined/shard_0000"
     assert (pd.read_csv(shard / "index.csv")["length"] % 6 == 0).all()
@@ -138,6 +147,25 @@ def test_unreadable_scan_is_listed_and_the_others_are_completed(
     assert len(pd.read_csv(tmp_path / "index.csv")) == 1
     skipped = pd.read_csv(tmp_path / "skipped.csv")
     assert len(skipped) == 1 and "000001.bin" in skipped["reason"][0]
+
+
+def test_a_scan_of_one_point_is_listed_and_the_others_are_completed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    scans = tmp_path / "scans"
+    write_points(scans / "lone.ply", np.array([[10.0, 0.0, 0.0]], np.float32))
+    whole = run / "results/tiny/streets/sequences/500/velodyne/000001.bin"
+    write_points(scans / "whole.bin", read_points(whole))
+    content = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
+    content |= {"data": {"scans": str(scans)}, "teacher": "lidiff-mini", "students": {}}
+    content |= {"sets": {"teacher": SETS["teacher"]}, "pretrain": None}
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    generate(config, "teacher", 0, tmp_path / "made", run / "results/tiny/teacher")
+    assert pd.read_csv(tmp_path / "made/index.csv")["sample"].tolist() == [1]
+    skipped = pd.read_csv(tmp_path / "made/skipped.csv")
+    assert skipped["sample"].tolist() == [0] and "lone" in skipped["reason"][0]
 
 
 def test_settings_of_the_other_field_are_refused(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def sampled(run: Run, directory: Path, name: str, **changes: int) -> dict[int, n
 def test_shards_list_their_files(run: Run, name: str) -> None:
     for shard in run.samples(name).iterdir():
         index = pd.read_csv(shard / "index.csv")
-        columns = "sample length seed seconds network_calls file sha256"
+        columns = "sample length seed seconds network_calls memory_gb file sha256"
         assert list(index.columns) == columns.split()
         assert {path.name for path in shard.iterdir()} == {*index["file"], "index.csv"}
         assert [sha256(shard / file) for file in index["file"]] == list(index["sha256"])
@@ -173,7 +173,7 @@ def test_tables_have_the_tidy_columns(run: Run, name: str) -> None:
     assert list(samples["sample"]) == [0, 1, 2, 3]
     role = {"data": "data", "naive": "teacher_naive", "student_2": "student"}[name]
     assert set(samples["role"]) == set(summary["role"]) == {role}
-    timed = {"seconds", "network_calls"} <= set(summary["metric"])
+    timed = {"seconds", "network_calls", "memory_gb"} <= set(summary["metric"])
     assert timed == (name != "data")
     assert "designability_proxy" not in set(summary["metric"])
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from domains.errors import FewstepError
+from domains.lidar.metrics.emd import emd
 from domains.lidar.metrics.scene import AVERAGED, scene_metrics, set_iou
 
 
@@ -41,6 +42,18 @@ def test_transport_can_be_left_out() -> None:
     left_out = {"emd", "emd_gap", "emd_sinkhorn_legacy"}
     assert short == {name: value for name, value in whole.items() if name not in left_out}
     assert list(scene_metrics(cloud(0)[:0], cloud(1), transport=False)) == list(short)
+
+
+def test_coarse_transport_moves_voxels_of_a_metre() -> None:
+    one, other = cloud(0), cloud(1)
+    row, whole = scene_metrics(one, other, transport="coarse"), scene_metrics(one, other)
+    assert (row["emd_coarse"], row["emd_gap"]) == emd(one, other, 1.0)
+    # A point and the centre of its voxel are at most half a diagonal apart, in either cloud.
+    assert abs(row["emd_coarse"] - whole["emd"]) < np.sqrt(3) * (1.0 + 0.5)
+    assert row["emd_coarse"] != whole["emd"]
+    assert set(row) - set(whole) == {"emd_coarse"}
+    assert set(whole) - set(row) == {"emd", "emd_sinkhorn_legacy"}
+    assert list(scene_metrics(one[:0], other, transport="coarse")) == list(row)
 
 
 def test_broken_truth_is_an_error() -> None:
@@ -81,7 +94,7 @@ def test_no_measurable_scene_is_nan() -> None:
 
 def test_golden(reference: Any) -> None:
     row = scene_metrics(reference.predicted, reference.truth)
-    assert set(AVERAGED) <= set(row)
+    assert set(AVERAGED) - {"emd_coarse"} <= set(row)
     golden = reference.values
     names = {
         "chamfer": "cd_mean",
