@@ -98,7 +98,9 @@ def _kind(described: dict[str, Any]) -> str:
     if "const" in described or "enum" in described:
         return ", ".join(f"`{v}`" for v in described.get("enum", [described.get("const")]))
     if described["type"] == "array":
-        return f"list of {_kind(described['items'])}"
+        fixed = described.get("prefixItems", [])
+        count = f"{len(fixed)} of " if fixed else "list of "
+        return count + _kind(fixed[0] if fixed else described["items"])
     words = {"string": "text", "object": "mapping", "boolean": "`true`, `false`"}
     bounds = [text.format(f"{described[k]:g}") for k, text in _BOUNDS.items() if k in described]
     kind: str = described["type"]
