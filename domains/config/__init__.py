@@ -4,7 +4,9 @@ Imports no torch: Snakemake parses it on a login node. YAML holds only departure
 defaults written here.
 """
 
+from domains.config.cells import Cell, cells, load_matrix, parse_matrix, renoised, runs
 from domains.config.data import Data, Simulate
+from domains.config.matrix import MatrixConfig, is_matrix
 from domains.config.objectives import (
     AdversarialConfig,
     ConsistencyConfig,
@@ -37,6 +39,7 @@ __all__ = [
     "PRETRAIN",
     "UNMODELLED",
     "AdversarialConfig",
+    "Cell",
     "ConsistencyConfig",
     "Data",
     "DiffusionDPOConfig",
@@ -47,6 +50,7 @@ __all__ = [
     "Fit",
     "Generate",
     "Lengths",
+    "MatrixConfig",
     "Optimiser",
     "Pretrain",
     "RunConfig",
@@ -59,8 +63,14 @@ __all__ = [
     "TDMConfig",
     "Times",
     "VSDConfig",
+    "cells",
     "continued",
+    "is_matrix",
     "load_config",
+    "load_matrix",
     "parse_config",
+    "parse_matrix",
     "read_yaml",
+    "renoised",
+    "runs",
 ]

@@ -1,15 +1,16 @@
 """What all settings share: frozen, and a key that is not known is an error."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MOST_SEED", "Config", "Name"]
+__all__ = ["MOST_SEED", "Config", "DomainName", "Name"]
 
 MOST_SEED = 2**63 - 1  # the largest integer of a table's column
 _NUMBERS = (int, float, int | None, float | None)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+DomainName = Literal["protein", "lidar"]
 
 
 class Config(BaseModel):

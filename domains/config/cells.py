@@ -1,0 +1,178 @@
+"""A matrix written out: its cells, and one run for each of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from domains.config.applicability import obstacle
+from domains.config.base import Config, DomainName
+from domains.config.explain import explained
+from domains.config.matrix import MatrixConfig, merged
+from domains.config.objectives import DiffusionDPOConfig
+from domains.config.run import RunConfig
+from domains.config.sampling import Renoise, SampleSet
+from domains.config.training import Distil
+from domains.config.yaml_file import read_yaml
+from domains.errors import FewstepError
+
+__all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "renoised", "runs"]
+
+_Model = TypeVar("_Model", bound=Config)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and what it is compared by.
+
+    Attributes:
+        domain: Its field.
+        objective: Label of its objective.
+        variation: Label of the hyper-parameter that is varied; empty for the matrix proper.
+        steps: Of the roll-outs and the sampling.
+        seed: Of the training.
+        student: Its settings.
+        obstacle: The sentence that says why it can't be trained; empty if it can.
+    """
+
+    domain: DomainName
+    objective: str
+    variation: str
+    steps: int
+    seed: int
+    student: Distil
+    obstacle: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of its student and of its set of samples."""
+        return f"{self.variation or self.objective}_k{self.steps}_s{self.seed}"
+
+    @property
+    def label(self) -> str:
+        """Return what the page calls it."""
+        of = self.variation or self.objective
+        return f"{of}, {self.steps} step{'s' * (self.steps > 1)}, seed {self.seed}"
+
+
+def cells(matrix: MatrixConfig, domain: DomainName) -> list[Cell]:
+    """Return all cells of a field, those that can't be trained too.
+
+    Raises:
+        FewstepError: The settings of a cell are no student's.
+    """
+    steps, seeds = matrix.steps_of(domain), matrix.seeds
+    found = [_cell(matrix, domain, *key) for key in product(matrix.objectives, steps, seeds)]
+    for label, one in matrix.sensitivity.items():
+        if not one.domains or domain in one.domains:
+            key = one.objective, matrix.main_steps(domain), seeds[0]
+            found.append(_cell(matrix, domain, *key, label, one.changes))
+    return found
+
+
+def _cell(
+    matrix: MatrixConfig,
+    domain: DomainName,
+    objective: str,
+    steps: int,
+    seed: int,
+    variation: str = "",
+    varied: Mapping[str, Any] | None = None,
+) -> Cell:
+    field = matrix.domains[domain]
+    own, changes = matrix.objectives[objective], field.changes.get(objective, {})
+    fixed = {"seed": seed, "roll_out": {"steps": steps}}
+    fixed["fit"] = {"network_calls": matrix.network_calls(domain)}
+    given = merged(field.student, own, changes, varied or {}, fixed)
+    where = f"sensitivity.{variation}" if variation else f"objectives.{objective}"
+    student = _checked(Distil, given, f"{where}, as {domain} has it")
+    scale = _noise_scale(field.noise_scale, student)
+    student = student.model_copy(update={"validation_noise_scale": scale})
+    reason = _unfit(student) or obstacle(domain, student)
+    return Cell(domain, objective, variation, steps, seed, student, reason)
+
+
+def _unfit(student: Distil) -> str:
+    """Return why a student is none of a matrix."""
+    if isinstance(student.objective, DiffusionDPOConfig):
+        return "Diffusion-DPO aligns a teacher: what comes out takes as many steps as its teacher."
+    return ""
+
+
+def _noise_scale(usual: float, student: Distil) -> float:
+    """Return γ of the sampling: a trajectory's only noise is that of the roll-out."""
+    return student.roll_out.noise_scale if student.roll_out.deterministic else usual
+
+
+def runs(matrix: MatrixConfig) -> dict[DomainName, RunConfig]:
+    """Return the run of each field, by its name: all cells that can be trained.
+
+    Raises:
+        FewstepError: The settings of a cell, or of a run, can't be.
+    """
+    return {domain: _run(matrix, domain) for domain in matrix.domains}
+
+
+def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
+    field = matrix.domains[domain]
+    trained = [cell for cell in cells(matrix, domain) if not cell.obstacle]
+    sets = {**field.sets, **renoised(matrix, domain)}
+    for cell in trained:
+        if cell.name in sets:
+            raise FewstepError(f"domains.{domain}.sets: a cell is called {cell.name!r}, too")
+        fixed, scale = cell.student.roll_out.deterministic, cell.student.validation_noise_scale
+        sampler = Renoise(steps=cell.steps, noise_scale=scale, deterministic=fixed)
+        sets[cell.name] = SampleSet(model=cell.name, sampler=sampler, label=cell.label)
+    given = {
+        "name": f"{matrix.name}_{domain}",
+        "domain": domain,
+        "teacher": field.teacher,
+        "data": field.data,
+        "students": {cell.name: cell.student for cell in trained},
+        "generate": field.generate,
+        "sets": sets,
+        "evaluate": field.evaluate,
+        "title": f"{matrix.title or matrix.name}: {domain}",
+    }
+    return _checked(RunConfig, given, f"domains.{domain}")
+
+
+def renoised(matrix: MatrixConfig, domain: DomainName) -> dict[str, SampleSet]:
+    """Return the teacher, re-noised with each number of steps: what costs no training."""
+    scale, found = matrix.domains[domain].noise_scale, {}
+    for steps in matrix.steps_of(domain):
+        sampler = Renoise(steps=steps, noise_scale=scale)
+        label = f"Teacher re-noised, {steps} step{'s' * (steps > 1)}"
+        found[f"teacher_k{steps}"] = SampleSet(model="teacher", sampler=sampler, label=label)
+    return found
+
+
+def _checked(model: type[_Model], content: Mapping[str, Any], where: str) -> _Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise explained(error, where) from error
+
+
+def load_matrix(path: Path) -> MatrixConfig:
+    """Read and validate a matrix's YAML.
+
+    Raises:
+        FewstepError: The file is missing, no YAML, or says something that can't be.
+    """
+    return parse_matrix(read_yaml(path), str(path))
+
+
+def parse_matrix(content: Any, source: str = "config") -> MatrixConfig:
+    """Validate a matrix's settings as read from YAML, and the runs that it is written out as."""
+    try:
+        matrix = MatrixConfig.model_validate(content)
+    except ValidationError as error:
+        raise explained(error, source) from error
+    runs(matrix)
+    return matrix
