@@ -17,6 +17,7 @@ __all__ = [
     "FDistillConfig",
     "FakeTarget",
     "ObjectiveConfig",
+    "ProgressiveConfig",
     "SIMConfig",
     "ScoreLiDARConfig",
     "SiDConfig",
@@ -154,6 +155,21 @@ class ConsistencyConfig(Config):
     """Factor of the student's loss, before clipping."""
 
 
+class ProgressiveConfig(Config):
+    """Progressive distillation of re-noising, on the student's own roll-outs (after 2202.00512)."""
+
+    kind: Literal["progressive"] = "progressive"
+    """Chooses this objective."""
+    substeps: int = Field(default=4, ge=1, le=100)
+    """Re-noising steps of the teacher that one step of the student learns to make."""
+    noise_scale: float = Field(default=1.0, ge=0)
+    """Noise scale γ of them."""
+    huber: float = Field(default=0.01, gt=0)
+    """c of the distance, in nm or m: smaller distances count squared."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the loss, before clipping."""
+
+
 class DistillationDPOConfig(Config):
     """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
 
@@ -213,6 +229,7 @@ ObjectiveConfig = Annotated[
     | FDistillConfig
     | TDMConfig
     | ConsistencyConfig
+    | ProgressiveConfig
     | DistillationDPOConfig
     | DiffusionDPOConfig
     | ScoreLiDARConfig,

@@ -47,8 +47,11 @@ class RollOutConfig(Config):
 class Fit(Config):
     """A training run: its length, its batches, what is kept."""
 
-    steps: int = Field(ge=1, le=1_000_000_000)
-    """Optimisation steps of the student."""
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    """Optimisation steps of the student; this or `network_calls`."""
+    network_calls: int | None = Field(default=None, ge=1, le=10**15)
+    """Instead: train until the networks were called so often, a sample at a time; a call that is
+    differentiated counts three. What costs the same whatever the objective."""
     accumulate: int = Field(default=1, ge=1, le=1_000_000)
     """Micro-batches per step."""
     ema: float = Field(default=0.99, ge=0, lt=1)
@@ -65,6 +68,27 @@ class Fit(Config):
     """Steps between rows of the log."""
     max_seconds: float | None = Field(default=None, gt=0)
     """Stop (resumably) after this long."""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Fit:
+        if (self.steps is None) == (self.network_calls is None):
+            raise ValueError("either steps or network_calls says when training ends")
+        return self
+
+    def progress(self, step: int, network_calls: int) -> float:
+        """Return how much of the training is done before update `step` (from 0): 0 to 1.
+
+        The last of so many steps has 1.
+        """
+        if self.network_calls is not None:
+            return min(1.0, network_calls / self.network_calls)
+        return min(1.0, step / max(1, (self.steps or 1) - 1))
+
+    def is_done(self, steps: int, network_calls: int) -> bool:
+        """Return whether so many steps, which cost so many network calls, are enough."""
+        if self.network_calls is not None:
+            return network_calls >= self.network_calls
+        return steps >= (self.steps or 0)
 
 
 class Lengths(Config):

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from domains.config import Fit, Optimiser
 from domains.distillation.denoiser import Denoiser
+from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.optimiser import build_optimiser, learning_rate, set_rate
 from domains.distillation.process import NoiseProcess
@@ -91,6 +92,12 @@ class Distiller(pl.LightningModule):
         # In a tuple, so that Lightning neither counts it as trainable nor saves it.
         self._teacher = (None if teacher is None else teacher.requires_grad_(False).eval(),)
         self.done = 0
+        self.network_calls = 0
+        self._progress = 0.0
+        self.calls = NetworkCalls()
+        for network in (self.student, *self.fakes.values(), *self._teacher):
+            if network is not None:
+                self.calls.watch(network)
         self.best = Best()
         self.role_optimisers: dict[str, Optimizer] = {
             role: build_optimiser(network, plan.optimisers[role])
@@ -106,6 +113,11 @@ class Distiller(pl.LightningModule):
 
     def _networks(self) -> dict[str, nn.Module]:
         return {STUDENT: self.student, **dict(self.fakes.items())}
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has reached its end."""
+        return self.plan.fit.is_done(self.done, self.network_calls)
 
     @property
     def teacher(self) -> nn.Module | None:
@@ -124,6 +136,7 @@ class Distiller(pl.LightningModule):
     def training_step(self, step: int, batch_idx: int) -> None:
         """Update the fake scores, then the student, then its average."""
         self._noted.clear()
+        self._progress = self.plan.fit.progress(step, self.network_calls)
         for repeat in range(self.plan.fake_updates):
             for name in self.plan.objective.fake_scores:
                 self._update(name, step, repeat)
@@ -131,6 +144,7 @@ class Distiller(pl.LightningModule):
         self._advance_average(step)
         self._maybe_reset(step)
         self.done = step + 1
+        self._count_calls()
         # Means over micro-batches and repeated updates.
         self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
 
@@ -139,7 +153,8 @@ class Distiller(pl.LightningModule):
         if teacher is not None:
             teacher = self.plan.as_teacher(teacher)
         fakes: dict[str, Denoiser] = dict(self.fakes.items())
-        return Roles(self.plan.process, self.student, teacher, fakes, self.plan.roll_out)
+        plan = self.plan
+        return Roles(plan.process, self.student, teacher, fakes, plan.roll_out, self.calls)
 
     def _update(self, role: str, step: int, repeat: int) -> None:
         """Make one optimiser step of one role over all micro-batches of all processes."""
@@ -160,7 +175,7 @@ class Distiller(pl.LightningModule):
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         if not torch.isfinite(norm):
             raise _not_finite(step, role, bad or f"gradient of {self._first_bad(role, 'grad')}")
-        rate = learning_rate(config, step, self.plan.fit.steps)
+        rate = learning_rate(config, step, self._progress)
         set_rate(optimiser, rate)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -195,6 +210,14 @@ class Distiller(pl.LightningModule):
         return (
             strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
         )
+
+    def _count_calls(self) -> None:
+        """Add the calls of this step, of all processes."""
+        made = torch.tensor(self.calls.total, device=self.device)
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(made)
+        self.network_calls += int(made)
+        self.calls.total = 0
 
     def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
         if self.trainer.world_size == 1:
@@ -243,6 +266,7 @@ class Distiller(pl.LightningModule):
         """Return all that a resumed run needs."""
         return {
             "done": self.done,
+            "network_calls": self.network_calls,
             "networks": {role: net.state_dict() for role, net in self._networks().items()},
             "average": self.average.state_dict(),
             "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
@@ -256,7 +280,7 @@ class Distiller(pl.LightningModule):
             self.role_optimisers[role].load_state_dict(state["optimisers"][role])
         self.average.load_state_dict(state["average"])
         self.best = Best(**state["best"])
-        self.done = state["done"]
+        self.done, self.network_calls = state["done"], state["network_calls"]
 
 
 def _not_finite(step: int, role: str, term: str) -> FewstepError:

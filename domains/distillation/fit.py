@@ -25,6 +25,8 @@ __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
 
+_MOST_STEPS = 10**9  # of a training that ends by its network calls
+
 # A validation: the averaged student in, numbers out; "quality" (higher is better) is required.
 Validation = Callable[[Distiller], dict[str, float]]
 
@@ -53,8 +55,8 @@ def run(
     saved = states.load()
     if saved is not None:
         distiller.restore(saved)
-        _log.info("resuming at step %d of %d", distiller.done, distiller.plan.fit.steps)
-    keeper = _Keeper(states, directory, validate, saved)
+        _log.info("resuming at step %d", distiller.done)
+    keeper = _Keeper(states, directory, validate, saved, _way(distiller)[0])
     _quiet_lightning()
     trainer = pl.Trainer(
         max_epochs=1,
@@ -71,10 +73,10 @@ def run(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    left = range(distiller.done, distiller.plan.fit.steps)
-    if left:
+    if not distiller.finished:
+        left = range(distiller.done, distiller.plan.fit.steps or _MOST_STEPS)
         trainer.fit(distiller, DataLoader(left, batch_size=None))  # type: ignore[arg-type]
-    return distiller.done >= distiller.plan.fit.steps
+    return distiller.finished
 
 
 def _quiet_lightning() -> None:
@@ -92,12 +94,13 @@ class _Keeper(pl.Callback):
         directory: Path,
         validate: Validation | None,
         saved: dict | None,
+        first: int,
     ):
         self.states, self.validate = states, validate
         self.table = LogTable(directory / "log.csv", saved["done"] if saved else 0)
         self.table.restore(saved["interval"] if saved else {})
         self.began = time.monotonic()
-        self.first = saved["done"] if saved else 0
+        self.first = first
         self.bar: tqdm | None = None
         self.saved_at = -1
         self.terminated = False
@@ -111,9 +114,9 @@ class _Keeper(pl.Callback):
         assert isinstance(pl_module, Distiller)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        steps = pl_module.plan.fit.steps
         if trainer.is_global_zero and sys.stderr.isatty():
-            self.bar = tqdm(total=steps, initial=pl_module.done, unit="step", smoothing=0.1)
+            done, total, unit = _way(pl_module)
+            self.bar = tqdm(total=total, initial=done, unit=unit, unit_scale=True, smoothing=0.1)
 
     def _stop(self, number: int, _: object) -> None:
         """Stop after this step; a second Ctrl-C stops at once."""
@@ -129,13 +132,14 @@ class _Keeper(pl.Callback):
         self.table.add(**pl_module.diagnostics)
         if self.validate and fit.validate_every and done % fit.validate_every == 0:
             self._validate(pl_module)
-        if done % fit.log_every == 0 or done == fit.steps:
+        if done % fit.log_every == 0 or pl_module.finished:
             self._report(trainer, pl_module)
-        if done % fit.checkpoint_every == 0 or done == fit.steps:
+        if done % fit.checkpoint_every == 0 or pl_module.finished:
             self._save(trainer, pl_module)
         late = fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds
         # All processes stop at the same step, or the others would wait for ever.
-        if trainer.strategy.reduce_boolean_decision(late or self.terminated, all=False):
+        over = late or self.terminated or pl_module.finished
+        if trainer.strategy.reduce_boolean_decision(over, all=False):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -155,28 +159,36 @@ class _Keeper(pl.Callback):
     def _report(self, trainer: pl.Trainer, distiller: Distiller) -> None:
         if not trainer.is_global_zero:
             return
-        row = self.table.close_row(distiller.done)
+        row = self.table.close_row(distiller.done, network_calls=distiller.network_calls)
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=distiller.done)
         shown = {k: f"{v:.4g}" for k, v in row.items() if k.endswith(("/loss", "quality"))}
         if self.bar is not None:
-            self.bar.update(distiller.done - self.bar.n)
+            self.bar.update(_way(distiller)[0] - self.bar.n)
             self.bar.set_postfix(shown)
         else:
             _log.info("%s", self._line(distiller, shown))
 
     def _line(self, distiller: Distiller, shown: dict[str, str]) -> str:
-        done, steps = distiller.done, distiller.plan.fit.steps
+        done, total, unit = _way(distiller)
         elapsed = time.monotonic() - self.began
-        left = elapsed / max(1, done - self.first) * (steps - done)
+        left = elapsed / max(1, done - self.first) * max(0, total - done)
         losses = "  ".join(f"{name} {value}" for name, value in shown.items())
-        return f"step {done}/{steps}  {losses}  {left / 60:.0f} min left"
+        return f"{unit} {done}/{total}  {losses}  {left / 60:.0f} min left"
 
     def _save(self, trainer: pl.Trainer, distiller: Distiller) -> None:
         if trainer.is_global_zero and self.saved_at != distiller.done:
             state = distiller.training_state() | {"interval": self.table.state()}
             self.states.save(distiller.done, state)
             self.saved_at = distiller.done
+
+
+def _way(distiller: Distiller) -> tuple[int, int, str]:
+    """Return how far training is, how far it goes, and in what."""
+    fit = distiller.plan.fit
+    if fit.network_calls is not None:
+        return distiller.network_calls, fit.network_calls, "call"
+    return distiller.done, fit.steps or 0, "step"
 
 
 def process_count() -> tuple[int, int]:

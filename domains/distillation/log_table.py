@@ -54,9 +54,9 @@ class LogTable:
         """Return the means since the last row."""
         return {name: self._sums[name] / count for name, count in self._counts.items()}
 
-    def close_row(self, step: int) -> dict[str, float]:
-        """Write the interval's means as the row of ``step`` and start a new interval."""
-        row = {"step": float(step), **self.pending()}
+    def close_row(self, step: int, **totals: float) -> dict[str, float]:
+        """Write totals and the interval's means as the row of ``step``; start a new interval."""
+        row = {"step": float(step), **totals, **self.pending()}
         self._sums.clear()
         self._counts.clear()
         self.rows.append(row)

@@ -11,14 +11,14 @@ from domains.config import Optimiser
 __all__ = ["build_optimiser", "learning_rate", "set_rate"]
 
 
-def learning_rate(config: Optimiser, step: int, steps: int) -> float:
-    """Return the learning rate of update ``step`` (from 0) out of ``steps``."""
+def learning_rate(config: Optimiser, step: int, done: float) -> float:
+    """Return the learning rate of update ``step`` (from 0), ``done`` of the training behind it."""
     floor = min(config.floor, config.rate)
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.schedule == "constant":
         return warm * config.rate
     if config.schedule == "cosine":
-        progress = min(1.0, step / max(1, steps - 1))
+        progress = done
     else:
         start, period = 0, config.period
         while step - start >= period:

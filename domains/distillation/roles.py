@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from domains.distillation.denoiser import Denoiser
+from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.noise import KeyedNoise, generator
 from domains.distillation.process import NoiseProcess
 from domains.distillation.sampler import Step, renoise
@@ -132,6 +133,7 @@ class Roles:
         teacher: The frozen teacher; None when a teacher itself is trained.
         fakes: Fake scores by the names the objective gave them.
         roll_out: How the student is played.
+        calls: Where calls are noted that go past a network's ``forward``.
     """
 
     process: NoiseProcess
@@ -139,6 +141,7 @@ class Roles:
     teacher: Denoiser | None = None
     fakes: Mapping[str, Denoiser] = field(default_factory=dict)
     roll_out: RollOut | None = None
+    calls: NetworkCalls = field(default_factory=NetworkCalls)
 
     def play(
         self, batch: Batch, draws: Draws, *, gradient: bool, step: int | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from domains.config import Fit
 from domains.errors import FewstepError
 
 __all__ = ["sampling", "training"]
@@ -16,31 +17,39 @@ _RECENT = 10
 _CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 
 
-def training(state: Path, steps: int) -> dict[str, Any]:
-    """Return step, speed and last losses and validation of a training.
+def training(state: Path, fit: Fit) -> dict[str, Any]:
+    """Return how far a training is, its speed, and its last losses and validation.
 
     Args:
         state: Directory of its log and checkpoints.
-        steps: How many it takes.
+        fit: How long it is: so many steps, or network calls.
     """
+    unit, end = ("steps", fit.steps) if fit.steps else ("network calls", fit.network_calls or 0)
     log = state / "log.csv"
     rows = list(_rows(log)) if log.exists() else []
     if not rows:
-        return {"done": 0, "of": steps, "unit": "steps"}
-    try:
-        step = int(rows[-1].get("step", ""))
-    except ValueError as error:
-        raise _unreadable(log, error) from error
+        return {"done": 0, "of": end, "unit": unit}
+    step = _count(rows[-1], "step", log)
+    done = step if fit.steps else _count(rows[-1], "network_calls", log)
     speed = _steps_per_second(state, step)
+    if speed is not None:
+        speed *= done / max(1, step)
     return {
-        "done": step,
-        "of": steps,
-        "unit": "steps",
+        "done": done,
+        "of": end,
+        "unit": unit,
         "speed": speed,
         "checkpoint": max((step for step, _ in _checkpoints(state)), default=None),
-        **({"seconds_left": (steps - step) / speed} if speed else {}),
+        **({"seconds_left": max(0, end - done) / speed} if speed else {}),
         "metrics": _last_metrics(rows, log),
     }
+
+
+def _count(row: dict[str, str], name: str, log: Path) -> int:
+    try:
+        return int(row.get(name, ""))
+    except ValueError as error:
+        raise _unreadable(log, error) from error
 
 
 def _last_metrics(rows: list[dict[str, str]], log: Path) -> dict[str, float | None]:

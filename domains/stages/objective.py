@@ -13,6 +13,7 @@ from domains.config import (
     Distil,
     DistillationDPOConfig,
     FDistillConfig,
+    ProgressiveConfig,
     ScoreLiDARConfig,
     SiDConfig,
     SIMConfig,
@@ -30,6 +31,7 @@ from domains.distillation.objectives import (
     DistillationDPO,
     FDistill,
     Objective,
+    Progressive,
     ScoreLiDAR,
     SiD,
 )
@@ -58,6 +60,8 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
     if isinstance(config, ConsistencyConfig):
         draw = _examples(section, domain, network)
         return Consistency(draw, config.grid, config.huber, config.scale)
+    if isinstance(config, ProgressiveConfig):
+        return Progressive(config.substeps, config.noise_scale, config.huber, config.scale)
     if isinstance(config, DiffusionDPOConfig):
         at, noise = _times(config.times), config.pair_noise
         return DiffusionDPO(at, domain.preference, noise, config.beta, config.scale)

@@ -62,14 +62,14 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
         yield _row("simulate", "", [Part(one, logs / "simulate.log", work) for one in streets])
     teacher, state = run / "teacher/model.json", run / "state/teacher"
     if settings.teacher == PRETRAIN and settings.pretrain is not None:
-        progress = training(state, settings.pretrain.fit.steps)
+        progress = training(state, settings.pretrain.fit)
         yield _row("pretrain", "", [Part(teacher, logs / "pretrain.log", state)], progress)
     else:
         yield _row("prepare", "", [Part(teacher, logs / "prepare.log", teacher.parent)])
     for name, student in settings.students.items():
         product, state = run / "students" / name / "model.json", run / "state" / name
         part = Part(product, logs / f"distill_{name}.log", state)
-        yield _row("distill", name, [part], training(state, student.fit.steps))
+        yield _row("distill", name, [part], training(state, student.fit))
     for name in settings.sets:
         yield _sampled(settings, run, name)
         samples, evaluation = run / "samples" / name, run / "evaluation" / name
@@ -123,7 +123,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["name"],
         row["state"],
         f"{row['done']}/{row['of']} {unit}".strip() if row["of"] > 1 else "",
-        f"{speed:.3g} {'samples' if unit == 'shards' else 'steps'}/s" if speed else "",
+        f"{speed:.3g} {'samples' if unit == 'shards' else unit}/s" if speed else "",
         duration(row.get("seconds_left")),
         f"{duration(row['seconds_since_sign'])} ago" if row["seconds_since_sign"] else "",
     )

@@ -45,7 +45,7 @@ def train_and_save(
     with claim(state, deciding) if rank_zero_only.rank == 0 else nullcontext():
         if not run(distiller, state, validate, devices=devices, nodes=nodes):
             raise FewstepError(
-                f"training stopped at step {distiller.done} of {distiller.plan.fit.steps}",
+                f"training stopped at step {distiller.done}, before its end",
                 do="Run the same command again to resume",
             )
         if rank_zero_only.rank == 0:
@@ -60,7 +60,8 @@ def _write_model(domain: Domain, distiller: Distiller, output: Path, **facts: An
         denoiser.load_state_dict(distiller.best.weights)
         chosen = distiller.best.step
     with exclusive(output):
-        progress = {"steps": distiller.done, "chosen_step": chosen}
+        calls = {"network_calls": distiller.network_calls}
+        progress = {"steps": distiller.done, "chosen_step": chosen, **calls}
         domain.save(denoiser, output, **record(**facts, **progress))
     _log.info("wrote %s (average of step %d)", output, chosen)
 

@@ -36,6 +36,7 @@ def test_two_processes_equal_one_that_accumulates_twice_as_much(tmp_path: Path):
     assert run(two, tmp_path / "two", toy_validation)
     assert two.done == one.done == STEPS
     assert two.best.step == one.best.step
+    assert two.network_calls == one.network_calls > 0
     expected, found = one.training_state(), two.training_state()
     for role in (STUDENT, "fake"):
         ours, theirs = found["networks"][role], expected["networks"][role]

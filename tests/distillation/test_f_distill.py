@@ -66,14 +66,14 @@ def test_1_h_is_the_second_derivative(divergence: Divergence):
 
 @every_divergence
 def test_1_the_gradient_is_that_of_vsd_weighed(divergence: Divergence):
-    roles, student, fake = gaussian_roles(0.8)
+    roles, student, _ = gaussian_roles(0.8)
     batch, draws = blank([COUNT] * SAMPLES), Draws(("weighed",))
     objective = f_distill(divergence, short_logits, weight=0.0)
     loss = objective.student_loss(roles, batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
-    listener = Listener(fake, short_logits)
+    listener = Listener(roles, "fake", short_logits)
     clean = roles.play(batch, draws, gradient=True)
-    losses, _ = score_differences(clean, listener.among(roles, "fake"), batch, draws, TIMES)
+    losses, _ = score_differences(clean, listener.roles, batch, draws, TIMES)
     ratio = mean_logit(listener.logits, batch).detach().exp()
     h = DIVERGENCES[divergence](ratio)
     expected = torch.autograd.grad((h * losses).sum() / h.sum(), [student.shift, student.std])

@@ -6,13 +6,14 @@ import pytest
 import torch
 from distillation.toy import ToyDenoiser
 
-from domains.config import Optimiser
+from domains.config import Fit, Optimiser
 from domains.distillation.optimiser import build_optimiser, learning_rate, set_rate
 
 
 def rates(steps: int, **settings) -> list[float]:
     config = Optimiser(rate=1.0, **settings)
-    return [learning_rate(config, step, steps) for step in range(steps)]
+    fit = Fit(steps=steps)
+    return [learning_rate(config, step, fit.progress(step, 0)) for step in range(steps)]
 
 
 def test_constant_with_warm_up():
@@ -46,7 +47,7 @@ def test_restarts_are_those_of_torch():
 
 
 def test_a_floor_above_the_rate_does_not_raise_it():
-    assert learning_rate(Optimiser(rate=1e-7, schedule="cosine", floor=1e-6), 5, 9) == 1e-7
+    assert learning_rate(Optimiser(rate=1e-7, schedule="cosine", floor=1e-6), 5, 0.6) == 1e-7
 
 
 def test_optimiser_is_adam_on_what_is_trainable():

@@ -151,6 +151,18 @@ def test_training_shows_step_speed_and_metrics(run: Path, capsys: pytest.Capture
     assert row["metrics"] == {"student/loss at 2": 0.25, "validation/quality at 1": 0.125}
 
 
+def test_a_budget_is_shown_in_network_calls(run: Path, capsys: pytest.CaptureFixture) -> None:
+    settings = content()
+    settings["students"]["student"]["fit"] = {"network_calls": 1000}
+    (run / "config.json").write_text(parse_config(settings).model_dump_json())
+    put_training(run)
+    write(run / "state/student/log.csv", "step,network_calls,student/loss\n2,400,0.25\n")
+    row = seen(capsys)["distill", "student"]
+    assert (row["done"], row["of"], row["unit"]) == (400, 1000, "network calls")
+    assert row["speed"] == pytest.approx(400 / 100, rel=0.1)
+    assert row["seconds_left"] == pytest.approx(600 / 4, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("checkpoints", "speed"),
     [
@@ -170,7 +182,9 @@ def test_pauses_do_not_count(
 
 def test_time_left_is_of_what_runs(run: Path, capsys: pytest.CaptureFixture) -> None:
     put_training(run)
-    write(run / "logs/distill_student.log", "fewstep: training stopped at step 2 of 3.\n")
+    write(
+        run / "logs/distill_student.log", "fewstep: training stopped at step 2, before its end.\n"
+    )
     assert "seconds_left" not in seen(capsys)["distill", "student"]
 
 

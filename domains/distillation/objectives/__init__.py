@@ -6,6 +6,7 @@ from domains.distillation.objectives.diffusion_dpo import DiffusionDPO
 from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.f_distill import FDistill
 from domains.distillation.objectives.objective import Objective
+from domains.distillation.objectives.progressive import Progressive
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
 from domains.distillation.objectives.sid import SiD
 from domains.distillation.objectives.sim import SIM
@@ -23,6 +24,7 @@ __all__ = [
     "DistillationDPO",
     "FDistill",
     "Objective",
+    "Progressive",
     "ScoreLiDAR",
     "SiD",
     "TeacherTraining",

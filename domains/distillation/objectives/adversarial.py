@@ -49,13 +49,13 @@ class Adversarial(Objective):
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Learn the student's score, and to tell its samples from real data at the same times."""
-        listener = Listener(roles.fakes[name], self.judge)
-        loss = self.base.fake_score_loss(name, listener.among(roles, name), batch, draws)
+        listener = Listener(roles, name, self.judge)
+        loss = self.base.fake_score_loss(name, listener.roles, batch, draws)
         real = self.examples(draws)
         assert real.points is not None
         noise = draws.noise("noise of real data")(real.shape)
         noisy = roles.process.perturb(real.points, noise, listener.time, real)
-        _, logits = self.judge(roles.fakes[name], noisy, listener.time, real)
+        logits = listener.judged(noisy, listener.time, real)[1]
         critic = mean_logit(F.softplus(listener.logits), batch).mean()
         critic = critic + mean_logit(F.softplus(-logits), real).mean()
         told = (mean_logit(listener.logits, batch) < 0).float().mean()
@@ -66,8 +66,8 @@ class Adversarial(Objective):
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Follow the objective, and look real."""
         (name,) = self.fake_scores
-        listener = Listener(roles.fakes[name], self.judge)
-        loss = self.base.student_loss(listener.among(roles, name), batch, draws)
+        listener = Listener(roles, name, self.judge)
+        loss = self.base.student_loss(listener.roles, batch, draws)
         looks = self.looks_real(listener, batch)
         return Loss(loss.value + self.weight * looks.value, loss.diagnostics | looks.diagnostics)
 
@@ -78,10 +78,17 @@ class Adversarial(Objective):
 
 
 class Listener:
-    """A denoiser that keeps what the judge said of its last call, with its gradient."""
+    """A fake score that keeps what the judge said of its last call, with its gradient.
 
-    def __init__(self, denoiser: Denoiser, judge: Judge):
-        self.denoiser, self.judge = denoiser, judge
+    Args:
+        roles: Who takes part; ``self.roles`` are the same with this in the fake score's place.
+        name: Of the fake score.
+        judge: What its features say.
+    """
+
+    def __init__(self, roles: Roles, name: str, judge: Judge):
+        self.denoiser, self.calls, self.judge = roles.fakes[name], roles.calls, judge
+        self.roles = replace(roles, fakes={**roles.fakes, name: self})
         self.time: Tensor = torch.empty(0)
         self.logits: Tensor = torch.empty(0)
 
@@ -90,13 +97,14 @@ class Listener:
     ) -> Tensor:
         """Return the clean estimate (see ``Denoiser``)."""
         with torch.enable_grad():
-            clean, self.logits = self.judge(self.denoiser, noisy, time, batch)
+            clean, self.logits = self.judged(noisy, time, batch)
         self.time = time
         return clean if torch.is_grad_enabled() else clean.detach()
 
-    def among(self, roles: Roles, name: str) -> Roles:
-        """Return the roles with this in the place of the fake score ``name``."""
-        return replace(roles, fakes={**roles.fakes, name: self})
+    def judged(self, noisy: Tensor, time: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return clean estimate and logits; the judge calls no ``forward`` that would count."""
+        self.calls.add(len(noisy), differentiated=True)
+        return self.judge(self.denoiser, noisy, time, batch)
 
 
 def mean_logit(values: Float[Tensor, "b n"], batch: Batch) -> Float[Tensor, " b"]:

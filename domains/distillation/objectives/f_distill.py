@@ -61,10 +61,9 @@ class FDistill(Adversarial):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push samples along the difference of the scores, the more the larger h(r)."""
-        listener = Listener(roles.fakes["fake"], self.judge)
+        listener = Listener(roles, "fake", self.judge)
         clean = roles.play(batch, draws, gradient=True)
-        heard = listener.among(roles, "fake")
-        losses, noted = score_differences(clean, heard, batch, draws, self.student_times)
+        losses, noted = score_differences(clean, listener.roles, batch, draws, self.student_times)
         weights = importance(mean_logit(listener.logits, batch).detach(), self.divergence)
         looks = self.looks_real(listener, batch)
         value = self.scale * (weights * losses).mean() + self.weight * looks.value

@@ -1,0 +1,34 @@
+"""What training costs, in the one unit that all objectives share: network calls."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["DIFFERENTIATED", "NetworkCalls"]
+
+# A backward pass costs about two forward passes: the gradients of inputs and of weights.
+DIFFERENTIATED = 3
+
+
+class NetworkCalls:
+    """Counts the forward passes of one sample; one that is differentiated counts three.
+
+    So a budget of calls is the same for objectives whatever they do in a step: how long their
+    roll-outs are, how many fake scores they train, whether they differentiate through the teacher.
+    What is encoded once for a batch, and validation, are not counted.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def add(self, samples: int, differentiated: bool) -> None:
+        """Count one pass of a batch of ``samples``."""
+        self.total += samples * (DIFFERENTIATED if differentiated else 1)
+
+    def watch(self, network: nn.Module) -> None:
+        """Count whenever ``network`` is called."""
+        network.register_forward_hook(self._called)
+
+    def _called(self, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
+        self.add(len(output), torch.is_grad_enabled() and output.requires_grad)

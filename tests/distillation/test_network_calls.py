@@ -1,0 +1,122 @@
+"""Contract: calls count by samples, three times if differentiated; they may end training."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from distillation.toy import TIMES, ToyDenoiser, blank, toy_distiller
+from torch import Tensor
+from torch.nn import functional as F
+
+from domains.config import Fit
+from domains.distillation.distiller import Distiller
+from domains.distillation.fit import run
+from domains.distillation.network_calls import DIFFERENTIATED, NetworkCalls
+from domains.distillation.objectives.adversarial import Adversarial
+from domains.distillation.objectives.sid import SiD
+from domains.distillation.objectives.vsd import VSD
+from domains.distillation.roles import Draws
+from domains.domain import Batch
+
+SAMPLES = 3
+
+
+def batches(index: int, draws: Draws) -> Batch:
+    return blank([4] * SAMPLES)
+
+
+def one_step(objective, tmp_path: Path) -> int:
+    """Calls of a step with roll-outs of one step, in samples."""
+    distiller = toy_distiller(objective=objective, batches=batches, steps=1, fit={"steps": 1})
+    assert run(distiller, tmp_path)
+    assert distiller.network_calls % SAMPLES == 0
+    return distiller.network_calls // SAMPLES
+
+
+def judge(denoiser, noisy: Tensor, time: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Past ``forward``, as those of the fields are."""
+    clean = denoiser.forward(noisy, time, batch)
+    return clean, clean.mean(-1)
+
+
+def real(draws: Draws) -> Batch:
+    mask = blank([4] * SAMPLES).mask
+    return Batch(mask, points=torch.ones(*mask.shape, 3))
+
+
+# A roll-out and what is learnt of it; then a roll-out with a gradient and both scores.
+FAKE = 1 + DIFFERENTIATED
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (VSD(TIMES, TIMES), FAKE + DIFFERENTIATED + 2),
+        (SiD(TIMES, TIMES), FAKE + 3 * DIFFERENTIATED),
+        # The judge hears the fake score where it learns, real data, and the student's loss.
+        (
+            Adversarial(VSD(TIMES, TIMES), judge, real, 0.1, 0.1),
+            FAKE + DIFFERENTIATED + DIFFERENTIATED + 1 + DIFFERENTIATED,
+        ),
+    ],
+)
+def test_calls_of_a_step(objective, expected: int, tmp_path: Path):
+    assert one_step(objective, tmp_path) == expected
+
+
+def test_calls_without_gradient_count_once():
+    network, calls = ToyDenoiser(), NetworkCalls()
+    calls.watch(network)
+    batch = blank([4, 4])
+    noisy, time = torch.zeros(batch.shape), torch.full((2,), 0.5)
+    with torch.no_grad():
+        network(noisy, time, batch)
+    assert calls.total == 2
+    F.mse_loss(network(noisy, time, batch), noisy).backward()
+    assert calls.total == 2 + 2 * DIFFERENTIATED
+    network.requires_grad_(False)(noisy, time, batch)  # of a frozen network on data
+    assert calls.total == 2 + 2 * DIFFERENTIATED + 2
+
+
+BUDGET = {"steps": None, "network_calls": 300, "checkpoint_every": 2, "log_every": 2}
+
+
+def budgeted(**fit) -> Distiller:
+    return toy_distiller(fit=BUDGET | fit, batches=batches, steps=3)
+
+
+def test_a_budget_ends_training_by_the_first_step_that_spends_it(tmp_path: Path):
+    distiller = budgeted()
+    assert run(distiller, tmp_path) and distiller.finished
+    most = (2 * 3 + 2 + 2 * DIFFERENTIATED) * SAMPLES  # of one step
+    assert 300 <= distiller.network_calls < 300 + most
+    last = (tmp_path / "log.csv").read_text().splitlines()
+    header, row = last[0].split(","), last[-1].split(",")
+    assert int(row[header.index("network_calls")]) == distiller.network_calls
+    assert int(row[header.index("step")]) == distiller.done
+    assert run(budgeted(), tmp_path)  # nothing is left to do
+
+
+def test_an_interrupted_budget_ends_as_one_that_was_not(tmp_path: Path):
+    whole, part = budgeted(), budgeted(max_seconds=1e-9)
+    assert run(whole, tmp_path / "whole")
+    assert not run(part, tmp_path / "parts") and part.done == 1
+    again = budgeted()
+    assert run(again, tmp_path / "parts")
+    assert (again.done, again.network_calls) == (whole.done, whole.network_calls)
+    for ours, theirs in zip(again.average.parameters(), whole.average.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    logs = [(tmp_path / name / "log.csv").read_bytes() for name in ("whole", "parts")]
+    assert logs[0] == logs[1]
+
+
+def test_the_learning_rate_follows_the_budget():
+    fit = Fit(network_calls=200)
+    assert [fit.progress(7, calls) for calls in (0, 50, 200, 300)] == [0, 0.25, 1, 1]
+    assert [Fit(steps=5).progress(step, 10**9) for step in range(5)] == [0, 0.25, 0.5, 0.75, 1]
+
+
+@pytest.mark.parametrize("given", [{}, {"steps": 2, "network_calls": 100}])
+def test_training_ends_by_one_thing(given: dict[str, int]):
+    with pytest.raises(ValueError, match="either steps or network_calls"):
+        Fit(**given)
