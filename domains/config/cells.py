@@ -68,7 +68,7 @@ def cells(matrix: MatrixConfig, domain: DomainName) -> list[Cell]:
     """
     steps, seeds = matrix.steps_of(domain), matrix.seeds
     found = [_cell(matrix, domain, *key) for key in product(matrix.objectives, steps, seeds)]
-    for label, one in matrix.sensitivity.items():
+    for label, one in matrix.variations.items():
         if not one.domains or domain in one.domains:
             key = one.objective, matrix.main_steps(domain), seeds[0]
             found.append(_cell(matrix, domain, *key, label, one.changes))

@@ -77,14 +77,14 @@ class MatrixConfig(Config):
     """Fields by name."""
     objectives: dict[Name, dict[str, Any]] = Field(min_length=1)
     """Keys of `Distil` by label, `objective` first of all."""
-    sensitivity: dict[Name, Variation] = Field(default_factory=dict)
+    sensitivity: dict[Name, Variation] | None = None
     """Hyper-parameters to vary, by label."""
 
     @model_validator(mode="after")
     def _known_objectives(self) -> MatrixConfig:
         places = {f"domains.{k}.changes": one.changes for k, one in self.domains.items()}
         named = [(where, name) for where, changes in places.items() for name in changes]
-        named += [(f"sensitivity.{k}", one.objective) for k, one in self.sensitivity.items()]
+        named += [(f"sensitivity.{k}", one.objective) for k, one in self.variations.items()]
         for where, name in named:
             if name not in self.objectives:
                 raise ValueError(f"{where}: {name!r} is none of {sorted(self.objectives)}")
@@ -92,7 +92,7 @@ class MatrixConfig(Config):
 
     @model_validator(mode="after")
     def _each_cell_once(self) -> MatrixConfig:
-        if both := set(self.objectives) & set(self.sensitivity):
+        if both := set(self.objectives) & set(self.variations):
             raise ValueError(f"sensitivity.{min(both)}: an objective has this name")
         lists = {"seeds": self.seeds, "steps": self.steps}
         lists |= {f"domains.{name}.steps": one.steps for name, one in self.domains.items()}
@@ -103,6 +103,11 @@ class MatrixConfig(Config):
             if self.main_steps(name) not in self.steps_of(name):
                 raise ValueError(f"domains.{name}.main_steps: not one of its steps")
         return self
+
+    @property
+    def variations(self) -> dict[str, Variation]:
+        """Return the hyper-parameters to vary."""
+        return self.sensitivity or {}
 
     def steps_of(self, domain: DomainName) -> tuple[int, ...]:
         """Return the numbers of steps of a field."""
