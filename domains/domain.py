@@ -16,6 +16,7 @@ from domains.errors import FewstepError
 
 if TYPE_CHECKING:
     from domains.config import Data, Distil, Evaluate, Generate, Pretrain
+    from domains.config.objectives import Ranking
     from domains.distillation.denoiser import Denoiser
     from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws, Loss
@@ -168,6 +169,21 @@ class Domain(Protocol):
         """Return the clean estimate, and of the same call how real each point looks: a logit."""
         ...
 
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
+        """Return what finds samples of a class, and tells the teacher another for these.
+
+        Args:
+            denoiser: The teacher.
+            forget: A class, in the field's own terms.
+            instead: Another, or None for no class.
+
+        Raises:
+            FewstepError: The field has no classes, or the teacher knows no such one.
+        """
+        ...
+
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return what checkpoints are compared on: neither trained on nor evaluated."""
         ...
@@ -190,8 +206,18 @@ class Domain(Protocol):
         """Return a sample as it is written: cropped, refined."""
         ...
 
-    def preference(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
-        """Return how good each sample is, without gradient; higher is better."""
+    def preference(
+        self, kind: Ranking = "quick", tools: Path | None = None
+    ) -> Callable[[Tensor, Batch], Tensor]:
+        """Return what says how good each sample is, without gradient; higher is better.
+
+        Args:
+            kind: ``quick`` is the field's own; other kinds are of one field only.
+            tools: Where fetched weights are.
+
+        Raises:
+            FewstepError: The kind is not of this field, or its weights are missing.
+        """
         ...
 
     def structure(self, points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]:

@@ -21,10 +21,15 @@ def pretrain(name: str) -> Pretrain:
     return Pretrain(network=TEACHERS[name], lengths=lengths, residues_per_batch=100, fit=fit)
 
 
+# Settings without a default.
+NEEDED: dict[str, dict[str, Any]] = {"sfd": {"forget": "1"}}
+
+
 def section(kind: str, **settings: Any) -> Distil:
     return Distil.model_validate(
         {
-            "objective": {"kind": kind, **settings},
+            "objective": {"kind": kind, **NEEDED.get(kind, {}), **settings},
+            "fold": "C" if kind == "sfd" else None,
             "roll_out": {"steps": 2, "deterministic": kind == "tdm"},
             "lengths": {"low": 40, "high": 44},
             "batch_size": 2,

@@ -112,6 +112,22 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"students": {"student": {"objective": {"kind": "tdm"}}}},
         "deterministic",
     ),
+    "more phases than steps": (
+        {"students": {"student": {"objective": {"kind": "phased_dmd", "phases": 3}}}},
+        "objective.phases",
+    ),
+    "a path of two fake scores": (
+        {"students": {"student": {"degradation": {}, "objective": {"kind": "distillation_dpo"}}}},
+        "one fake score",
+    ),
+    "a path that is cut": (
+        {"students": {"student": {"degradation": {}, "reset_fake_every": 9}}},
+        "reset_fake_every",
+    ),
+    "a path that ends before the teacher": (
+        {"students": {"student": {"degradation": {}, "fit": {"steps": 350}}}},
+        "fit.steps",
+    ),
     "average of 1": ({"students": {"student": {"fit": {"ema": 1.0}}}}, "fit.ema"),
     "students are a list": ({"students": ["a"]}, "students"),
     "title is a list": ({"title": ["a"]}, "title"),
@@ -132,6 +148,42 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "seed of a student is yes": ({"students": {"student": {"seed": True}}}, "seed should be"),
     "rate is infinite": ({"students": {"student": {"student": {"rate": float("inf")}}}}, "rate"),
     "guidance is NaN": ({"sets": {"naive": {"sampler": {"guidance": float("nan")}}}}, "guidance"),
+    "a class forgotten that is told to none": (
+        {"students": {"student": {"objective": {"kind": "sfd", "forget": "1"}}}},
+        "fold: must be C or A or T",
+    ),
+    "a class forgotten that is finer than those told": (
+        {"students": {"student": {"objective": {"kind": "sfd", "forget": "1.10"}, "fold": "C"}}},
+        "fold: must be A or T",
+    ),
+    "a class forgotten for itself": (
+        {
+            "students": {
+                "student": {
+                    "objective": {"kind": "sfd", "forget": "1", "instead": "1.10"},
+                    "fold": "A",
+                }
+            }
+        },
+        "instead 1.10 is of the class to forget, 1",
+    ),
+    "a fake score of LiDAR that never learns to do without its scan": (
+        {
+            "domain": "lidar",
+            "data": {"path": "x"},
+            "generate": {"lengths": [], "scenes": 2},
+            "students": {"student": {"fake_guidance": -1.0}},
+        },
+        "students.student.fake_guidance: every sample is told its scan",
+    ),
+    "tangents in half precision": (
+        {
+            "students": {
+                "student": {"objective": {"kind": "rcm"}, "fit": {"precision": "bf16-mixed"}}
+            }
+        },
+        "fit.precision: must be 32-true",
+    ),
     "sampler without a kind": ({"sets": {"naive": {"sampler": {"kind": None}}}}, "kind"),
     "sampler is a list": ({"sets": {"naive": {"sampler": []}}}, "sampler"),
     "LiDAR's files of proteins": ({"generate": {"formats": ["pcd"]}}, "generate.formats"),

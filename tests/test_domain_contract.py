@@ -114,7 +114,8 @@ def test_preference_and_structure_rank_truth_above_noise(
         truth = torch.stack([s.points[:40] for s in samples(domain)])
         batch = Batch(mask=torch.ones(2, 40, dtype=torch.bool))
     noisy = (truth + 0.3 * torch.randn(truth.shape)).requires_grad_()
-    assert (domain.preference(truth, batch) > domain.preference(noisy, batch)).all()
+    preferred = domain.preference()
+    assert (preferred(truth, batch) > preferred(noisy, batch)).all()
     clean, worse = domain.structure(truth, batch), domain.structure(noisy, batch)
     assert clean["scene"] < worse["scene"]
     sum(worse.values()).backward()  # type: ignore[union-attr]

@@ -7,13 +7,17 @@ from typing import Any, get_args
 import pytest
 import torch
 from domain_cases import domain, made, section, teacher
-from torch import nn
+from torch import Tensor, nn
 
+from domains.config import Distil
 from domains.config.objectives import ObjectiveConfig
 from domains.distillation.distiller import Distiller
 from domains.distillation.fit import run
+from domains.distillation.log_table import LogTable
 from domains.distillation.objectives import Adversarial
-from domains.domain import Domain
+from domains.distillation.roles import Draws
+from domains.domain import Batch, Domain
+from domains.errors import FewstepError
 from domains.stages.distill import _plan
 from domains.stages.objective import build_objective
 
@@ -25,7 +29,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     "sim": {"huber": 0.3},
     "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
     "tdm": {"fake_target": "interval"},
+    "phased_dmd": {"phases": 1},
     "consistency": {"grid": 5, "huber": 0.2},
+    "progressive": {"substeps": 3, "noise_scale": 0.7, "huber": 0.2},
+    "rcm": {"weight": 3.0, "difference": 0.02, "warmup": 4},
+    "sfd": {"forget": "2", "instead": "1", "weight": 0.3, "alpha": 1.1, "weighting": "reference"},
     "distillation_dpo": {"pair_noise": 1.3, "loser_bound": 0.4},
     "diffusion_dpo": {"pair_noise": 1.3, "beta": 3.0},
     "score_lidar": {"scene_weight": 0.7, "point_weight": 0.2},
@@ -34,13 +42,30 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in OBJECTIVES]
 VARIANTS += [("sid", {"adversarial": {}}), ("vsd", {"adversarial": {}})]
 
 
+# Objectives that have nothing to work on in a field, and what is said.
+REFUSED = {("sfd", "lidar"): "scans have no classes to forget"}
+
+
+def refused(domain: Domain, made: nn.Module, kind: str) -> bool:
+    """Whether an objective is not of this field; if so, check that it says so."""
+    words = REFUSED.get((kind, domain.name))
+    if words:
+        with pytest.raises(FewstepError, match=words):
+            build_objective(section(kind), domain, made)
+    return words is not None
+
+
 @pytest.mark.parametrize(("kind", "settings"), VARIANTS)
 def test_every_objective_takes_a_step(
     domain: Domain, teacher: nn.Module, kind: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
+    if not refused(domain, teacher, kind):
+        takes_a_step(domain, teacher, section(kind, **settings), tmp_path)
+
+
+def takes_a_step(domain: Domain, teacher: nn.Module, settings: Distil, tmp_path: Path) -> None:
     student = copy.deepcopy(teacher)
-    plan = _plan(domain, section(kind, **settings), teacher, 0)
-    distiller = Distiller(plan, student, teacher)
+    distiller = Distiller(_plan(domain, settings, teacher, 0), student, teacher)
     before = copy.deepcopy(student.state_dict())
     frozen = copy.deepcopy(teacher.state_dict())
     assert run(distiller, tmp_path)
@@ -50,13 +75,65 @@ def test_every_objective_takes_a_step(
     assert all(torch.equal(frozen[k], v) for k, v in teacher.state_dict().items())
 
 
+def guided(domain: Domain, kind: str, **settings: Any) -> Distil:
+    """Settings with guided fake scores, and a condition."""
+    fold = "C" if domain.name == "protein" else None
+    weights = {"fake_guidance": -1.0, "fake_training_guidance": 2.0, "fold": fold}
+    return section(kind, **settings).model_copy(update=weights)
+
+
+@pytest.mark.parametrize("kind", ["sid", "f_distill"])
+def test_guided_fake_scores_take_a_step(
+    domain: Domain, teacher: nn.Module, kind: str, tmp_path: Path
+) -> None:
+    """With a discriminator too, which needs the network itself."""
+    takes_a_step(domain, teacher, guided(domain, kind, adversarial={}), tmp_path)
+
+
+def conditions(noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None) -> Tensor:
+    """A denoiser that answers with how many conditions it is told."""
+    return torch.full_like(noisy, float(len(batch.condition)))
+
+
+def test_fake_scores_are_guided_as_asked(domain: Domain, teacher: nn.Module) -> None:
+    plan = _plan(domain, guided(domain, "sid").model_copy(update={"batch_size": 8}), teacher, 0)
+    batch = plan.batches(0, Draws((0,)))
+    given = torch.randn(batch.shape), torch.full((8,), 0.5), batch
+    told, untold = conditions(*given), domain.unconditional(conditions)(*given)
+    assert (told > untold).all()
+    for role, weight in ((plan.as_fake, -1), (plan.as_learning_fake, 2)):
+        expected = weight * told + (1 - weight) * untold
+        torch.testing.assert_close(role(conditions)(*given), expected)
+
+
+def test_a_student_is_led_over_a_recorded_path(
+    domain: Domain, teacher: nn.Module, tmp_path: Path
+) -> None:
+    path = {"checkpoints": 1, "steps": 1, "switch_every": 1}
+    changes = {"degradation": path, "fit": {"steps": 4, "log_every": 1}}
+    given = Distil.model_validate(section("vsd").model_dump() | changes)
+    student = copy.deepcopy(teacher)
+    before = copy.deepcopy(student.state_dict())
+    distiller = Distiller(_plan(domain, given, teacher, 0), student, teacher)
+    assert run(distiller, tmp_path)
+    assert any(not torch.equal(before[k], v) for k, v in distiller.student.state_dict().items())
+    assert [row.get("degradation/stage") for row in LogTable(tmp_path / "log.csv", 4).rows] == [
+        None,
+        None,
+        0.0,
+        1.0,
+    ]
+
+
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind: str) -> None:
+    if refused(domain, made, kind):
+        return
     given = {"scale": 7.0, **OTHERS[kind]}
     config = OBJECTIVES[kind](**given)
     objective = build_objective(section(kind, **given), domain, made)
     special = {"kind", "student_times", "fake_times", "times", "scene_weight", "point_weight"}
-    special |= {"adversarial"}
+    special |= {"adversarial", "forget", "instead", "tangent_times", "preference"}
     if kind == "f_distill":
         found = objective.weight, objective.critic_weight  # type: ignore[attr-defined]
         assert found == (0.3, 0.7)
@@ -65,7 +142,13 @@ def test_objectives_follow_their_settings(domain: Domain, made: nn.Module, kind:
     if kind == "score_lidar":
         weights = {"scene": config.scene_weight, "point": config.point_weight}
         assert objective.weights == weights  # type: ignore[attr-defined]
-    for times in {"student_times", "fake_times", "times"} & set(type(config).model_fields):
+    if kind == "sfd":
+        batch = Batch(torch.ones(2, 4).bool(), condition={"cath_code": [["2.x.x.x"], ["3.x.x.x"]]})
+        found, told = objective.override(batch)  # type: ignore[attr-defined]
+        assert found.tolist() == [True, False]
+        assert told.condition["cath_code"] == [["1.x.x.x"], ["3.x.x.x"]]
+    every = {"student_times", "fake_times", "tangent_times", "times"}
+    for times in every & set(type(config).model_fields):
         built, asked = getattr(objective, times), getattr(config, times)
         assert (built.kind, built.low, built.high) == (asked.kind, asked.low, asked.high)
 

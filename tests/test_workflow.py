@@ -84,6 +84,11 @@ def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:
     """The teacher's name is one that Snakemake would take for a pattern."""
     config = write(tmp_path / "c.yaml", teacher="{model}")
     assert "fetch" not in planned(tmp_path, config)
+    ranked = {"student": {"objective": {"kind": "distillation_dpo", "preference": "cross_nll"}}}
+    config = write(tmp_path / "c.yaml", teacher="{model}", students=ranked)
+    assert planned(tmp_path, config, "--until", "distill")["fetch"] == 1
+    shown = snakemake(tmp_path, config, "--dry-run", "--printshellcmds", "--until", "distill")
+    assert "--tools data/proteinmpnn --output" in shown.stdout + shown.stderr
 
 
 @pytest.mark.parametrize(

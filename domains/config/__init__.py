@@ -13,8 +13,11 @@ from domains.config.objectives import (
     DiffusionDPOConfig,
     DistillationDPOConfig,
     FDistillConfig,
+    PhasedDMDConfig,
     ProgressiveConfig,
+    RCMConfig,
     ScoreLiDARConfig,
+    SFDConfig,
     SiDConfig,
     SIMConfig,
     TDMConfig,
@@ -31,7 +34,7 @@ from domains.config.sampling import (
     SampleSet,
     Scaffold,
 )
-from domains.config.training import Distil, Fit, Lengths, Optimiser, Pretrain
+from domains.config.training import Degradation, Distil, Fit, Lengths, Optimiser, Pretrain
 from domains.config.yaml_file import read_yaml
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "Cell",
     "ConsistencyConfig",
     "Data",
+    "Degradation",
     "DiffusionDPOConfig",
     "Distil",
     "DistillationDPOConfig",
@@ -53,9 +57,12 @@ __all__ = [
     "Lengths",
     "MatrixConfig",
     "Optimiser",
+    "PhasedDMDConfig",
     "Pretrain",
     "ProgressiveConfig",
+    "RCMConfig",
     "RunConfig",
+    "SFDConfig",
     "SIMConfig",
     "SampleSet",
     "Scaffold",

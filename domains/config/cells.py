@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from domains.config.applicability import obstacle
-from domains.config.base import Config, DomainName
+from domains.config.base import DomainName
 from domains.config.explain import explained
 from domains.config.matrix import MatrixConfig, merged
 from domains.config.objectives import DiffusionDPOConfig
@@ -22,8 +22,6 @@ from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
 
 __all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "renoised", "runs"]
-
-_Model = TypeVar("_Model", bound=Config)
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class Cell:
         variation: Label of the hyper-parameter that is varied; empty for the matrix proper.
         steps: Of the roll-outs and the sampling.
         seed: Of the training.
-        student: Its settings.
-        obstacle: The sentence that says why it can't be trained; empty if it can.
+        student: Its settings; None if there can be none.
+        obstacle: What keeps it from being trained; empty if it can be.
     """
 
     domain: DomainName
@@ -45,8 +43,8 @@ class Cell:
     variation: str
     steps: int
     seed: int
-    student: Distil
-    obstacle: str
+    student: Distil | None
+    obstacle: str = ""
 
     @property
     def name(self) -> str:
@@ -90,17 +88,23 @@ def _cell(
     fixed["fit"] = {"network_calls": matrix.network_calls(domain)}
     given = merged(field.student, own, changes, varied or {}, fixed)
     where = f"sensitivity.{variation}" if variation else f"objectives.{objective}"
-    student = _checked(Distil, given, f"{where}, as {domain} has it")
+    key = domain, objective, variation, steps, seed
+    try:
+        student = Distil.model_validate(given)
+    except ValidationError as error:
+        if error.errors()[0]["loc"]:
+            raise explained(error, f"{where}, as {domain} has it") from error
+        # What the settings are is fine, but not together: such as more phases than steps.
+        return Cell(*key, None, error.errors()[0]["msg"].removeprefix("Value error, "))
     scale = _noise_scale(field.noise_scale, student)
     student = student.model_copy(update={"validation_noise_scale": scale})
-    reason = _unfit(student) or obstacle(domain, student)
-    return Cell(domain, objective, variation, steps, seed, student, reason)
+    return Cell(*key, student, _unfit(student) or obstacle(domain, student))
 
 
 def _unfit(student: Distil) -> str:
     """Return why a student is none of a matrix."""
     if isinstance(student.objective, DiffusionDPOConfig):
-        return "Diffusion-DPO aligns a teacher: what comes out takes as many steps as its teacher."
+        return "it aligns a teacher: what comes out takes as many steps as its teacher"
     return ""
 
 
@@ -120,12 +124,12 @@ def runs(matrix: MatrixConfig) -> dict[DomainName, RunConfig]:
 
 def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
     field = matrix.domains[domain]
-    trained = [cell for cell in cells(matrix, domain) if not cell.obstacle]
+    trained = {c: c.student for c in cells(matrix, domain) if c.student and not c.obstacle}
     sets = {**field.sets, **renoised(matrix, domain)}
-    for cell in trained:
+    for cell, student in trained.items():
         if cell.name in sets:
             raise FewstepError(f"domains.{domain}.sets: a cell is called {cell.name!r}, too")
-        fixed, scale = cell.student.roll_out.deterministic, cell.student.validation_noise_scale
+        fixed, scale = student.roll_out.deterministic, student.validation_noise_scale
         sampler = Renoise(steps=cell.steps, noise_scale=scale, deterministic=fixed)
         sets[cell.name] = SampleSet(model=cell.name, sampler=sampler, label=cell.label)
     given = {
@@ -133,13 +137,16 @@ def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
         "domain": domain,
         "teacher": field.teacher,
         "data": field.data,
-        "students": {cell.name: cell.student for cell in trained},
+        "students": {cell.name: student for cell, student in trained.items()},
         "generate": field.generate,
         "sets": sets,
         "evaluate": field.evaluate,
         "title": f"{matrix.title or matrix.name}: {domain}",
     }
-    return _checked(RunConfig, given, f"domains.{domain}")
+    try:
+        return RunConfig.model_validate(given)
+    except ValidationError as error:
+        raise explained(error, f"domains.{domain}") from error
 
 
 def renoised(matrix: MatrixConfig, domain: DomainName) -> dict[str, SampleSet]:
@@ -150,13 +157,6 @@ def renoised(matrix: MatrixConfig, domain: DomainName) -> dict[str, SampleSet]:
         label = f"Teacher re-noised, {steps} step{'s' * (steps > 1)}"
         found[f"teacher_k{steps}"] = SampleSet(model="teacher", sampler=sampler, label=label)
     return found
-
-
-def _checked(model: type[_Model], content: Mapping[str, Any], where: str) -> _Model:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise explained(error, where) from error
 
 
 def load_matrix(path: Path) -> MatrixConfig:

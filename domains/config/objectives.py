@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from domains.config.base import Config
+from domains.config.base import Config, FoldClass
 
 __all__ = [
     "AdversarialConfig",
@@ -17,7 +17,11 @@ __all__ = [
     "FDistillConfig",
     "FakeTarget",
     "ObjectiveConfig",
+    "PhasedDMDConfig",
     "ProgressiveConfig",
+    "RCMConfig",
+    "Ranking",
+    "SFDConfig",
     "SIMConfig",
     "ScoreLiDARConfig",
     "SiDConfig",
@@ -31,6 +35,7 @@ Divergence = Literal[
     "reverse_kl", "kl", "jensen_shannon", "softened_reverse_kl", "hellinger", "jeffreys", "neyman"
 ]
 FakeTarget = Literal["clean", "interval"]
+Ranking = Literal["quick", "cross_nll"]
 
 
 class Times(Config):
@@ -142,6 +147,24 @@ class TDMConfig(Config):
     """Times of the fake score's loss, squeezed likewise."""
 
 
+class PhasedDMDConfig(Config):
+    """Phased DMD: VSD in each phase of the roll-out, up to the noise it ends at (2510.27684).
+
+    One student plays all phases; in the paper each has an expert.
+    """
+
+    kind: Literal["phased_dmd"] = "phased_dmd"
+    """Chooses this objective."""
+    phases: int = Field(default=2, ge=1, le=16)
+    """Parts of the roll-out, each with a fake score; at most `roll_out.steps`."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the student's loss, squeezed into those before the phase ends."""
+    fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the fake scores' loss, squeezed likewise."""
+
+
 class ConsistencyConfig(Config):
     """Discrete consistency distillation on real data (2303.01469): no fake scores, a baseline."""
 
@@ -170,6 +193,58 @@ class ProgressiveConfig(Config):
     """Factor of the loss, before clipping."""
 
 
+class RCMConfig(Config):
+    """rCM: continuous-time consistency on real data, and VSD (2510.08431)."""
+
+    kind: Literal["rcm"] = "rcm"
+    """Chooses this objective."""
+    weight: float = Field(default=100.0, gt=0)
+    """Of the consistency; the difference of the scores has 1."""
+    difference: float = Field(default=0.005, ge=0.001, le=0.1)
+    """Step in time of the tangent; 0.001 is one of LiDiff's."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps over which the tangent grows from the teacher's direction to the whole; VSD begins
+    thereafter. The authors take 300 to 1000."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    tangent_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the consistency."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of VSD."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+
+class SFDConfig(Config):
+    """Score forgetting distillation: SiD that unlearns a fold class (2409.11219)."""
+
+    kind: Literal["sfd"] = "sfd"
+    """Chooses this objective; the student's `fold` must tell classes as fine as this one."""
+    forget: FoldClass
+    """The class to forget, such as `1` or `2.60`, with all that are finer."""
+    instead: FoldClass | None = None
+    """What the teacher answers for in its place: another class; none: for any fold, as if it
+    were told none."""
+    weight: float = Field(default=0.01, gt=0)
+    """λ, of the samples that are asked for it; the others have 1."""
+    alpha: float = 1.2
+    """α of SiD's loss."""
+    scale: float = Field(default=100.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    weighting: Literal["mean", "reference"] = "mean"
+    """See `SiDConfig`."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+    @model_validator(mode="after")
+    def _another_class(self) -> SFDConfig:
+        if f"{self.instead}.".startswith(f"{self.forget}."):
+            raise ValueError(f"instead {self.instead} is of the class to forget, {self.forget}")
+        return self
+
+
 class DistillationDPOConfig(Config):
     """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
 
@@ -177,6 +252,8 @@ class DistillationDPOConfig(Config):
     """Chooses this objective."""
     pair_noise: float = Field(default=1.1, gt=0)
     """Factor of the roll-out's noise scale for the second sample of a pair."""
+    preference: Ranking = "quick"
+    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
     loser_bound: float | None = Field(default=None, ge=0)
     """Most of the loser's signal relative to the winner's; none: no bound."""
     scale: float = Field(default=1.0, gt=0)
@@ -199,6 +276,8 @@ class DiffusionDPOConfig(Config):
     """β of the loss: the larger, the nearer the reference."""
     pair_noise: float = Field(default=1.1, gt=0)
     """Factor of the roll-out's noise scale for the second sample of a pair."""
+    preference: Ranking = "quick"
+    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
     scale: float = Field(default=1.0, gt=0)
     """Factor of the loss, before clipping."""
     times: Times = Times(kind="uniform", low=0.001, high=0.98)
@@ -228,8 +307,11 @@ ObjectiveConfig = Annotated[
     | SIMConfig
     | FDistillConfig
     | TDMConfig
+    | PhasedDMDConfig
     | ConsistencyConfig
     | ProgressiveConfig
+    | RCMConfig
+    | SFDConfig
     | DistillationDPOConfig
     | DiffusionDPOConfig
     | ScoreLiDARConfig,

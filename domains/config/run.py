@@ -101,7 +101,7 @@ class RunConfig(Config):
     def _students_are_of_the_field(self) -> RunConfig:
         for name, student in self.students.items():
             if reason := obstacle(self.domain, student):
-                raise ValueError(f"students.{name}: {reason.removesuffix('.')}")
+                raise ValueError(f"students.{name}.{reason}")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from domains.config.base import Config, Name
+from domains.config.base import Config, FoldClass, Name
 
 __all__ = [
     "FOLD_REFERENCES",
@@ -27,8 +27,6 @@ __all__ = [
 _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
-# C, C.A or C.A.T.
-_FOLD = r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,5}){0,2}$"
 # What a name of a packed domain starts with.
 PACKED = "cath:"
 # Parts of a chain, as in domains/protein/motif.py.
@@ -159,7 +157,7 @@ class Generate(Config):
     """Sizes of proteins; each gets `per_length` samples."""
     per_length: int = Field(default=1, ge=1, le=100_000_000)
     """Samples of each size."""
-    fold: tuple[Annotated[str, Field(pattern=_FOLD)], ...] = ()
+    fold: tuple[FoldClass, ...] = ()
     """CATH classes asked for in turn, such as `1`, `2.60` or `3.30.70`; none: any fold."""
     scaffold: Scaffold | None = None
     """A motif that every sample has to hold; the model must have been trained with motifs."""

@@ -7,9 +7,21 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
-from domains.config.objectives import FDistillConfig, ObjectiveConfig, SiDConfig, TDMConfig
+from domains.config.objectives import (
+    DiffusionDPOConfig,
+    DistillationDPOConfig,
+    FDistillConfig,
+    ObjectiveConfig,
+    PhasedDMDConfig,
+    RCMConfig,
+    SFDConfig,
+    SiDConfig,
+    TDMConfig,
+)
 
-__all__ = ["Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
+__all__ = ["Degradation", "Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
+
+_ONE_FAKE_SCORE = ("sid", "vsd", "sim", "f_distill", "tdm", "score_lidar")
 
 
 class Optimiser(Config):
@@ -141,6 +153,30 @@ class Pretrain(Config):
     """The training run."""
 
 
+class Degradation(Config):
+    """DisBack: the student is led to the teacher over the way back from its own samples.
+
+    (checkpoints + 1) × steps steps of the fit record the way, and train the fake score only.
+    """
+
+    checkpoints: int = Field(default=3, ge=1, le=100)
+    """Networks between the fake score's start and the teacher, recorded one after the other."""
+    steps: int = Field(default=50, ge=1, le=1_000_000)
+    """Steps from one to the next."""
+    switch_every: int = Field(default=50, ge=1, le=1_000_000)
+    """Steps of the student towards each of them, the latest first; then towards the teacher."""
+
+    @property
+    def recording(self) -> int:
+        """Steps before the student's first."""
+        return (self.checkpoints + 1) * self.steps
+
+    @property
+    def arrival(self) -> int:
+        """Step from which on the teacher itself is the target."""
+        return self.recording + self.checkpoints * self.switch_every
+
+
 class Distil(Config):
     """A student: objective, roll-out, optimisers, fit."""
 
@@ -169,12 +205,26 @@ class Distil(Config):
     """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
     teacher_guidance: float = 1.0
     """Weight w of the teacher's classifier-free guidance, which the student learns; 1 is none."""
+    fake_guidance: float = 1.0
+    """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
+    the condition, below 0 they are pushed away from it (see docs/objectives.md)."""
+    fake_training_guidance: float = 1.0
+    """The same in the fake scores' own loss."""
+    degradation: Degradation | None = None
+    """Lead the student to the teacher over recorded networks (DisBack); none: straight."""
     validation_samples: int = Field(default=64, ge=1, le=1_000_000)
     """Samples drawn at each validation."""
     validation_noise_scale: float = Field(default=0.45, ge=0)
     """Their noise scale γ."""
     fit: Fit
     """The training run."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether samples are ranked by weights that have to be fetched."""
+        given = self.objective
+        pairs = isinstance(given, DistillationDPOConfig | DiffusionDPOConfig)
+        return pairs and given.preference == "cross_nll"
 
     @model_validator(mode="after")
     def _weights_need_company(self) -> Distil:
@@ -190,4 +240,45 @@ class Distil(Config):
         """TDM cuts the ODE's trajectory, which re-noising leaves."""
         if isinstance(self.objective, TDMConfig) and not self.roll_out.deterministic:
             raise ValueError("roll_out.deterministic: must be true for the objective tdm")
+        return self
+
+    @model_validator(mode="after")
+    def _forgotten_classes_are_told(self) -> Distil:
+        """Else no sample would be asked for the class to forget."""
+        if isinstance(self.objective, SFDConfig):
+            forget = self.objective.forget
+            levels = "CAT"[forget.count(".") :]
+            if self.fold is None or self.fold not in levels:
+                one = " or ".join(levels)
+                raise ValueError(f"fold: must be {one} for the objective sfd to forget {forget}")
+        return self
+
+    @model_validator(mode="after")
+    def _tangents_are_exact(self) -> Distil:
+        """The rounding of half precision is as large as the difference that rCM divides."""
+        if isinstance(self.objective, RCMConfig) and self.fit.precision != "32-true":
+            raise ValueError("fit.precision: must be 32-true for the objective rcm")
+        return self
+
+    @model_validator(mode="after")
+    def _phases_have_steps(self) -> Distil:
+        """A phase is made of whole steps."""
+        given = self.objective
+        if isinstance(given, PhasedDMDConfig) and given.phases > self.roll_out.steps:
+            raise ValueError("objective.phases: must not exceed roll_out.steps")
+        return self
+
+    @model_validator(mode="after")
+    def _degradation_leads_to_the_teacher(self) -> Distil:
+        """The path is of the one fake score, which nothing sets back, and ends at the teacher."""
+        if self.degradation is None:
+            return self
+        if self.objective.kind not in _ONE_FAKE_SCORE:
+            known = ", ".join(_ONE_FAKE_SCORE)
+            raise ValueError(f"degradation: goes with the objectives of one fake score: {known}")
+        if self.reset_fake_every:
+            raise ValueError("reset_fake_every: must be 0 with degradation")
+        if self.fit.steps is not None and self.fit.steps <= self.degradation.arrival:
+            least = self.degradation.arrival
+            raise ValueError(f"fit.steps: must be above {least}, where degradation ends")
         return self

@@ -13,7 +13,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from domains.config import Fit, Optimiser
+from domains.config import Degradation, Fit, Optimiser
+from domains.distillation.degradation import DegradationPath
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.objectives.objective import Objective
@@ -43,6 +44,10 @@ class Plan:
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
         as_teacher: What the teacher's role makes of its network: tempered, guided.
+        as_fake: What the role of a fake score makes of its network in the student's loss.
+        as_learning_fake: The same in its own loss.
+        degradation: Lead the student over recorded networks to the teacher; it needs one
+            fake score.
     """
 
     objective: Objective
@@ -55,6 +60,9 @@ class Plan:
     fake_updates: int = 1
     reset_fake_every: int = 0
     as_teacher: Callable[[Denoiser], Denoiser] = lambda network: network
+    as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
+    as_learning_fake: Callable[[Denoiser], Denoiser] = lambda network: network
+    degradation: Degradation | None = None
 
 
 @dataclass
@@ -91,9 +99,10 @@ class Distiller(pl.LightningModule):
         self.average = copy.deepcopy(student).requires_grad_(False).eval()
         # In a tuple, so that Lightning neither counts it as trainable nor saves it.
         self._teacher = (None if teacher is None else teacher.requires_grad_(False).eval(),)
+        self.path = None if plan.degradation is None else DegradationPath(plan.degradation, first)
         self.done = 0
         self.network_calls = 0
-        self._progress = 0.0
+        self._progress = self._student_begun = 0.0
         self.calls = NetworkCalls()
         for network in (self.student, *self.fakes.values(), *self._teacher):
             if network is not None:
@@ -134,27 +143,61 @@ class Distiller(pl.LightningModule):
             self.teacher.to(self.device)
 
     def training_step(self, step: int, batch_idx: int) -> None:
-        """Update the fake scores, then the student, then its average."""
+        """Update the fake scores, then, once the path is recorded, the student and its average."""
         self._noted.clear()
         self._progress = self.plan.fit.progress(step, self.network_calls)
         for repeat in range(self.plan.fake_updates):
             for name in self.plan.objective.fake_scores:
                 self._update(name, step, repeat)
-        self._update(STUDENT, step, 0)
-        self._advance_average(step)
-        self._maybe_reset(step)
+        if self.path is not None and self.path.recording(step):
+            self.path.record(step, self.fakes[self.plan.objective.fake_scores[0]])
+        else:
+            self._update_student(step)
         self.done = step + 1
         self._count_calls()
+        if self.finished and self.path is not None and step < self.path.plan.arrival:
+            raise FewstepError(
+                f"training ended at step {step}, on the way to the teacher",
+                expected=f"more than {self.path.plan.arrival} steps of degradation and return",
+                do="Give more network_calls, or a shorter degradation",
+            )
         # Means over micro-batches and repeated updates.
         self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
 
-    def _roles(self) -> Roles:
-        teacher: Denoiser | None = self.teacher
+    def _update_student(self, step: int) -> None:
+        if step == self._begun(STUDENT):
+            self._student_begun = self._progress
+        self._update(STUDENT, step, 0)
+        self._advance_average(step - self._begun(STUDENT))
+        self._maybe_reset(step)
+        if self.path is not None:
+            self._noted["degradation/stage"].append(float(self.path.stage(step)))
+
+    def _begun(self, role: str) -> int:
+        """Return the first step that updates a role."""
+        return self.path.plan.recording if self.path is not None and role == STUDENT else 0
+
+    def _behind(self, role: str) -> float:
+        """Return how much of a role's own training is behind it, 0 to 1."""
+        begun = self._student_begun if role == STUDENT else 0.0
+        return (self._progress - begun) / (1 - begun) if begun < 1 else 1.0
+
+    def _roles(self, role: str, step: int) -> Roles:
+        teacher: Denoiser | None = self.teacher if self.path is None else self.path.target(step)
         if teacher is not None:
             teacher = self.plan.as_teacher(teacher)
         fakes: dict[str, Denoiser] = dict(self.fakes.items())
         plan = self.plan
-        return Roles(plan.process, self.student, teacher, fakes, plan.roll_out, self.calls)
+        return Roles(
+            process=plan.process,
+            student=self.student,
+            teacher=teacher,
+            fakes=fakes,
+            roll_out=plan.roll_out,
+            as_fake=plan.as_fake if role == STUDENT else plan.as_learning_fake,
+            step=step,
+            calls=self.calls,
+        )
 
     def _update(self, role: str, step: int, repeat: int) -> None:
         """Make one optimiser step of one role over all micro-batches of all processes."""
@@ -175,7 +218,7 @@ class Distiller(pl.LightningModule):
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         if not torch.isfinite(norm):
             raise _not_finite(step, role, bad or f"gradient of {self._first_bad(role, 'grad')}")
-        rate = learning_rate(config, step, self._progress)
+        rate = learning_rate(config, step - self._begun(role), self._behind(role))
         set_rate(optimiser, rate)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -186,7 +229,7 @@ class Distiller(pl.LightningModule):
         self._noted[f"{role}/rate"].append(rate)
 
     def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
-        objective, roles = self.plan.objective, self._roles()
+        objective, roles = self.plan.objective, self._roles(role, step)
         micro += self.global_rank
         draws = Draws((self.plan.seed, step, repeat, micro, role), self.device)
         total = self.plan.fit.accumulate * self.trainer.world_size
@@ -267,10 +310,12 @@ class Distiller(pl.LightningModule):
         return {
             "done": self.done,
             "network_calls": self.network_calls,
+            "student_begun": self._student_begun,
             "networks": {role: net.state_dict() for role, net in self._networks().items()},
             "average": self.average.state_dict(),
             "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
             "best": vars(self.best),
+            "path": [] if self.path is None else self.path.records,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -279,8 +324,11 @@ class Distiller(pl.LightningModule):
             network.load_state_dict(state["networks"][role])
             self.role_optimisers[role].load_state_dict(state["optimisers"][role])
         self.average.load_state_dict(state["average"])
+        if self.path is not None:
+            self.path.restore(state["path"])
         self.best = Best(**state["best"])
         self.done, self.network_calls = state["done"], state["network_calls"]
+        self._student_begun = state["student_begun"]
 
 
 def _not_finite(step: int, role: str, term: str) -> FewstepError:

@@ -22,6 +22,10 @@ class NetworkCalls:
     def __init__(self) -> None:
         self.total = 0
 
+    def __deepcopy__(self, _: dict) -> "NetworkCalls":
+        """Return this: a copy of a watched network is counted with it."""
+        return self
+
     def add(self, samples: int, differentiated: bool) -> None:
         """Count one pass of a batch of ``samples``."""
         self.total += samples * (DIFFERENTIATED if differentiated else 1)

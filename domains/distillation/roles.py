@@ -1,6 +1,6 @@
 """Who takes part in distillation, and how the student plays its few steps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -133,6 +133,8 @@ class Roles:
         teacher: The frozen teacher; None when a teacher itself is trained.
         fakes: Fake scores by the names the objective gave them.
         roll_out: How the student is played.
+        as_fake: What a fake score's role makes of its network: guided.
+        step: Updates that the student has had, for what changes along a training.
         calls: Where calls are noted that go past a network's ``forward``.
     """
 
@@ -141,7 +143,13 @@ class Roles:
     teacher: Denoiser | None = None
     fakes: Mapping[str, Denoiser] = field(default_factory=dict)
     roll_out: RollOut | None = None
+    as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
+    step: int = 0
     calls: NetworkCalls = field(default_factory=NetworkCalls)
+
+    def fake(self, name: str) -> Denoiser:
+        """Return a fake score as its role is played; ``fakes`` has the networks themselves."""
+        return self.as_fake(self.fakes[name])
 
     def play(
         self, batch: Batch, draws: Draws, *, gradient: bool, step: int | None = None

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from domains.config import Data, Distil, Evaluate, Generate, Pretrain
+from domains.config.objectives import Ranking
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -142,6 +143,14 @@ class LidarDomain:
         assert isinstance(denoiser, LidarDenoiser)
         return denoiser.judge(noisy, time, batch)
 
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
+        """Refuse: scans have no classes."""
+        raise FewstepError(
+            f"scans have no classes to forget, such as {forget}", do="Take another objective"
+        )
+
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return scans of the last training sequence."""
         return self.scenes.validation(_lidar(denoiser).config, section.validation_samples)
@@ -166,9 +175,13 @@ class LidarDomain:
         kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan))
         return _lidar(denoiser).refine(kept.to(points.device)).cpu() if refine else kept
 
-    def preference(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
-        """Return the negative Chamfer distance to the ground truth."""
-        return -chamfer_to(points, batch)
+    def preference(
+        self, kind: Ranking = "quick", tools: Path | None = None
+    ) -> Callable[[Tensor, Batch], Tensor]:
+        """Return the negative Chamfer distance to the ground truth; there is no other kind."""
+        if kind != "quick":
+            raise FewstepError("LiDAR scenes are ranked by Chamfer distance only", got=kind)
+        return lambda points, batch: -chamfer_to(points, batch)
 
     def structure(self, points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]:
         """Return ScoreLiDAR's structural errors, by correspondence."""

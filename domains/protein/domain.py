@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain
+from domains.config.objectives import Ranking
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -28,12 +29,15 @@ from domains.protein.folds import (
     condition_of,
     full_code,
     mapping_of,
+    overridden,
 )
 from domains.protein.metric_texts import METRICS
+from domains.protein.metrics.proxy import load_proxy
 from domains.protein.model_source import read_source
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
+from domains.protein.preference import ByCrossNLL, by_quality
 from domains.protein.remarks import format_remarks, read_condition
 from domains.protein.scaffold import check_motifs, draw_motif, motif_tensors
 from domains.protein.structure import read_ca, write_mmcif, write_pdb
@@ -195,6 +199,15 @@ class ProteinDomain:
         prediction = denoiser.predict(noisy, time, batch)
         return prediction.coors_pred, prediction.logits
 
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
+        """Return what finds samples of a fold class, and tells the teacher another for these."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        asked = [full_code(code) for code in (forget, instead) if code is not None]
+        check_known(denoiser.mapping, asked)
+        return lambda batch: overridden(batch, asked[0], asked[1:])
+
     def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
         """Return chains of evenly spread lengths, asked for as in training."""
         low, high = section.lengths.low, section.lengths.high
@@ -226,11 +239,11 @@ class ProteinDomain:
             raise FewstepError("protein chains can't be refined", do="Remove refine from the set")
         return points.cpu()
 
-    def preference(self, points: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Return the quick quality of each chain (see ``evaluation.quick``)."""
-        pairs = zip(points.detach().cpu(), batch.mask.cpu(), strict=True)
-        scores = [quick([Sample("", chain[real])])["quality"] for chain, real in pairs]
-        return torch.tensor(scores, device=points.device)
+    def preference(
+        self, kind: Ranking = "quick", tools: Path | None = None
+    ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+        """Return the quick quality of chains, or how well a designed sequence fits them."""
+        return by_quality if kind == "quick" else ByCrossNLL(load_proxy(tools))
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""

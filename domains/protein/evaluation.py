@@ -27,7 +27,7 @@ __all__ = ["gallery", "measure", "quick"]
 _MOTIF_KEPT = 0.1  # nm, the field's limit
 _GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
 _STRUCTURE = ("helix", "strand")
-_QUICK = ("bond_fraction", *_STRUCTURE)
+_QUICK = ("bond_fraction", *_STRUCTURE, "rg_ratio")
 # Said of measures that compare with training domains of the samples' sizes.
 _NO_REFERENCES = "no training domain has these sizes"
 
@@ -54,6 +54,8 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
         metrics += names
         used |= dict.fromkeys(names, tool)
     table, known = pd.DataFrame(rows), described([chain for chain, _ in references])
+    if any(asked):
+        table["asked"] = [code or "" for code in asked]
     natives = known[:, : len(_STRUCTURE)]
     if any(asked) and references:
         metrics.append("asked_class")
@@ -199,7 +201,8 @@ def quick(samples: Sequence[Sample]) -> dict[str, float]:
 
     ``quality`` is a proxy in (0, 1]: bonds in range × mean 1/(1 + clashes) × (0.2 + 0.8 ×
     secondary structure relative to natives', at most 1). It grows with each of the three, so
-    that it ranks early checkpoints too.
+    that it ranks early checkpoints too. ``right_handed`` (of helices; not there without any) and
+    ``rg_ratio`` are no part of it: they show what is lost where it is trained on.
     """
     rows = []
     for sample in samples:
@@ -210,10 +213,16 @@ def quick(samples: Sequence[Sample]) -> dict[str, float]:
     clashes = np.nan_to_num(table["clashes"].to_numpy(float), nan=np.inf)
     clean = float(np.mean(1 / (1 + clashes)))
     content = min(1.0, (mean["helix"] + mean["strand"]) / _NATIVE_CONTENT)
+    windows = np.nan_to_num(table["helix_windows"].to_numpy(float))
+    turns = {}
+    if windows.any():
+        right = np.nan_to_num(table["right_handed"].to_numpy(float))
+        turns["right_handed"] = float((right * windows).sum() / windows.sum())
     return {
         "quality": mean["bond_fraction"] * clean * (0.2 + 0.8 * content),
         "clash_free": float(np.mean(clashes == 0)),
         **mean,
+        **turns,
     }
 
 

@@ -1,10 +1,15 @@
 """Fold classes that samples are asked for: from settings or data, to a model and into a file."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
 
+from domains.domain import Batch
 from domains.errors import FewstepError
 from domains.protein.cath import LEVELS, CathMapping, level_key, mask_from_level, parse_code
 from domains.protein.dataset import CathDomains
@@ -16,6 +21,7 @@ __all__ = [
     "condition_of",
     "full_code",
     "mapping_of",
+    "overridden",
     "told",
 ]
 
@@ -50,13 +56,30 @@ def check_known(mapping: CathMapping, codes: Sequence[str]) -> None:
                 f"the model knows no fold class {level_key(code, level)}",
                 expected=f"one of {', '.join(known)}" if known else "none: it has no classes",
                 got=code,
-                do="Ask for another one in generate.fold, or for none",
+                do="Ask for another one, or for none",
             )
 
 
 def condition_of(code: str | None) -> dict[str, Any]:
     """Return what a denoiser is told of a fold class such as "1.10"."""
     return {} if code is None else {"cath_code": (full_code(code),)}
+
+
+def overridden(
+    batch: Batch, forget: str, instead: Sequence[str]
+) -> tuple[Bool[Tensor, " b"], Batch]:
+    """Return which chains are told a class, or one within it, and the batch with another told.
+
+    Args:
+        batch: Chains, with fold classes or without.
+        forget: The class, a code of four fields.
+        instead: The labels that take the place of theirs; none: no class.
+    """
+    codes = batch.condition.get("cath_code", [[]] * len(batch.mask))
+    found = [any(agree(forget, code) for code in labels) for labels in codes]
+    labels = [list(instead) if hit else own for hit, own in zip(found, codes, strict=True)]
+    told_batch = replace(batch, condition={**batch.condition, "cath_code": labels})
+    return torch.tensor(found, device=batch.mask.device), told_batch
 
 
 def told(code: str, level: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,23 @@ def _field(matrix: MatrixConfig, domain: DomainName, run: RunConfig, results: Pa
         metrics=_shown(matrix, domain, [entry.found for entry in entries]),
         entries=entries,
         missing=[name for name in run.sets if name not in made],
-        obstacles=list(dict.fromkeys((c.objective, c.obstacle) for c in of_field if c.obstacle)),
+        obstacles=_obstacles(of_field),
     )
+
+
+def _obstacles(of_field: list[Cell]) -> list[tuple[str, str]]:
+    """Return which cells can't be trained, and why; all steps of an objective are one."""
+    every, hindered = defaultdict(set), defaultdict(set)
+    for cell in of_field:
+        label = cell.variation or cell.objective
+        every[label].add(cell.steps)
+        if cell.obstacle:
+            hindered[label, cell.obstacle].add(cell.steps)
+    found = []
+    for (label, reason), steps in hindered.items():
+        which = "" if steps == every[label] else f", steps: {', '.join(map(str, sorted(steps)))}"
+        found.append((label + which, reason))
+    return found
 
 
 def _student(directory: Path, cell: Cell) -> Entry:

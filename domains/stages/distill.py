@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["distill"]
 
 
-def distill(config: Path, student: str, teacher: Path, state: Path, output: Path) -> None:
+def distill(
+    config: Path,
+    student: str,
+    teacher: Path,
+    state: Path,
+    output: Path,
+    tools: Path | None = None,
+) -> None:
     """Distil a teacher into a few-step student; resumable.
 
     Args:
@@ -28,6 +36,7 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
         teacher: Directory of the prepared teacher.
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished student.
+        tools: Directory of fetched tools (ProteinMPNN weights), for a preference that asks them.
     """
     import copy
 
@@ -46,7 +55,7 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
     if section.fit.activation_checkpointing:
         domain.recompute(network)
     seed = settings.seed if section.seed is None else section.seed
-    plan = _plan(domain, section, network, seed)
+    plan = _plan(domain, section, network, seed, tools)
     distiller = Distiller(plan, copy.deepcopy(network), network)
     train_and_save(
         domain,
@@ -61,7 +70,9 @@ def distill(config: Path, student: str, teacher: Path, state: Path, output: Path
     )
 
 
-def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Plan:
+def _plan(
+    domain: Domain, section: Distil, network: nn.Module, seed: int, tools: Path | None = None
+) -> Plan:
     import torch
 
     from domains.distillation.denoiser import Guided, Tempered
@@ -70,7 +81,7 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
     from domains.stages.objective import build_objective
 
     process = domain.process(network)
-    objective = build_objective(section, domain, network)
+    objective = build_objective(section, domain, network, tools)
 
     def batches(_: int, draws: Draws) -> Batch:
         requests = domain.training_requests(section, network, draws)
@@ -82,6 +93,9 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         scale, weight = section.teacher_noise_scale, section.teacher_guidance
         unconditional = Tempered(domain.unconditional(teacher), scale)
         return Guided(Tempered(teacher, scale), weight, unconditional)
+
+    def guided(fake: Denoiser, weight: float) -> Denoiser:
+        return Guided(fake, weight, domain.unconditional(fake))
 
     roll_out = section.roll_out
     return Plan(
@@ -98,6 +112,9 @@ def _plan(domain: Domain, section: Distil, network: nn.Module, seed: int) -> Pla
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
         as_teacher=as_teacher,
+        as_fake=partial(guided, weight=section.fake_guidance),
+        as_learning_fake=partial(guided, weight=section.fake_training_guidance),
+        degradation=section.degradation,
     )
 
 

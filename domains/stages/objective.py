@@ -13,8 +13,11 @@ from domains.config import (
     Distil,
     DistillationDPOConfig,
     FDistillConfig,
+    PhasedDMDConfig,
     ProgressiveConfig,
+    RCMConfig,
     ScoreLiDARConfig,
+    SFDConfig,
     SiDConfig,
     SIMConfig,
     TDMConfig,
@@ -22,6 +25,8 @@ from domains.config import (
 )
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives import (
+    RCM,
+    SFD,
     SIM,
     TDM,
     VSD,
@@ -31,6 +36,7 @@ from domains.distillation.objectives import (
     DistillationDPO,
     FDistill,
     Objective,
+    PhasedDMD,
     Progressive,
     ScoreLiDAR,
     SiD,
@@ -38,6 +44,7 @@ from domains.distillation.objectives import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from torch import nn
 
@@ -48,13 +55,16 @@ if TYPE_CHECKING:
 __all__ = ["build_objective"]
 
 
-def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Objective:
+def build_objective(
+    section: Distil, domain: Domain, network: nn.Module, tools: Path | None = None
+) -> Objective:
     """Return the objective of a student's section; data are read only if it needs some.
 
     Args:
         section: The student's settings.
         domain: What its preference, structure, judge and data are.
         network: The teacher, which encodes what data are conditioned on.
+        tools: Where fetched weights of a preference are.
     """
     config = section.objective
     if isinstance(config, ConsistencyConfig):
@@ -64,11 +74,13 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
         return Progressive(config.substeps, config.noise_scale, config.huber, config.scale)
     if isinstance(config, DiffusionDPOConfig):
         at, noise = _times(config.times), config.pair_noise
-        return DiffusionDPO(at, domain.preference, noise, config.beta, config.scale)
+        ranked = domain.preference(config.preference, tools)
+        return DiffusionDPO(at, ranked, noise, config.beta, config.scale)
     times = _times(config.student_times), _times(config.fake_times)
     if isinstance(config, DistillationDPOConfig):
         bound, scale = config.loser_bound, config.scale
-        return DistillationDPO(*times, domain.preference, config.pair_noise, bound, scale)
+        ranked = domain.preference(config.preference, tools)
+        return DistillationDPO(*times, ranked, config.pair_noise, bound, scale)
     if isinstance(config, ScoreLiDARConfig):
         weights = {"scene": config.scene_weight, "point": config.point_weight}
         return ScoreLiDAR(*times, domain.structure, weights, config.scale)
@@ -76,6 +88,16 @@ def build_objective(section: Distil, domain: Domain, network: nn.Module) -> Obje
         return SIM(*times, config.huber, config.scale)
     if isinstance(config, TDMConfig):
         return TDM(*times, config.fake_target, config.scale)
+    if isinstance(config, SFDConfig):
+        override = domain.overriding(network, config.forget, config.instead)
+        alpha, scale = config.alpha, config.scale
+        return SFD(*times, override, config.weight, alpha, scale, config.weighting)
+    if isinstance(config, RCMConfig):
+        draw, at = _examples(section, domain, network), _times(config.tangent_times)
+        how = config.weight, config.difference, config.warmup
+        return RCM(*times, draw, at, *how, config.scale)
+    if isinstance(config, PhasedDMDConfig):
+        return PhasedDMD(*times, config.phases, config.scale)
 
     def judged(given: AdversarialConfig) -> tuple[Judge, Callable[[Draws], Batch], float, float]:
         draw = _examples(section, domain, network)

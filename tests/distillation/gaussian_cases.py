@@ -22,7 +22,9 @@ from torch import Tensor
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.objective import Objective, per_sample
+from domains.distillation.objectives.phased_dmd import PhasedDMD
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
+from domains.distillation.objectives.sfd import SFD
 from domains.distillation.objectives.sid import SiD
 from domains.distillation.objectives.sim import SIM
 from domains.distillation.objectives.vsd import VSD
@@ -94,6 +96,11 @@ def smaller(points: Tensor, batch: Batch) -> Tensor:
 
 def no_structure(points: Tensor, batch: Batch) -> dict[str, Tensor]:
     return {}
+
+
+def all_forgotten(batch: Batch) -> tuple[Tensor, Batch]:
+    """Every sample is of the class to forget, and the teacher is told the same."""
+    return torch.ones(len(batch.mask), dtype=torch.bool), batch
 
 
 def sid_gradient(alpha: float) -> Callable[[Gaussians], Gradient]:
@@ -173,7 +180,11 @@ CASES = [
         reverse_kl,
     ),
     Case("score_lidar", lambda t: ScoreLiDAR(t, t, no_structure, {}), vsd_gradient, reverse_kl),
+    # What more phases do stands in test_phased_dmd.py.
+    Case("phased-1", lambda t: PhasedDMD(t, t, phases=1), vsd_gradient, reverse_kl),
     Case("sim", lambda t: SIM(t, t, HUBER), sim_gradient, fisher),
+    # What it adds stands in test_sfd.py.
+    Case("sfd", lambda t: SFD(t, t, all_forgotten, 0.5, 1.2, 2.0), sid_gradient(1.2), fisher),
     Case("sid-1.2", lambda t: SiD(t, t, 1.2, scale=1.0), sid_gradient(1.2), fisher),
 ]
 every_objective = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

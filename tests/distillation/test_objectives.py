@@ -29,7 +29,7 @@ from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampler import renoise
 
 # Of all objectives together.
-NAMES = ("fake", "winner", "loser")
+NAMES = ("fake", "winner", "loser", "phase1", "phase2")
 
 
 def gaussian_roles(setting: Gaussians, steps: int) -> tuple[Roles, GaussianStudent]:

@@ -165,6 +165,6 @@ def test_the_unconditional_denoiser_is_not_told_the_scan(model: LidarDenoiser) -
 def test_nearer_completions_are_preferred() -> None:
     batch = scans()
     assert batch.points is not None
-    order = [DOMAIN.preference(batch.points + away, batch) for away in (0.0, 0.1, 0.3)]
+    order = [DOMAIN.preference()(batch.points + away, batch) for away in (0.0, 0.1, 0.3)]
     assert torch.equal(order[0], torch.zeros(2))
     assert (order[0] > order[1]).all() and (order[1] > order[2]).all()

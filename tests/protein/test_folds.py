@@ -9,7 +9,7 @@ from tiny_run import NETWORK, content, save_teacher
 
 from domains.config import Evaluate, Generate, Pretrain, parse_config
 from domains.distillation.roles import Draws
-from domains.domain import Request, Sample
+from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.protein.cath import CathMapping, parse_code
 from domains.protein.dataset import load_domains
@@ -74,6 +74,31 @@ def test_the_model_is_told_and_must_know_the_class(teacher: torch.nn.Module) -> 
     assert not torch.allclose(teacher(noisy, time, batch), plain)
     with pytest.raises(FewstepError, match=r"no fold class 9.*one of 1, 2"):
         DOMAIN.requests(PLAN.model_copy(update={"fold": ("9",)}), [0], teacher, 0)
+
+
+def test_a_forgotten_class_is_told_to_the_teacher_as_another(teacher: torch.nn.Module) -> None:
+    codes = [["1.x.x.x"], ["1.10.x.x"], ["1.20.x.x"], ["2.60.x.x"], [], ["3.x.x.x", "1.10.8.x"]]
+    mask = torch.ones(len(codes), 4, dtype=torch.bool)
+    batch = Batch(mask, condition={"cath_code": codes, "other": 3})
+    known = {"1": [0, 1, 2, 5], "1.10": [1, 5]}
+    for forget, rows in known.items():
+        for instead, label in (("2.60", ["2.60.x.x"]), (None, [])):
+            found, told = DOMAIN.overriding(teacher, forget, instead)(batch)
+            assert torch.nonzero(found)[:, 0].tolist() == rows and told.condition["other"] == 3
+            expected = [label if row in rows else code for row, code in enumerate(codes)]
+            assert told.condition["cath_code"] == expected
+    found, told = DOMAIN.overriding(teacher, "1", "2")(Batch(mask))
+    assert not found.any()
+    noisy, time = torch.randn(told.shape), torch.full((len(codes),), 0.5)
+    torch.testing.assert_close(teacher(noisy, time, told), teacher(noisy, time, Batch(mask)))
+
+
+@pytest.mark.parametrize(("forget", "instead"), [("9", None), ("1", "9")])
+def test_a_class_that_the_teacher_does_not_know_is_not_forgotten(
+    teacher: torch.nn.Module, forget: str, instead: str | None
+) -> None:
+    with pytest.raises(FewstepError, match="no fold class 9"):
+        DOMAIN.overriding(teacher, forget, instead)
 
 
 def test_a_model_without_classes_says_so() -> None:
@@ -177,6 +202,7 @@ def test_judges_know_natives_from_natives_of_other_classes() -> None:
         ]
         found = DOMAIN.evaluate(asked, config, 0, None)
         assert {"asked_class", "asked_fold"} <= set(found.metrics)
+        assert list(found.samples["asked"]) == [s.condition["cath_code"][0] for s in asked]
         shares[name] = found.samples[["asked_class", "asked_fold"]].mean()
     assert (shares["right"] > 0.7).all() and (shares["wrong"] < 0.2).all(), shares
 

@@ -5,6 +5,7 @@
 rule distill:
     input:
         teacher=f"{OUT}/teacher",
+        tools=lambda w: ["data/proteinmpnn"] if RUN.students[w.student].needs_tools else [],
         data=DATA,
     output:
         directory(f"{OUT}/students/{{student}}"),
@@ -29,9 +30,10 @@ rule distill:
         settings=lambda w: RUN.students[w.student].model_dump_json(),
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",
+        tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
     message:
         "Distilling {wildcards.student}"
     shell:
         "fewstep distill --config {params.config:q} --student {wildcards.student:q}"
-        " --teacher {input.teacher:q} --state {params.state:q} --output {output:q}"
+        " --teacher {input.teacher:q} --state {params.state:q} {params.tools} --output {output:q}"
         " 2>&1 | tee {log:q}"

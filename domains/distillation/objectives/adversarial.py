@@ -78,7 +78,9 @@ class Adversarial(Objective):
 
 
 class Listener:
-    """A fake score that keeps what the judge said of its last call, with its gradient.
+    """A fake score that keeps what the judge said of its first call, with its gradient.
+
+    A guided fake score is called twice, first with the condition.
 
     Args:
         roles: Who takes part; ``self.roles`` are the same with this in the fake score's place.
@@ -97,8 +99,9 @@ class Listener:
     ) -> Tensor:
         """Return the clean estimate (see ``Denoiser``)."""
         with torch.enable_grad():
-            clean, self.logits = self.judged(noisy, time, batch)
-        self.time = time
+            clean, logits = self.judged(noisy, time, batch)
+        if not len(self.time):
+            self.time, self.logits = time, logits
         return clean if torch.is_grad_enabled() else clean.detach()
 
     def judged(self, noisy: Tensor, time: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -86,7 +86,7 @@ class DiffusionDPO(Objective):
             "winner_error": winner.detach().mean(),
             "loser_error": loser.detach().mean(),
             "agrees": (winner < loser).float().mean(),
-            "first_preferred": pair.first.float().mean(),
+            **pair.diagnostics,
         }
         return Loss(self.scale * value, noted)
 

@@ -80,8 +80,8 @@ class DistillationDPO(Objective):
         """Denoise the preferred samples, or the others."""
         pair = draw_pair(roles, batch, draws, self.preference, self.pair_noise, gradient=False)
         clean = pair.winner if name == "winner" else pair.loser
-        value, terms = denoise(roles.fakes[name], clean, roles, batch, draws, self.fake_times)
-        return Loss(value, {**terms, "first_preferred": pair.first.float().mean()})
+        value, terms = denoise(roles.fake(name), clean, roles, batch, draws, self.fake_times)
+        return Loss(value, {**terms, **pair.diagnostics})
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Ask teacher and fake score at the same time and noise for both of a pair."""

@@ -97,7 +97,7 @@ def ask_at(
     """Return D_T and D_F of noised samples [b, n, 3], the fake score being that of ``name``."""
     assert roles.teacher is not None
     with torch.set_grad_enabled(gradient):
-        return roles.teacher(noisy, time, batch), roles.fakes[name](noisy, time, batch)
+        return roles.teacher(noisy, time, batch), roles.fake(name)(noisy, time, batch)
 
 
 def denoise_samples(

@@ -12,7 +12,7 @@ from domains.domain import Batch
 
 __all__ = ["Pair", "Preference", "draw_pair"]
 
-# How good each sample is; higher is better (see ``Domain.preference``).
+# How good each sample is; higher is better (what ``Domain.preference`` returns).
 Preference = Callable[[Tensor, Batch], Tensor]
 
 
@@ -24,11 +24,18 @@ class Pair:
         winner: The preferred samples.
         loser: The others.
         first: Where the first of a pair is the preferred one.
+        score: What the preference says of both together, their mean.
     """
 
     winner: Float[Tensor, "b n 3"]
     loser: Float[Tensor, "b n 3"]
     first: Bool[Tensor, " b"]
+    score: Float[Tensor, " b"]
+
+    @property
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Return numbers to log: whether the noise scale decides, and the preference's trend."""
+        return {"first_preferred": self.first.float().mean(), "preference": self.score.mean()}
 
 
 def draw_pair(
@@ -60,7 +67,8 @@ def draw_pair(
     first = roles.play(batch, draws, gradient=gradient, step=step)
     second = wider.play(batch, draws, gradient=gradient, step=step)
     with torch.no_grad():
-        better = preference(first, batch) >= preference(second, batch)
+        scores = preference(first, batch), preference(second, batch)
+        better = scores[0] >= scores[1]
     chosen = better[:, None, None]
     winner, loser = torch.where(chosen, first, second), torch.where(chosen, second, first)
-    return Pair(winner, loser, better)
+    return Pair(winner, loser, better, (scores[0] + scores[1]) / 2)

@@ -23,9 +23,9 @@ class Progressive(Objective):
     ``substeps`` re-noising steps, at times evenly spread from t_k to the student's next one (1
     after the last). Its last clean estimate is the target; no fake score is needed.
 
-    The mean of what follows is all that a step can learn so: with a teacher that samples its
-    own density it would be the teacher's estimate again (estimates are martingales), and the
-    student would stay what it is. What is learnt is how re-noising sharpens.
+    What a step can learn so is the mean of what follows. Re-noising starts from estimates, not
+    from samples, so it draws together: for Gaussian data of mean m, a step at t turns x̂ − m into
+    k t (x̂ − m), k t < 1 (k is the slope of the posterior's mean).
 
     Args:
         substeps: Steps of the teacher; 1 is the teacher's own estimate.

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from jaxtyping import Float
 from torch import Tensor
 
 from domains.distillation.noise import TimeDistribution
@@ -15,7 +16,7 @@ from domains.distillation.objectives.objective import (
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
-__all__ = ["SiD", "sid_loss"]
+__all__ = ["SiD", "score_identity", "sid_loss"]
 
 # Keeps the weight finite when the teacher already agrees with the student (SiD's own floor).
 _FLOOR = 1e-5
@@ -50,6 +51,21 @@ def sid_loss(
     return value / scale.clamp(min=_FLOOR * 3)
 
 
+def score_identity(
+    clean: Tensor,
+    roles: Roles,
+    batch: Batch,
+    draws: Draws,
+    times: TimeDistribution,
+    alpha: float,
+    weighting: Literal["mean", "reference"],
+) -> tuple[Float[Tensor, " b"], dict[str, Tensor]]:
+    """Noise samples of the student, ask both scores; return SiD losses and diagnostics."""
+    teacher, fake, time = ask_scores(clean, roles, batch, draws, times, gradient=True)
+    loss = sid_loss(clean, teacher, fake, batch, alpha, weighting)
+    return loss, lag(teacher, fake, clean, time, batch)
+
+
 class SiD(Objective):
     """Model-based Fisher divergence between the student's and the teacher's noised samples.
 
@@ -77,12 +93,12 @@ class SiD(Objective):
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
-        return denoise_samples(roles.fakes[name], roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Evaluate both scores on a noised sample and differentiate through everything."""
         clean = roles.play(batch, draws, gradient=True)
-        asked = ask_scores(clean, roles, batch, draws, self.student_times, gradient=True)
-        teacher, fake, time = asked
-        loss = sid_loss(clean, teacher, fake, batch, self.alpha, self.weighting)
-        return Loss(self.scale * loss.mean(), lag(teacher, fake, clean, time, batch))
+        losses, noted = score_identity(
+            clean, roles, batch, draws, self.student_times, self.alpha, self.weighting
+        )
+        return Loss(self.scale * losses.mean(), noted)

@@ -1,62 +1,21 @@
 """Trajectory distribution matching (arXiv 2503.06674): VSD along the student's own trajectory."""
 
-from dataclasses import dataclass
-
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from domains.config.objectives import FakeTarget
 from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives.diffused import Diffused, diffuse_on
 from domains.distillation.objectives.objective import (
     Objective,
     ask_at,
     denoise_at,
     lag,
-    per_sample,
 )
 from domains.distillation.objectives.vsd import vsd_loss
-from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.domain import Batch
 
-__all__ = ["TDM", "Diffused", "diffuse"]
-
-# Least share of fresh noise: a score where nothing was added has no value.
-_LEAST_FRESH = 1e-3
-
-
-@dataclass(frozen=True)
-class Diffused:
-    """A step of the student's trajectory, diffused on within the stretch that belongs to it.
-
-    Attributes:
-        clean: x, the step's clean estimate; it may carry a gradient.
-        noisy: x_τ, from where the step leads, x_t', diffused on to τ: no gradient.
-        time: τ of each sample.
-        noise: Noise of ``noisy`` as seen from x.
-        fresh: ε, what was added after x_t', standard normal.
-        share: Of ε in the noise, from 0 (τ = t') to 1.
-    """
-
-    clean: Float[Tensor, "b n 3"]
-    noisy: Float[Tensor, "b n 3"]
-    time: Float[Tensor, " b"]
-    noise: Float[Tensor, "b n 3"]
-    fresh: Float[Tensor, "b n 3"]
-    share: Float[Tensor, "b 1 1"]
-
-    def importance(self, batch: Batch) -> Float[Tensor, " b"]:
-        """Return q(x_τ | x) / q(x_τ | x_t') to the power of one over the number of coordinates.
-
-        So it is in the authors' program: the ratio itself would leave one sample of a batch.
-        """
-        excess = per_sample(self.noise**2 - self.fresh**2, batch) / (3 * batch.sizes)
-        return torch.exp(-0.5 * excess)
-
-    def interval_target(self, process: NoiseProcess, batch: Batch) -> Float[Tensor, "b n 3"]:
-        """Return the clean estimate whose score is ∇ log q(x_τ | x_t') (2510.27684)."""
-        return process.clean_of_noise(self.fresh / self.share, self.noisy, self.time, batch)
+__all__ = ["TDM", "diffuse"]
 
 
 def diffuse(
@@ -83,15 +42,9 @@ def diffuse(
     clean = process.target(step.points, batch)
     low, high = roles.rolled.stretch(step.time)
     with torch.no_grad():
-        drawn = times.sample(len(clean), draws.source("time")).to(clean.device)
-        time = times.squeezed(drawn, low, high)
-        begin, end = (torch.full_like(time, at) for at in (step.time, high))
-        kept = process.kept(end, time)[:, None, None]
-        share = (1 - kept**2).clamp(min=_LEAST_FRESH**2).sqrt()
-        fresh = process.project(draws.noise("noise")(batch.shape), batch)
-        noise = kept * process.noise_of(clean, step.noisy, begin, batch) + share * fresh
-        noisy = process.perturb(clean, noise, time, batch)
-    return Diffused(clean, noisy, time, noise, fresh, share)
+        begin = torch.full_like(batch.sizes, step.time)
+        noise = process.noise_of(clean, step.noisy, begin, batch)
+    return diffuse_on(clean, noise, high, process, batch, draws, times, low)
 
 
 class TDM(Objective):
@@ -131,7 +84,7 @@ class TDM(Objective):
         else:
             # The target's variance grows as 1/share².
             target, weight = at.interval_target(roles.process, batch), at.share[:, 0, 0] ** 2
-        return denoise_at(roles.fakes[name], target, at.noisy, at.time, roles, batch, weight)
+        return denoise_at(roles.fake(name), target, at.noisy, at.time, roles, batch, weight)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the step's clean estimate along the difference of the scores."""

@@ -66,7 +66,7 @@ class VSD(Objective):
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
-        return denoise_samples(roles.fakes[name], roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the sample along the difference of the two scores."""

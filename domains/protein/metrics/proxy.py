@@ -112,6 +112,13 @@ class Proxy:
         """Return one row per sample."""
         return [self.describe(points, seed) for points in samples]
 
+    def cross_nll(self, points: Float[np.ndarray, "n 3"], seed: int = 0) -> float:
+        """Return the cross NLL alone, nat per residue; NaN if coordinates aren't finite."""
+        points = np.asarray(points, dtype=np.float64)
+        if not np.isfinite(points).all():
+            return math.nan
+        return self._networks(points - points.mean(0), seed)["cross_nll"]
+
     def _networks(self, points: Float[np.ndarray, "n 3"], seed: int) -> dict[str, float]:
         sequences = self.designer.design(points, count=self.count, temperature=0.1, seed=seed)
         found = {"cross_nll": float(self.scorer.nll(points, sequences).mean())}

@@ -1,0 +1,139 @@
+"""rCM (arXiv 2510.08431): continuous-time consistency, regularised by the difference of scores.
+
+Consistency covers all of the data and blurs; the difference of scores is sharp and may leave data
+out. Each mends the other.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.distillation.noise import TimeDistribution
+from domains.distillation.objectives.objective import Objective, denoise_samples, per_sample
+from domains.distillation.objectives.vsd import score_differences
+from domains.distillation.process import NoiseProcess
+from domains.distillation.roles import Draws, Loss, Roles, by_time
+from domains.domain import Batch
+
+__all__ = ["RCM", "tangent"]
+
+# c of the tangent's normalisation (sCM, arXiv 2410.11081, section 4.2), in the data's unit.
+_FLOOR = 0.1
+
+
+def tangent(
+    roles: Roles,
+    clean: Float[Tensor, "b n 3"],
+    noisy: Float[Tensor, "b n 3"],
+    time: Float[Tensor, " b"],
+    batch: Batch,
+    difference: float,
+    share: float = 1.0,
+) -> Float[Tensor, "b n 3"]:
+    """Return dD/dt of the student's estimate along the teacher's ODE, by a finite difference.
+
+    In a time h the teacher leads from x_t to x', while the student's own estimate and noise lead
+    to x″. D moves by D(x', t + h) − D(x_t, t), of which x' − x″ is what a change of its direction
+    (velocity, noise) would leave out. That change is the part that is unstable at first, and sCM
+    (2410.11081, eq. 6 and section 4.2) warms it up:
+
+        dD/dt = [(x' − x″) + r (D(x', t + h) − D(x_t, t) − (x' − x″))] / h
+
+    Args:
+        roles: Student, teacher, process.
+        clean: D(x_t, t), without gradient.
+        noisy: x_t.
+        time: t of each sample, at most 1 − h.
+        batch: Mask, origin, condition.
+        difference: h.
+        share: r in [0, 1]; at 0 only the teacher's direction counts, at 1 it is the tangent.
+    """
+    assert roles.teacher is not None
+    process, after = roles.process, time + difference
+    end = process.target(roles.teacher(noisy, time, batch), batch)
+    teacher, own = (_moved(each, noisy, time, after, batch, process) for each in (end, clean))
+    direction = teacher - own
+    whole = process.target(roles.student(teacher, after, batch), batch) - clean
+    return (direction + share * (whole - direction)) / difference
+
+
+def _moved(
+    clean: Tensor, noisy: Tensor, time: Tensor, after: Tensor, batch: Batch, process: NoiseProcess
+) -> Tensor:
+    """Return where a clean estimate leads from ``noisy``: an Euler step of the ODE."""
+    noise = process.noise_of(clean, noisy, time, batch)
+    return process.perturb(clean, noise, after, batch)
+
+
+class RCM(Objective):
+    """The student stays the same along trajectories of the teacher, and its samples look right.
+
+    Args:
+        student_times: Where the scores are compared.
+        fake_times: Where the fake score is trained.
+        examples: Real data, whose noised points the trajectories start from.
+        tangent_times: Where on them.
+        weight: Of the consistency; the scores' difference (VSD) has 1.
+        difference: Step in time of the tangent.
+        warmup: Steps of training over which the tangent grows whole; the scores' difference
+            begins thereafter, as in the authors' program.
+        scale: Factor of the student's loss.
+    """
+
+    fake_scores = ("fake",)
+
+    def __init__(
+        self,
+        student_times: TimeDistribution,
+        fake_times: TimeDistribution,
+        examples: Callable[[Draws], Batch],
+        tangent_times: TimeDistribution,
+        weight: float = 100.0,
+        difference: float = 0.005,
+        warmup: int = 0,
+        scale: float = 1.0,
+    ):
+        self.student_times, self.fake_times, self.scale = student_times, fake_times, scale
+        self.examples, self.tangent_times = examples, tangent_times
+        self.weight, self.difference, self.warmup = weight, difference, warmup
+
+    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Denoise the student's samples."""
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
+
+    def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Follow the tangent on noised data, and the scores' difference on samples."""
+        consistency, noted = self._consistency(roles, draws)
+        value = self.weight * consistency
+        if roles.step >= self.warmup:
+            clean = roles.play(batch, draws, gradient=True)
+            losses, more = score_differences(clean, roles, batch, draws, self.student_times)
+            value, noted = value + losses.mean(), noted | more
+        return Loss(self.scale * value, noted)
+
+    def _consistency(self, roles: Roles, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return −Σ ĝ · D sqrt(w) / (3 n), ĝ = g / (‖g‖ + c): the network's output moves along g.
+
+        sqrt(w) makes of D the network's output (velocity or noise): the denoising loss weighs
+        the square of its error by w. In sCM (eq. 8) g has a factor of time beside it, which the
+        norm takes off but for c.
+        """
+        real, process = self.examples(draws), roles.process
+        assert real.points is not None
+        time = self.tangent_times.sample(len(real.mask), draws.source("time of data"))
+        time = time.clamp(max=1 - self.difference).to(real.mask.device)
+        noise = draws.noise("noise of data")(real.shape)
+        noisy = process.perturb(real.points, noise, time, real)
+        clean = process.target(roles.student(noisy, time, real), real)
+        share = min(1.0, roles.step / self.warmup) if self.warmup else 1.0
+        with torch.no_grad():
+            at = clean.detach()
+            moved = tangent(roles, at, noisy, time, real, self.difference, share)
+            norm = per_sample(moved**2, real).sqrt()
+            unit = moved / (norm + _FLOOR)[:, None, None]
+            size = norm / (3 * real.sizes).sqrt()
+        weight = process.denoising_weight(time).sqrt() / (3 * real.sizes)
+        loss = -(weight * per_sample(unit * clean, real)).mean()
+        return loss, {"tangent": size.mean(), **by_time("tangent", size, time)}
