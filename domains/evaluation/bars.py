@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from domains.evaluation.axis import format_number, make_axis, tick_text
+from domains.evaluation.axis import Axis, format_number, make_axis, tick_text
 from domains.evaluation.svg import svg, tag
 
 __all__ = ["Bar", "bar_panel"]
@@ -45,14 +45,14 @@ def bar_panel(bars: Sequence[Bar], *, x_label: str, describe: str) -> Markup:
         parts.append(tag("path", d=f"M{at} {_TOP}V{floor}", class_="gridline"))
         parts.append(tag("text", tick_text(tick), x=at, y=floor + 15, class_="tick mid"))
     for row, bar in enumerate(bars):
-        parts += _draw(bar, _TOP + _ROW * row, zero, x.at)
+        parts += _draw(bar, _TOP + _ROW * row, x)
     parts.append(tag("path", d=f"M{zero:.1f} {_TOP}V{floor}", class_="axis"))
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(tag("text", x_label, x=middle, y=height - 8, class_="label mid"))
     return svg(parts, _WIDTH, height, describe)
 
 
-def _draw(bar: Bar, top: float, zero: float, at) -> list[Markup]:
+def _draw(bar: Bar, top: float, x: Axis) -> list[Markup]:
     middle = top + _ROW / 2
     short = bar.label if len(bar.label) <= _MOST_LETTERS else bar.label[: _MOST_LETTERS - 1] + "…"
     tip = f"{bar.label}: {format_number(bar.value)}"
@@ -60,14 +60,15 @@ def _draw(bar: Bar, top: float, zero: float, at) -> list[Markup]:
     if not math.isfinite(bar.value):
         text = tag("title", tip), "n/a"
         return [name, tag("text", *text, x=_LEFT + 4, y=f"{middle + 3.5:.1f}", class_="tick")]
-    end = float(at(bar.value))
+    end = float(x.at(bar.value))
     parts = [name]
     if math.isfinite(bar.low) and math.isfinite(bar.high):
         tip += f" [{format_number(bar.low)}, {format_number(bar.high)}]"
+    zero = float(x.at(0.0))
     left, width = min(zero, end), max(abs(end - zero), 1)
     box = {"x": f"{left:.1f}", "y": f"{top + 4:.1f}", "width": f"{width:.1f}", "height": _ROW - 8}
     parts.append(tag("rect", tag("title", tip), **box, class_=f"bar-mark {bar.style}"))
     if math.isfinite(bar.low) and math.isfinite(bar.high):
-        low, high = (float(at(value)) for value in (bar.low, bar.high))
+        low, high = (float(x.at(value)) for value in (bar.low, bar.high))
         parts.append(tag("path", d=f"M{low:.1f} {middle:.1f}H{high:.1f}", class_="whisker axis"))
     return parts
