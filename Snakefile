@@ -1,13 +1,12 @@
 # fewstep: teacher -> student -> samples -> tables -> report; every arrow is a cached file.
-import re
+# A matrix is several runs, and a comparison of them.
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from domains.config import PRETRAIN, UNMODELLED, continued, parse_config, read_yaml
+from domains.config import continued, is_matrix, parse_config, parse_matrix, read_yaml, runs
 from domains.errors import FewstepError
 from domains.provenance import write_text
-from domains.stages.prepare import BUNDLED
 
 if not config:
     raise WorkflowError("No settings. Give --configfile workflows/config/protein_demo.yaml")
@@ -16,22 +15,13 @@ try:
     # Snakemake itself takes the last of two equal keys.
     for path in workflow.configfiles:
         read_yaml(path)
-    RUN = parse_config(config, "the config")
+    MATRIX = parse_matrix(config, "the config") if is_matrix(config) else None
+    RUNS = list(runs(MATRIX).values()) if MATRIX else [parse_config(config, "the config")]
 except FewstepError as error:
     raise WorkflowError(str(error))
 
-OUT = f"results/{RUN.name}"
-SETTINGS = f"{OUT}/config.json"
-# As the last run has written its settings: more samples add shards and change none.
-RUN = continued(RUN, Path(SETTINGS))
-ENVIRONMENT = f"{workflow.basedir}/envs/{RUN.domain}.yaml"
-
-
-wildcard_constraints:
-    student="|".join(map(re.escape, RUN.students)) or "none",
-    set="|".join(map(re.escape, RUN.sets)) or "none",
-    shard=r"\d\d\d\d+",
-    entry=r"[A-Za-z0-9_.-]+",
+# As the last runs have written their settings: more samples add shards and change none.
+RUNS = [continued(run, Path(f"results/{run.name}/config.json")) for run in RUNS]
 
 
 localrules:
@@ -40,19 +30,36 @@ localrules:
 
 # No rule: as a job it would hide from Snakemake what else has changed.
 onstart:
-    check_programs()
-    write_text(Path(SETTINGS), RUN.model_dump_json(indent=1) + "\n")
+    for run in RUNS:
+        check_programs(run)
+        write_text(
+            Path(f"results/{run.name}/config.json"), run.model_dump_json(indent=1) + "\n"
+        )
+    if MATRIX:
+        write_text(
+            Path(f"results/{MATRIX.name}/matrix.json"), MATRIX.model_dump_json(indent=1) + "\n"
+        )
 
 
-include: "workflows/rules/common.smk"
-include: "workflows/rules/prepare.smk"
-include: "workflows/rules/distill.smk"
-include: "workflows/rules/generate.smk"
-include: "workflows/rules/evaluate.smk"
-include: "workflows/rules/report.smk"
+for run in RUNS:
+    NAME, PREFIX = run.name, f"{run.domain}_" if MATRIX else ""
+
+    module:
+        name: NAME
+        snakefile:
+            "workflows/rules/run.smk"
+        config:
+            run.model_dump(mode="json")
+
+    use rule * from NAME as PREFIX*
+
+
+include: "workflows/rules/shared.smk"
+include: "workflows/rules/fetch.smk"
+include: "workflows/rules/compare.smk"
 
 
 rule all:
     default_target: True
     input:
-        [f"{OUT}/report.html", f"{OUT}/results.csv"] if RUN.sets else f"{OUT}/teacher",
+        targets(),

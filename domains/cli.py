@@ -11,6 +11,7 @@ import typer
 
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
+from domains.stages.compare import compare
 from domains.stages.distill import distill
 from domains.stages.doctor import doctor
 from domains.stages.evaluate import evaluate
@@ -35,6 +36,7 @@ STAGES: tuple[Callable[..., None], ...] = (
     merge,
     evaluate,
     report,
+    compare,
 )
 # Commands for people: they look at what stages and machine have, and no rule calls them.
 CHECKS: tuple[Callable[..., None], ...] = (status, doctor)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from domains.evaluation.measured import Measured
     from domains.evaluation.sets import Metric
 
-__all__ = ["DOMAINS", "Batch", "Domain", "Request", "Sample", "load_domain"]
+__all__ = ["DOMAINS", "Batch", "Domain", "Request", "Sample", "load_domain", "load_metrics"]
 
 # Where each field's ``DOMAIN`` is found; imported only when it is used.
 DOMAINS = {"protein": "domains.protein.domain", "lidar": "domains.lidar.domain"}
@@ -270,3 +270,8 @@ def load_domain(name: str) -> Domain:
             f"the {name} domain needs the package {error.name}",
             do=f"Install it: pip install 'fewstep[{name}]'",
         ) from error
+
+
+def load_metrics(name: str) -> Mapping[str, Metric]:
+    """Return what a field says of its measures; its packages need not be there."""
+    return import_module(f"{DOMAINS[name].rpartition('.')[0]}.metric_texts").METRICS

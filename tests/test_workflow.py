@@ -8,51 +8,26 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from snakemake_run import CONFIGS, planned, snakemake
 from tiny_run import content, deep_update, save_teacher
 
 from domains.config import PRETRAIN, load_config
 from domains.stages.prepare import BUNDLED
 
 ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-EXAMPLES = sorted((ROOT / "workflows/config").glob("*.yaml"))
+EXAMPLES = sorted(CONFIGS.glob("[!m]*.yaml"))
 # Text that a shell, Snakemake's formatting or HTML could take for more than text.
 NASTY = (
     'It\'s "$(touch hacked)" `touch hacked`; {x} {{y}} %s \\n <b>Größe</b> \U0001f9ec\nsecond line'
 )
 # A path that needs quoting.
 TEACHER = "a teacher's $(touch hacked) ü"
-
-
-def snakemake(directory: Path, config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in a directory of its own."""
-    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", directory]
-    command += ["--configfile", config, "--cores", "1", "--nocolor", *options]
-    environment = os.environ | {
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "XDG_CACHE_HOME": str(directory / "cache"),
-    }
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def planned(directory: Path, config: Path, *options: str) -> dict[str, int]:
-    """Jobs by rule that a dry run announces."""
-    result = snakemake(directory, config, "--dry-run", *options)
-    text = result.stdout + result.stderr
-    assert result.returncode == 0, text
-    table = re.search(r"^job +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
-    rows = re.findall(r"^(\w+) +(\d+)$", table[1], re.M) if table else []
-    return {name: int(count) for name, count in rows if name != "all"}
 
 
 def write(path: Path, **changes: Any) -> Path:

@@ -4,8 +4,10 @@ Imports no torch: Snakemake parses it on a login node. YAML holds only departure
 defaults written here.
 """
 
+from domains.config.cells import Cell, cells, load_matrix, parse_matrix, renoised, runs
 from domains.config.data import Data, Simulate
 from domains.config.folds import TRAINING_DOMAINS, FoldDistribution, Told
+from domains.config.matrix import MatrixConfig, is_matrix
 from domains.config.objectives import (
     AdversarialConfig,
     ConsistencyConfig,
@@ -42,6 +44,7 @@ __all__ = [
     "TRAINING_DOMAINS",
     "UNMODELLED",
     "AdversarialConfig",
+    "Cell",
     "ConsistencyConfig",
     "Data",
     "Degradation",
@@ -54,6 +57,7 @@ __all__ = [
     "FoldDistribution",
     "Generate",
     "Lengths",
+    "MatrixConfig",
     "Optimiser",
     "PhasedDMDConfig",
     "Pretrain",
@@ -71,8 +75,14 @@ __all__ = [
     "Times",
     "Told",
     "VSDConfig",
+    "cells",
     "continued",
+    "is_matrix",
     "load_config",
+    "load_matrix",
     "parse_config",
+    "parse_matrix",
     "read_yaml",
+    "renoised",
+    "runs",
 ]

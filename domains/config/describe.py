@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from domains.config.matrix import MatrixConfig
 from domains.config.run import RunConfig
 from domains.provenance import write_text
 
@@ -27,6 +29,10 @@ defaults in its own table, not from those in the table that names it. This page 
 `python -m domains.config.describe`, as is the JSON schema for editors
 (`workflows/config/schema.json`).
 """
+_MATRIX = """# A matrix
+
+The file of a [matrix](matrix.md) is written out as one run for each field.
+"""
 # The quantities of a JSON schema that a reader has to know, as mathematics.
 _BOUNDS = {
     "minimum": "≥ {}",
@@ -36,14 +42,17 @@ _BOUNDS = {
 }
 
 
-def schema() -> str:
-    """Return the JSON schema of a run's settings."""
-    return json.dumps(RunConfig.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+def schema(model: type[BaseModel] = RunConfig) -> str:
+    """Return the JSON schema of the settings of a run, or of a matrix."""
+    return json.dumps(model.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def markdown() -> str:
     """Return the documentation: every key with its meaning, values and default."""
-    return "\n".join([_HEAD, *(_section(model) for model in _models(RunConfig))])
+    of_run = _models(RunConfig)
+    of_matrix = [model for model in _models(MatrixConfig) if model not in of_run]
+    parts = [*map(_section, of_run), _MATRIX, *map(_section, of_matrix)]
+    return "\n".join([_HEAD, *parts])
 
 
 def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
@@ -124,7 +133,11 @@ def _default(field: FieldInfo) -> str:
     return f"`{text}`"
 
 
-PLACES = {Path("docs/configuration.md"): markdown, Path("workflows/config/schema.json"): schema}
+PLACES = {
+    Path("docs/configuration.md"): markdown,
+    Path("workflows/config/schema.json"): schema,
+    Path("workflows/config/matrix_schema.json"): partial(schema, MatrixConfig),
+}
 
 if __name__ == "__main__":
     for place, text in PLACES.items():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import reprlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from domains.config.base import MOST_SEED, Config, Name
+from domains.config.applicability import obstacle
+from domains.config.base import MOST_SEED, Config, DomainName, Name
 from domains.config.data import Data
+from domains.config.explain import explained
 from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
 from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
@@ -28,7 +29,7 @@ class RunConfig(Config):
 
     name: Name
     """Everything is written to `results/<name>`."""
-    domain: Literal["protein", "lidar"]
+    domain: DomainName
     """Scientific field."""
     seed: int = Field(default=0, ge=0, le=MOST_SEED)
     """Decides every random number."""
@@ -102,29 +103,19 @@ class RunConfig(Config):
             raise ValueError("generate.scenes: the lidar domain takes scenes, not lengths")
         if not lidar and (not plan.lengths or plan.scenes is not None):
             raise ValueError("generate.lengths: the protein domain takes lengths, not scenes")
-        if lidar and (plan.fold or any(student.fold for student in self.students.values())):
-            raise ValueError("fold: fold classes are of the protein domain only")
-        ranked = [n for n, s in self.students.items() if s.needs_tools]
-        if lidar and ranked:
-            raise ValueError(f"students.{ranked[0]}.objective.preference: cross_nll is of proteins")
-        tempered = [n for n, s in self.students.items() if s.teacher_noise_scale != 1]
-        if lidar and tempered:
-            raise ValueError(f"students.{tempered[0]}.teacher_noise_scale: of proteins only")
-        untaught = [
-            n for n, s in self.students.items() if s.fake_guidance != 1 == s.fake_training_guidance
-        ]
-        if lidar and untaught:
-            raise ValueError(
-                f"students.{untaught[0]}.fake_guidance: every sample is told its scan, so a fake"
-                " score learns to do without only where fake_training_guidance is not 1"
-            )
-        fed_back = [n for n, s in self.students.items() if s.roll_out.self_conditioning]
-        if lidar and fed_back:
-            raise ValueError(f"students.{fed_back[0]}.roll_out.self_conditioning: of proteins only")
+        if lidar and plan.fold:
+            raise ValueError("generate.fold: fold classes are of the protein domain only")
         if not lidar and (self.data.simulate or self.data.scans):
             raise ValueError("data: scans and simulate are of the lidar domain")
         if other := {"cif"} & set(plan.formats) if lidar else set(plan.formats) - {"cif"}:
             raise ValueError(f"generate.formats: {min(other)} is not of the {self.domain} domain")
+        return self
+
+    @model_validator(mode="after")
+    def _students_are_of_the_field(self) -> RunConfig:
+        for name, student in self.students.items():
+            if reason := obstacle(self.domain, student):
+                raise ValueError(f"students.{name}.{reason}")
         return self
 
     @model_validator(mode="after")
@@ -201,13 +192,7 @@ def parse_config(content: Any, source: str = "config") -> RunConfig:
         run = RunConfig.model_validate(content)
         return RunConfig.model_validate(run.written_out())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))[:200] or "the file"
-        raise FewstepError(
-            f"{source}, {where}: {first['msg']}",
-            got=_shown(first.get("input")),
-            do="See docs/configuration.md for the keys and their ranges",
-        ) from error
+        raise explained(error, source) from error
 
 
 def continued(settings: RunConfig, path: Path) -> RunConfig:
@@ -224,11 +209,3 @@ def continued(settings: RunConfig, path: Path) -> RunConfig:
         return settings
     plan = settings.generate.following(earlier.generate)
     return settings.model_copy(update={"generate": plan})
-
-
-def _shown(value: Any) -> str:
-    """Return the beginning of what a value looks like."""
-    try:
-        return reprlib.repr(value)[:200]
-    except ValueError:  # Python writes out no integer of thousands of digits.
-        return f"a huge {type(value).__name__}"

@@ -79,6 +79,9 @@ class Fit(Config):
     """Steps between checkpoints."""
     validate_every: int = Field(default=0, ge=0)
     """Steps between validations; 0 is never."""
+    validations: int = Field(default=0, ge=0, le=1_000_000)
+    """Instead: so many, evenly over the training and one at its end; students that choose their
+    best checkpoint are compared fairly only if they have as many to choose from."""
     log_every: int = Field(default=10, ge=1)
     """Steps between rows of the log."""
     max_seconds: float | None = Field(default=None, gt=0)
@@ -88,7 +91,17 @@ class Fit(Config):
     def _one_end(self) -> Fit:
         if (self.steps is None) == (self.network_calls is None):
             raise ValueError("either steps or network_calls says when training ends")
+        if self.validations and self.validate_every:
+            raise ValueError("either validate_every or validations says when to validate")
         return self
+
+    def validations_until(self, steps: int, network_calls: int) -> int:
+        """Return how many validations are due after so many steps, which cost so many calls."""
+        if not self.validations:
+            return steps // self.validate_every if self.validate_every else 0
+        if self.network_calls is not None:
+            return self.validations * min(network_calls, self.network_calls) // self.network_calls
+        return self.validations * steps // (self.steps or 1)
 
     def progress(self, step: int, network_calls: int) -> float:
         """Return how much of the training is done before update `step` (from 0): 0 to 1.

@@ -44,7 +44,7 @@ def run(
     Args:
         distiller: What to train.
         directory: State, log and curves of this run.
-        validate: Scores the student's average every ``fit.validate_every`` steps.
+        validate: Scores the student's average as often as ``fit`` says.
         devices: Processes per node.
         nodes: Number of nodes.
 
@@ -103,6 +103,7 @@ class _Keeper(pl.Callback):
         self.first = first
         self.bar: tqdm | None = None
         self.saved_at = -1
+        self.validations = 0
         self.terminated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,6 +113,8 @@ class _Keeper(pl.Callback):
         saving; when training ends it restores those from before.
         """
         assert isinstance(pl_module, Distiller)
+        fit = pl_module.plan.fit
+        self.validations = fit.validations_until(pl_module.done, pl_module.network_calls)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         if trainer.is_global_zero and sys.stderr.isatty():
@@ -130,8 +133,10 @@ class _Keeper(pl.Callback):
         assert isinstance(pl_module, Distiller)
         fit, done = pl_module.plan.fit, pl_module.done
         self.table.add(**pl_module.diagnostics)
-        if self.validate and fit.validate_every and done % fit.validate_every == 0:
+        due = fit.validations_until(done, pl_module.network_calls)
+        if self.validate and due > self.validations:
             self._validate(pl_module)
+        self.validations = due
         if done % fit.log_every == 0 or pl_module.finished:
             self._report(trainer, pl_module)
         if done % fit.checkpoint_every == 0 or pl_module.finished:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from domains.evaluation.axis import Axis, Numbers, Scale, format_number, make_axis, tick_text
+from domains.evaluation.svg import svg, tag
 
 __all__ = ["Band", "Series", "distribution_panel", "line_panel"]
 
@@ -55,16 +56,6 @@ class Band:
     high: float = math.nan
 
 
-def _tag(name: str, *children: str, **attributes: object) -> Markup:
-    """Return one element; attributes and plain-text children are escaped."""
-    pairs = [
-        Markup(' {}="{}"').format(Markup(key.rstrip("_").replace("_", "-")), value)
-        for key, value in attributes.items()
-    ]
-    body = Markup("").join(escape(child) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), Markup("").join(pairs), body)
-
-
 def _path(xs: Numbers, ys: Numbers, *, close: bool = False) -> str:
     """Return path data; a non-finite point lifts the pen."""
     parts, pen = [], False
@@ -79,36 +70,25 @@ def _path(xs: Numbers, ys: Numbers, *, close: bool = False) -> str:
 
 def _frame(x: Axis, y: Axis, x_label: str, y_label: str) -> list[Markup]:
     right, floor = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    parts = [_tag("path", d=f"M{_LEFT} {floor}H{right}", class_="axis")]
+    parts = [tag("path", d=f"M{_LEFT} {floor}H{right}", class_="axis")]
     for tick in y.ticks():
         at = float(y.at(tick))
-        parts.append(_tag("path", d=f"M{_LEFT} {at:.1f}H{right}", class_="gridline"))
+        parts.append(tag("path", d=f"M{_LEFT} {at:.1f}H{right}", class_="gridline"))
         parts.append(
-            _tag("text", tick_text(tick), x=_LEFT - 6, y=f"{at + 3.5:.1f}", class_="tick end")
+            tag("text", tick_text(tick), x=_LEFT - 6, y=f"{at + 3.5:.1f}", class_="tick end")
         )
     for tick in x.ticks():
         at = float(x.at(tick))
-        parts.append(_tag("path", d=f"M{at:.1f} {floor}v4", class_="axis"))
-        parts.append(_tag("text", tick_text(tick), x=f"{at:.1f}", y=floor + 16, class_="tick mid"))
+        parts.append(tag("path", d=f"M{at:.1f} {floor}v4", class_="axis"))
+        parts.append(tag("text", tick_text(tick), x=f"{at:.1f}", y=floor + 16, class_="tick mid"))
     middle = (_LEFT + right) / 2
-    parts.append(_tag("text", x_label, x=middle, y=_HEIGHT - 6, class_="label mid"))
+    parts.append(tag("text", x_label, x=middle, y=_HEIGHT - 6, class_="label mid"))
     if y_label:
         turn = f"rotate(-90 11 {(_TOP + floor) / 2})"
         parts.append(
-            _tag("text", y_label, x=11, y=(_TOP + floor) / 2, transform=turn, class_="label mid")
+            tag("text", y_label, x=11, y=(_TOP + floor) / 2, transform=turn, class_="label mid")
         )
     return parts
-
-
-def _svg(parts: Sequence[str], describe: str) -> Markup:
-    return _tag(
-        "svg",
-        *parts,
-        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
-        role="img",
-        class_="panel",
-        aria_label=describe,
-    )
 
 
 def _draw_band(band: Band, y: Axis) -> list[Markup]:
@@ -121,7 +101,7 @@ def _draw_band(band: Band, y: Axis) -> list[Markup]:
         tip += f" [{format_number(band.low)}, {format_number(band.high)}]"
         if math.isfinite(top) and math.isfinite(bottom):
             parts.append(
-                _tag(
+                tag(
                     "rect",
                     x=_LEFT,
                     y=f"{top:.1f}",
@@ -131,13 +111,13 @@ def _draw_band(band: Band, y: Axis) -> list[Markup]:
                 )
             )
     line = f"M{_LEFT} {float(y.at(band.value)):.1f}H{right}"
-    parts.append(_tag("path", _tag("title", tip), d=line, class_=f"rule {band.style}"))
+    parts.append(tag("path", tag("title", tip), d=line, class_=f"rule {band.style}"))
     return parts
 
 
 def _draw_series(series: Series, x: Axis, y: Axis) -> list[Markup]:
     xs, ys = x.at(series.x), y.at(series.y)
-    parts = [_tag("path", d=_path(xs, ys), class_=f"line {series.style}")]
+    parts = [tag("path", d=_path(xs, ys), class_=f"line {series.style}")]
     if not series.dots:
         return parts
     values = np.asarray(series.y, dtype=float)
@@ -149,9 +129,9 @@ def _draw_series(series: Series, x: Axis, y: Axis) -> list[Markup]:
         tip = f"{series.label}, {format_number(places[i])}: {format_number(value)}"
         if not math.isfinite(ys[i]):
             parts.append(
-                _tag(
+                tag(
                     "text",
-                    _tag("title", tip),
+                    tag("title", tip),
                     "n/a",
                     x=f"{xs[i]:.1f}",
                     y=_HEIGHT - _BOTTOM - 4,
@@ -167,16 +147,16 @@ def _draw_series(series: Series, x: Axis, y: Axis) -> list[Markup]:
                 _HEIGHT - _BOTTOM,
             )
             parts.append(
-                _tag(
+                tag(
                     "path",
                     d=f"M{xs[i]:.1f} {ends[0]:.1f}V{ends[1]:.1f}",
                     class_=f"whisker {series.style}",
                 )
             )
         parts.append(
-            _tag(
+            tag(
                 "circle",
-                _tag("title", tip),
+                tag("title", tip),
                 cx=f"{xs[i]:.1f}",
                 cy=f"{ys[i]:.1f}",
                 r=3.6,
@@ -226,8 +206,8 @@ def line_panel(
     for band in bands:
         parts += _draw_band(band, y)
     for one in series:
-        parts += [_tag("g", *_draw_series(one, x, y))]
-    return _svg(parts, describe)
+        parts += [tag("g", *_draw_series(one, x, y))]
+    return svg(parts, _WIDTH, _HEIGHT, describe)
 
 
 def _histogram(values: Numbers, edges: Numbers) -> tuple[Numbers, Numbers]:
@@ -280,12 +260,12 @@ def distribution_panel(
         if array.size:
             fill = "area" if kind == "histogram" else "line"
             parts.append(
-                _tag(
+                tag(
                     "path",
-                    _tag("title", label),
+                    tag("title", label),
                     d=_path(x.at(xs), y.at(ys)),
                     class_=f"{fill} {style}",
                 )
             )
     outside = int(((pool < low) | (pool > high)).sum())
-    return _svg(parts, describe), outside
+    return svg(parts, _WIDTH, _HEIGHT, describe), outside

@@ -4,21 +4,18 @@ Reads only the files of the evaluate stage and knows nothing of a scientific dom
 metric means and which direction is better comes in as an argument.
 """
 
-import base64
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from domains.errors import FewstepError
 from domains.evaluation import comparison, gallery, sections, trade_off
-from domains.evaluation.axis import format_number
+from domains.evaluation.page import download, render
 from domains.evaluation.sets import (
     GENERATED,
     ROLES,
@@ -29,12 +26,10 @@ from domains.evaluation.sets import (
     published_sets,
     read_set,
 )
-from domains.provenance import package_versions, sha256, write_text
+from domains.provenance import sha256, write_text
 
 __all__ = ["Metric", "build_report"]
 
-_ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("page.js", "geometry.js", "viewer.js")  # one script in this order
 _SAMPLE_BUDGET = 600_000  # characters of per-sample tables offered for download
 
 
@@ -72,24 +67,20 @@ def _made(one: EvaluationSet, key: str) -> str:
     return ", ".join(said)
 
 
-def _download(text: str) -> str:
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
-
-
 def _downloads(sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
     tidy = pd.concat([one.metrics.assign(label=one.label) for one in sets])
     found: list[dict[str, Any]] = [
         {
             "name": "metrics.csv",
             "text": "every metric of every set, tidy",
-            "address": _download(tidy.to_csv(index=False)),
+            "address": download(tidy.to_csv(index=False)),
         }
     ]
     tables = [one.samples.assign(set=one.label) for one in sets if not one.samples.empty]
     text = pd.concat(tables).to_csv(index=False) if tables else ""
     if text and len(text) <= _SAMPLE_BUDGET:
         found.append(
-            {"name": "samples.csv", "text": "one row for each sample", "address": _download(text)}
+            {"name": "samples.csv", "text": "one row for each sample", "address": download(text)}
         )
     elif text:
         found.append(
@@ -111,27 +102,6 @@ def _safe_json(content: object) -> Markup:
     """Return JSON that can't close the script element that holds it."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _render(**content: Any) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_ASSETS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = format_number
-    # The file's end newline is part of what a browser hashes for the script policy.
-    script = "".join((_ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html").render(
-        **content,
-        script=Markup(script),
-        script_hash=digest,
-        roles=ROLES,
-        style=Markup((_ASSETS / "report.css").read_text(encoding="utf-8")),
-    )
 
 
 def build_report(
@@ -178,9 +148,10 @@ def build_report(
     packed, cards = gallery.scenes(measured, output)
     write_text(
         output,
-        _render(
+        render(
+            "report.html",
             title=title,
-            notes=[part for part in notes.split("\n\n") if part.strip()],
+            notes=notes,
             headline=comparison.headline(measured, explained),
             primary=explained.get(key or ""),
             students=comparison.student_rows(measured, explained),
@@ -205,6 +176,5 @@ def build_report(
             training_hash=sha256(training_log) if training_log else "",
             downloads=_downloads(sets),
             hashes=[_hashes(one) for one in measured],
-            versions=package_versions(),
         ),
     )

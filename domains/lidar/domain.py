@@ -21,6 +21,7 @@ from domains.lidar.checkpoint import read_teacher
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.files import read_points, write_points
 from domains.lidar.local_noise import LocalNoise
+from domains.lidar.metric_texts import METRICS
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.noise_loss import lidiff_loss
 from domains.lidar.pictures import bird_eye, perspective, write_png
@@ -37,7 +38,7 @@ class LidarDomain:
     """Teacher, data, files and measures of completed scenes (see ``Domain``)."""
 
     name = "lidar"
-    metrics = evaluation.METRICS
+    metrics = METRICS
 
     def __init__(self, data: Data | None = None):
         self.data = data or Data()

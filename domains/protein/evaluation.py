@@ -207,8 +207,8 @@ def quick(samples: Sequence[Sample]) -> dict[str, float]:
 
     ``quality`` is a proxy in (0, 1]: bonds in range × mean 1/(1 + clashes) × (0.2 + 0.8 ×
     secondary structure relative to natives', at most 1). It grows with each of the three, so
-    that it ranks early checkpoints too. ``right_handed`` (of helices; not there without any) and
-    ``rg_ratio`` are no part of it: they show what is lost where it is trained on.
+    that it ranks early checkpoints too. ``rg_ratio`` and ``right_handed`` (of helices; not there
+    without any) are no part of it: they show what is lost where it is trained on.
     """
     rows = []
     for sample in samples:

@@ -120,3 +120,31 @@ def test_the_learning_rate_follows_the_budget():
 def test_training_ends_by_one_thing(given: dict[str, int]):
     with pytest.raises(ValueError, match="either steps or network_calls"):
         Fit(**given)
+
+
+ENDS = [{"steps": 10}, {"steps": None, "network_calls": 10 * SAMPLES * (FAKE + 5)}]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_validations_are_spread_over_the_training(end: dict, tmp_path: Path) -> None:
+    """Stopped on the way and taken up again, they are at the same steps."""
+    seen: list[int] = []
+
+    def look(distiller: Distiller) -> dict[str, float]:
+        seen.append(distiller.done)
+        return {"quality": 0.0}
+
+    def train(**fit) -> bool:
+        fit = {**end, "validations": 4, **fit}
+        objective = VSD(TIMES, TIMES)
+        given = {"objective": objective, "batches": batches, "steps": 1}
+        return run(toy_distiller(fit=fit, **given), tmp_path, look)
+
+    while not train(max_seconds=1e-9):
+        pass
+    assert seen == [3, 5, 8, 10]
+
+
+def test_there_is_one_way_to_say_when_to_validate() -> None:
+    with pytest.raises(ValueError, match="either validate_every or validations"):
+        Fit(steps=3, validate_every=1, validations=1)

@@ -17,7 +17,7 @@ from domains.domain import Batch, Sample, load_domain
 from domains.errors import FewstepError
 from domains.protein.dataset import load_domains
 from domains.protein.evaluation import quick
-from domains.protein.metrics import mpnn
+from domains.protein.metrics import decoys, mpnn
 from domains.protein.metrics.mpnn import ProteinMPNN
 from domains.protein.metrics.mpnn_network import Network
 from domains.protein.metrics.proxy import Proxy, load_proxy
@@ -33,8 +33,8 @@ every_kind = pytest.mark.parametrize("kind", ["quick", "cross_nll"])
 @pytest.fixture(scope="module")
 def untrained() -> Proxy:
     torch.manual_seed(0)
-    models = [ProteinMPNN(name, Network().eval().requires_grad_(False)) for name in "ab"]
-    return Proxy(*models, count=2)
+    designer, scorer = (ProteinMPNN(name, Network().eval().requires_grad_(False)) for name in "ab")
+    return Proxy(designer, scorer, count=2)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_scores_are_of_each_chain_alone(preference: Preference) -> None:
 def test_it_is_minus_the_measure_that_is_evaluated(untrained: Proxy) -> None:
     chain = natives(1)[0]
     found = ByCrossNLL(untrained)(*batch_of([chain], len(chain), 0.0))
-    assert found.item() == pytest.approx(-untrained.describe(chain)["cross_nll"], rel=1e-4)
+    assert found.item() == pytest.approx(-float(untrained.describe(chain)["cross_nll"]), rel=1e-4)
 
 
 def test_a_chain_that_is_not_finite_has_no_score(untrained: Proxy) -> None:
@@ -91,16 +91,17 @@ def test_designable_chains_are_preferred_to_their_mirror_images() -> None:
     assert (right > left).all()
 
 
-def test_quality_does_not_know_the_measures_that_are_reported_beside_it() -> None:
-    """A mirror image and a stretched pair of halves: as good by what ranks, and it shows."""
-    chain = natives(1)[0]
-    own = quick([Sample("", torch.from_numpy(chain))])
-    mirrored = quick([Sample("", torch.from_numpy(chain * np.float32([1, 1, -1])))])
-    assert mirrored["quality"] == own["quality"]
-    assert own["right_handed"] == 1 and mirrored["right_handed"] == 0
-    straight = np.cumsum(np.full((40, 3), 0.38 / 3**0.5), 0)
-    assert "right_handed" not in quick([Sample("", torch.from_numpy(straight))])
-    assert own["rg_ratio"] < quick([Sample("", torch.from_numpy(straight))])["rg_ratio"]
+def test_what_is_reported_beside_quality_gives_its_cheats_away() -> None:
+    """One long helix is as good as any protein by quality, and no protein's size."""
+    native, rod = natives(1)[0], decoys.build(np.full(58, 91.0), np.full(57, 50.0))
+    own, cheat, mirrored, straight = (
+        quick([Sample("", torch.from_numpy(np.asarray(chain, dtype=np.float32)))])
+        for chain in (native, rod, rod * [1, 1, -1], np.cumsum(np.full((40, 3), 0.22), 0))
+    )
+    assert cheat["quality"] >= own["quality"]
+    assert cheat["rg_ratio"] > 1.5 > own["rg_ratio"]
+    assert own["right_handed"] == cheat["right_handed"] == 1 and mirrored["right_handed"] == 0
+    assert "right_handed" not in straight
 
 
 def section(kind: str, **objective: Any) -> Distil:

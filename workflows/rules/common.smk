@@ -1,8 +1,5 @@
 # Functions of the rules.
 
-# Built from envs/container.def, for --sdm apptainer.
-CONTAINER = f"{workflow.basedir}/envs/{RUN.domain}.sif"
-
 # What must be there before a domain's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.simulate else []
 
@@ -31,21 +28,6 @@ def weaker_of(wildcards):
     else:
         share = RUN.students[wildcards.student].teacher_autoguidance
     return f"{OUT}/weaker" if share else []
-
-
-def check_programs():
-    """Stop before the first job if a program that the evaluation calls can't be used.
-
-    Environments and containers have programs of their own, which are seen from inside only.
-    """
-    if RUN.domain != "protein" or workflow.deployment_settings.deployment_method:
-        return
-    from domains.protein.metrics.foldseek import chosen
-
-    try:
-        chosen(RUN.evaluate)
-    except FewstepError as error:
-        raise WorkflowError(str(error))
 
 
 def curves_of(wildcards):

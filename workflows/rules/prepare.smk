@@ -77,20 +77,3 @@ rule simulate:
         "Simulating streets"
     shell:
         "fewstep simulate --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
-
-
-rule fetch:
-    output:
-        directory("data/{entry}"),
-    log:
-        "logs/fetch_{entry}.log",
-    # On a cluster only the login node reaches the internet.
-    localrule: True
-    conda:
-        ENVIRONMENT
-    container:
-        CONTAINER
-    message:
-        "Fetching {wildcards.entry}"
-    shell:
-        "fewstep fetch --entry {wildcards.entry:q} --output {output:q} 2>&1 | tee {log:q}"

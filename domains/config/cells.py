@@ -1,0 +1,178 @@
+"""A matrix written out: its cells, and one run for each of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from domains.config.applicability import obstacle
+from domains.config.base import DomainName
+from domains.config.explain import explained
+from domains.config.matrix import MatrixConfig, merged
+from domains.config.objectives import DiffusionDPOConfig
+from domains.config.run import RunConfig
+from domains.config.sampling import Renoise, SampleSet
+from domains.config.training import Distil
+from domains.config.yaml_file import read_yaml
+from domains.errors import FewstepError
+
+__all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "renoised", "runs"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and what it is compared by.
+
+    Attributes:
+        domain: Its field.
+        objective: Label of its objective.
+        variation: Label of the hyper-parameter that is varied; empty for the matrix proper.
+        steps: Of the roll-outs and the sampling.
+        seed: Of the training.
+        student: Its settings; None if there can be none.
+        obstacle: What keeps it from being trained; empty if it can be.
+    """
+
+    domain: DomainName
+    objective: str
+    variation: str
+    steps: int
+    seed: int
+    student: Distil | None
+    obstacle: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the name of its student and of its set of samples."""
+        return f"{self.variation or self.objective}_k{self.steps}_s{self.seed}"
+
+    @property
+    def label(self) -> str:
+        """Return what the page calls it."""
+        of = self.variation or self.objective
+        return f"{of}, {self.steps} step{'s' * (self.steps > 1)}, seed {self.seed}"
+
+
+def cells(matrix: MatrixConfig, domain: DomainName) -> list[Cell]:
+    """Return all cells of a field, those that can't be trained too.
+
+    Raises:
+        FewstepError: The settings of a cell are no student's.
+    """
+    steps, seeds = matrix.steps_of(domain), matrix.seeds
+    found = [_cell(matrix, domain, *key) for key in product(matrix.objectives, steps, seeds)]
+    for label, one in matrix.variations.items():
+        if not one.domains or domain in one.domains:
+            key = one.objective, matrix.main_steps(domain), seeds[0]
+            found.append(_cell(matrix, domain, *key, label, one.changes))
+    return found
+
+
+def _cell(
+    matrix: MatrixConfig,
+    domain: DomainName,
+    objective: str,
+    steps: int,
+    seed: int,
+    variation: str = "",
+    varied: Mapping[str, Any] | None = None,
+) -> Cell:
+    field = matrix.domains[domain]
+    own, changes = matrix.objectives[objective], field.changes.get(objective, {})
+    fixed = {"seed": seed, "roll_out": {"steps": steps}}
+    fixed["fit"] = {"network_calls": matrix.network_calls(domain)}
+    given = merged(field.student, own, changes, varied or {}, fixed)
+    where = f"sensitivity.{variation}" if variation else f"objectives.{objective}"
+    key = domain, objective, variation, steps, seed
+    try:
+        student = Distil.model_validate(given)
+    except ValidationError as error:
+        if error.errors()[0]["loc"]:
+            raise explained(error, f"{where}, as {domain} has it") from error
+        # What the settings are is fine, but not together: such as more phases than steps.
+        return Cell(*key, None, error.errors()[0]["msg"].removeprefix("Value error, "))
+    scale = _noise_scale(field.noise_scale, student)
+    student = student.model_copy(update={"validation_noise_scale": scale})
+    return Cell(*key, student, _unfit(student) or obstacle(domain, student))
+
+
+def _unfit(student: Distil) -> str:
+    """Return why a student is none of a matrix."""
+    if isinstance(student.objective, DiffusionDPOConfig):
+        return "it aligns a teacher: what comes out takes as many steps as its teacher"
+    return ""
+
+
+def _noise_scale(usual: float, student: Distil) -> float:
+    """Return γ of the sampling: a trajectory's only noise is that of the roll-out."""
+    return student.roll_out.noise_scale if student.roll_out.deterministic else usual
+
+
+def runs(matrix: MatrixConfig) -> dict[DomainName, RunConfig]:
+    """Return the run of each field, by its name: all cells that can be trained.
+
+    Raises:
+        FewstepError: The settings of a cell, or of a run, can't be.
+    """
+    return {domain: _run(matrix, domain) for domain in matrix.domains}
+
+
+def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
+    field = matrix.domains[domain]
+    trained = {c: c.student for c in cells(matrix, domain) if c.student and not c.obstacle}
+    sets = {**field.sets, **renoised(matrix, domain)}
+    for cell, student in trained.items():
+        if cell.name in sets:
+            raise FewstepError(f"domains.{domain}.sets: a cell is called {cell.name!r}, too")
+        fixed, scale = student.roll_out.deterministic, student.validation_noise_scale
+        sampler = Renoise(steps=cell.steps, noise_scale=scale, deterministic=fixed)
+        sets[cell.name] = SampleSet(model=cell.name, sampler=sampler, label=cell.label)
+    given = {
+        "name": f"{matrix.name}_{domain}",
+        "domain": domain,
+        "teacher": field.teacher,
+        "data": field.data,
+        "students": {cell.name: student for cell, student in trained.items()},
+        "generate": field.generate,
+        "sets": sets,
+        "evaluate": field.evaluate,
+        "title": f"{matrix.title or matrix.name}: {domain}",
+    }
+    try:
+        return RunConfig.model_validate(given)
+    except ValidationError as error:
+        raise explained(error, f"domains.{domain}") from error
+
+
+def renoised(matrix: MatrixConfig, domain: DomainName) -> dict[str, SampleSet]:
+    """Return the teacher, re-noised with each number of steps: what costs no training."""
+    scale, found = matrix.domains[domain].noise_scale, {}
+    for steps in matrix.steps_of(domain):
+        sampler = Renoise(steps=steps, noise_scale=scale)
+        label = f"Teacher re-noised, {steps} step{'s' * (steps > 1)}"
+        found[f"teacher_k{steps}"] = SampleSet(model="teacher", sampler=sampler, label=label)
+    return found
+
+
+def load_matrix(path: Path) -> MatrixConfig:
+    """Read and validate a matrix's YAML.
+
+    Raises:
+        FewstepError: The file is missing, no YAML, or says something that can't be.
+    """
+    return parse_matrix(read_yaml(path), str(path))
+
+
+def parse_matrix(content: Any, source: str = "config") -> MatrixConfig:
+    """Validate a matrix's settings as read from YAML, and the runs that it is written out as."""
+    try:
+        matrix = MatrixConfig.model_validate(content)
+    except ValidationError as error:
+        raise explained(error, source) from error
+    runs(matrix)
+    return matrix

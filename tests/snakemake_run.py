@@ -1,0 +1,39 @@
+"""The workflow in a directory of its own, as a user starts it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["CONFIGS", "planned", "snakemake"]
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "workflows/config"
+BIN = Path(sys.executable).parent
+
+
+def snakemake(
+    directory: Path, config: Path | list[Path], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the workflow; of several files of settings each changes those before it."""
+    configs = [config] if isinstance(config, Path) else config
+    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", directory]
+    command += ["--configfile", *configs, "--cores", "1", "--nocolor", *options]
+    environment = os.environ | {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "XDG_CACHE_HOME": str(directory / "cache"),
+    }
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+
+
+def planned(directory: Path, config: Path | list[Path], *options: str) -> dict[str, int]:
+    """Jobs by rule that a dry run announces."""
+    result = snakemake(directory, config, "--dry-run", *options)
+    text = result.stdout + result.stderr
+    assert result.returncode == 0, text
+    table = re.search(r"^job +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
+    rows = re.findall(r"^(\w+) +(\d+)$", table[1], re.M) if table else []
+    return {name: int(count) for name, count in rows if name != "all"}

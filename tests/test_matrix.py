@@ -1,0 +1,139 @@
+"""Contract: a matrix is written out as one run for each field, with a cell for each combination.
+
+Budgets are equal, a student is sampled as it was trained, and what can't be says why.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_matrix import matrix_content
+from tiny_run import deep_update
+
+from domains.config import cells, parse_config, parse_matrix, read_yaml, renoised, runs
+from domains.config.matrix import merged
+from domains.config.sampling import Renoise
+from domains.errors import FewstepError
+
+CONFIGS = Path(__file__).parents[1] / "workflows/config"
+TDM = {"objective": {"kind": "tdm"}, "roll_out": {"deterministic": True, "noise_scale": 0.9}}
+FULL: dict[str, Any] = {
+    "seeds": [0, 3],
+    "steps": [2, 4],
+    "budget": 0.5,
+    "domains": {"protein": {"changes": {"vsd": {"batch_size": 3}}, "main_steps": 2}},
+    "objectives": {"tdm": TDM},
+    "sensitivity": {
+        "vsd_2": {"objective": "vsd", "changes": {"fake_updates": 2}, "domains": ["protein"]}
+    },
+}
+
+
+def test_every_combination_is_a_cell() -> None:
+    matrix = parse_matrix(matrix_content(**FULL))
+    grid = {f"{o}_k{k}_s{s}" for o in ("vsd", "tdm") for k in (2, 4) for s in (0, 3)}
+    for domain, more in (("protein", {"vsd_2_k2_s0"}), ("lidar", set())):
+        run = runs(matrix)[domain]
+        assert run.name == f"grid_{domain}" and run.domain == domain
+        assert set(run.students) == grid | more
+        free = {"teacher_k2", "teacher_k4"}
+        assert set(renoised(matrix, domain)) == free
+        assert set(run.sets) == grid | more | free | set(matrix.domains[domain].sets)
+        assert parse_config(json.loads(run.model_dump_json())) == run
+
+
+def test_budgets_are_equal() -> None:
+    found = runs(parse_matrix(matrix_content(**FULL)))
+    for domain, calls in (("protein", 50), ("lidar", 20)):
+        fits = [student.fit for student in found[domain].students.values()]
+        assert {fit.network_calls for fit in fits} == {calls}
+        assert {(fit.steps, fit.validations) for fit in fits} == {(None, 2)}
+
+
+def test_changes_are_of_their_field_and_objective() -> None:
+    found = runs(parse_matrix(matrix_content(**FULL)))
+    sizes = {k: s.batch_size for k, s in found["protein"].students.items()}
+    assert sizes["vsd_k4_s3"] == sizes["vsd_2_k2_s0"] == 3 and sizes["tdm_k4_s3"] == 2
+    assert {s.batch_size for s in found["lidar"].students.values()} == {1}
+    updates = {k: s.fake_updates for k, s in found["protein"].students.items()}
+    assert {k for k, count in updates.items() if count == 2} == {"vsd_2_k2_s0"}
+
+
+def test_students_are_sampled_and_validated_as_they_were_trained() -> None:
+    for domain, run in runs(parse_matrix(matrix_content(**FULL))).items():
+        usual = {"protein": 0.45, "lidar": 1.0}[domain]
+        for name, student in run.students.items():
+            sampler = run.sets[name].sampler
+            assert isinstance(sampler, Renoise) and run.sets[name].model == name
+            assert sampler.steps == student.roll_out.steps and f"_k{sampler.steps}_" in name
+            assert name.endswith(f"_s{student.seed}")
+            assert sampler.deterministic == student.roll_out.deterministic == ("tdm" in name)
+            scale = 0.9 if "tdm" in name else usual
+            assert sampler.noise_scale == student.validation_noise_scale == scale
+
+
+def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:
+    """The words are those that refuse the same student in a run."""
+    own = {
+        "tempered": {"objective": {"kind": "sid"}, "teacher_noise_scale": 0.6},
+        "phased": {"objective": {"kind": "phased_dmd", "phases": 3}},
+    }
+    content = matrix_content(**deep_update(FULL, {"objectives": own}))
+    matrix = parse_matrix(content)
+    found = {
+        (domain, cell.objective, cell.steps): cell
+        for domain in matrix.domains
+        for cell in cells(matrix, domain)
+        if not cell.variation and not cell.seed
+    }
+    run = runs(matrix)["lidar"].model_dump(mode="json")
+    for key in (("lidar", "tempered", 2), ("lidar", "phased", 2)):
+        cell = found[key]
+        assert cell.obstacle and cell.name not in run["students"]
+        student = merged(content["domains"]["lidar"]["student"], own[cell.objective])
+        wrong = merged(student, {"fit": {"network_calls": 1}, "roll_out": {"steps": 2}})
+        with pytest.raises(FewstepError) as error:
+            parse_config({**run, "students": {**run["students"], "x": wrong}})
+        assert cell.obstacle in str(error.value)
+    assert not found["protein", "tempered", 2].obstacle
+    assert found["protein", "phased", 2].obstacle and not found["protein", "phased", 4].obstacle
+    assert all(found[d, "aligned", k].obstacle for d in ("protein", "lidar") for k in (2, 4))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"objectives": {"vsd": {"objective": {"kind": "gan"}}}}, "objectives.vsd, as protein"),
+        ({"objectives": {"vsd": {"batch": 3}}}, "batch: Extra inputs"),
+        ({"objectives": {"vsd": {"fit": {"steps": 3}}}}, "either steps or network_calls"),
+        ({"domains": {"protein": {"changes": {"vds": {}}}}}, "'vds' is none of"),
+        ({"sensitivity": {"x": {"objective": "vds", "changes": {}}}}, "'vds' is none of"),
+        ({"sensitivity": {"vsd": {"objective": "vsd", "changes": {}}}}, "has this name"),
+        ({"domains": {"protein": {"sets": {"vsd_k2_s0": {"model": "data"}}}}}, "'vsd_k2_s0'"),
+        ({"domains": {"protein": {"main_steps": 3}}}, "not one of its steps"),
+        ({"domains": {"protein": {"generate": {"scenes": 2}}}}, "domains.protein"),
+        ({"domains": {"weather": {}}}, "domains.weather"),
+        ({"seeds": [1, 1]}, "given twice"),
+        ({"seeds": []}, "seeds"),
+        ({"budget": 0}, "budget"),
+        ({"name": "a/b"}, "name"),
+    ],
+    ids=str,
+)
+def test_a_wrong_matrix_is_one_line(wrong: dict, said: str) -> None:
+    with pytest.raises(FewstepError, match=said) as error:
+        parse_matrix(matrix_content(**wrong))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("files", [["matrix"], ["matrix", "matrix_small"]], ids=len)
+def test_examples_can_be_written_out(files: list[str]) -> None:
+    """The files that follow change the first, as Snakemake lets them."""
+    matrix = parse_matrix(merged(*(read_yaml(CONFIGS / f"{name}.yaml") for name in files)))
+    seeds, small = len(matrix.seeds), len(files) > 1
+    for domain, run in runs(matrix).items():
+        steps, varied = len(matrix.steps_of(domain)), len(matrix.variations)
+        hindered = sum(bool(cell.obstacle) for cell in cells(matrix, domain))
+        most = len(matrix.objectives) * steps * seeds + varied
+        assert len(run.students) == most - hindered and bool(varied) != small

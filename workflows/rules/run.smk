@@ -1,0 +1,27 @@
+# One run: teacher -> student -> samples -> tables -> report. Its settings are the config.
+import re
+from pathlib import Path
+
+from domains.config import PRETRAIN, UNMODELLED, parse_config
+from domains.stages.prepare import BUNDLED
+
+RUN = parse_config(config, "the config")
+OUT = f"results/{RUN.name}"
+SETTINGS = f"{OUT}/config.json"
+ENVIRONMENT = f"{workflow.basedir}/envs/{RUN.domain}.yaml"
+# Built from envs/container.def, for --sdm apptainer.
+CONTAINER = f"{workflow.basedir}/envs/{RUN.domain}.sif"
+
+
+wildcard_constraints:
+    student="|".join(map(re.escape, RUN.students)) or "none",
+    set="|".join(map(re.escape, RUN.sets)) or "none",
+    shard=r"\d\d\d\d+",
+
+
+include: "common.smk"
+include: "prepare.smk"
+include: "distill.smk"
+include: "generate.smk"
+include: "evaluate.smk"
+include: "report.smk"

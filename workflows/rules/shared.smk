@@ -1,0 +1,27 @@
+# Functions of the whole workflow, and what its own rules run in.
+
+ENVIRONMENT = f"{workflow.basedir}/envs/{RUNS[0].domain}.yaml"
+CONTAINER = f"{workflow.basedir}/envs/{RUNS[0].domain}.sif"
+
+
+def check_programs(run):
+    """Stop before the first job if a program that the evaluation calls can't be used.
+
+    Environments and containers have programs of their own, which are seen from inside only.
+    """
+    if run.domain != "protein" or workflow.deployment_settings.deployment_method:
+        return
+    from domains.protein.metrics.foldseek import chosen
+
+    try:
+        chosen(run.evaluate)
+    except FewstepError as error:
+        raise WorkflowError(str(error))
+
+
+def targets():
+    """Return what is made if nothing else is asked for."""
+    if MATRIX:
+        return rules.compare.output
+    out = f"results/{RUNS[0].name}"
+    return [f"{out}/report.html", f"{out}/results.csv"] if RUNS[0].sets else f"{out}/teacher"
