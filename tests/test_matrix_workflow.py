@@ -41,7 +41,7 @@ def test_a_wrong_cell_is_one_line(tmp_path: Path) -> None:
     result = snakemake(tmp_path, config, "--dry-run")
     said = result.stdout + result.stderr
     assert result.returncode != 0 and "Traceback" not in said
-    assert "objectives.vsd, as protein has it" in said
+    assert "objectives.vsd, as lidar has it" in said
 
 
 @pytest.fixture(scope="module")

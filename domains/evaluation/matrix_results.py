@@ -142,8 +142,10 @@ def _facts(field: FieldResults, entry: Entry) -> dict[str, object]:
 
 def _measured(entry: Entry) -> list[dict[str, object]]:
     kept = ["metric", "value", "low", "high", "n", "tool"]
-    table = entry.found.metrics[kept].assign(tool=lambda t: t["tool"].fillna("").astype(str))
-    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+    rows = entry.found.metrics[kept].to_dict("records")
+    # A tool that is not named is read back as a number.
+    tools = [row["tool"] if isinstance(row["tool"], str) else "" for row in rows]
+    return [{**row, "tool": tool} for row, tool in zip(rows, tools, strict=True)]
 
 
 def _cost(field: FieldResults, entry: Entry) -> list[dict[str, object]]:
