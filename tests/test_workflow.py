@@ -63,7 +63,7 @@ def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:
     config = write(tmp_path / "c.yaml", teacher="{model}", students=ranked)
     assert planned(tmp_path, config, "--until", "distill")["fetch"] == 1
     shown = snakemake(tmp_path, config, "--dry-run", "--printshellcmds", "--until", "distill")
-    assert "--tools data/proteinmpnn --output" in shown.stdout + shown.stderr
+    assert "--tools data/proteinmpnn --state" in shown.stdout + shown.stderr
 
 
 def test_the_weaker_model_is_prepared_only_where_needed(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from domains.distillation.log_table import LogTable
 from domains.distillation.state import StateDirectory
 from domains.errors import FewstepError
 
-__all__ = ["run"]
+__all__ = ["process_count", "run", "way"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +55,9 @@ def run(
     saved = states.load()
     if saved is not None:
         distiller.restore(saved)
-        _log.info("resuming at step %d", distiller.done)
-    keeper = _Keeper(states, directory, validate, saved, _way(distiller)[0])
+        done, end, unit = way(distiller)
+        _log.info("resuming at %s %d of %d", unit, done, end)
+    keeper = _Keeper(states, directory, validate, saved, way(distiller)[0])
     _quiet_lightning()
     trainer = pl.Trainer(
         max_epochs=1,
@@ -118,7 +119,7 @@ class _Keeper(pl.Callback):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         if trainer.is_global_zero and sys.stderr.isatty():
-            done, total, unit = _way(pl_module)
+            done, total, unit = way(pl_module)
             self.bar = tqdm(total=total, initial=done, unit=unit, unit_scale=True, smoothing=0.1)
 
     def _stop(self, number: int, _: object) -> None:
@@ -169,13 +170,13 @@ class _Keeper(pl.Callback):
             trainer.logger.log_metrics(row, step=distiller.done)
         shown = {k: f"{v:.4g}" for k, v in row.items() if k.endswith(("/loss", "quality"))}
         if self.bar is not None:
-            self.bar.update(_way(distiller)[0] - self.bar.n)
+            self.bar.update(way(distiller)[0] - self.bar.n)
             self.bar.set_postfix(shown)
         else:
             _log.info("%s", self._line(distiller, shown))
 
     def _line(self, distiller: Distiller, shown: dict[str, str]) -> str:
-        done, total, unit = _way(distiller)
+        done, total, unit = way(distiller)
         elapsed = time.monotonic() - self.began
         left = elapsed / max(1, done - self.first) * max(0, total - done)
         losses = "  ".join(f"{name} {value}" for name, value in shown.items())
@@ -188,7 +189,7 @@ class _Keeper(pl.Callback):
             self.saved_at = distiller.done
 
 
-def _way(distiller: Distiller) -> tuple[int, int, str]:
+def way(distiller: Distiller) -> tuple[int, int, str]:
     """Return how far training is, how far it goes, and in what."""
     fit = distiller.plan.fit
     if fit.network_calls is not None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from domains.config import RunConfig
 from domains.distillation.distiller import Distiller
-from domains.distillation.fit import process_count, run
+from domains.distillation.fit import process_count, run, way
 from domains.distillation.state import claim
 from domains.domain import Domain
 from domains.errors import FewstepError
@@ -44,8 +44,9 @@ def train_and_save(
     # Of several processes that train together, the first one owns the files.
     with claim(state, deciding) if rank_zero_only.rank == 0 else nullcontext():
         if not run(distiller, state, validate, devices=devices, nodes=nodes):
+            done, end, unit = way(distiller)
             raise FewstepError(
-                f"training stopped at step {distiller.done}, before its end",
+                f"training stopped at {unit} {done} of {end}",
                 do="Run the same command again to resume",
             )
         if rank_zero_only.rank == 0:

@@ -77,7 +77,7 @@ def trained(root: Path, state: Path, weaker: str | None, **settings: Any) -> dic
         state.parent / "run.yaml", students={"student": {"fit": fit, **settings}}, weaker="weaker"
     )
     given = root / weaker if weaker else None
-    distill(config, "student", root / "teacher", state, state / "student", given)
+    distill(config, "student", root / "teacher", state, state / "student", weaker=given)
     weights, described = read_model(state / "student")
     return {"weights": weights, **described["provenance"]}
 

@@ -182,9 +182,7 @@ def test_pauses_do_not_count(
 
 def test_time_left_is_of_what_runs(run: Path, capsys: pytest.CaptureFixture) -> None:
     put_training(run)
-    write(
-        run / "logs/distill_student.log", "fewstep: training stopped at step 2, before its end.\n"
-    )
+    write(run / "logs/distill_student.log", "fewstep: training stopped at step 2 of 3.\n")
     assert "seconds_left" not in seen(capsys)["distill", "student"]
 
 
