@@ -126,9 +126,10 @@ def tables(results: pd.DataFrame) -> str:
     known = set(results["metric"])
     metrics = [name for name in METRICS if name in known]
     values = {(row.run.split("/")[1], row.metric): row for row in results.itertuples()}
-    told = [[_told_apart(values, name, metric) for name in SETS[1:]] for metric in metrics]
-    cells = [[_cell(values.get((name, metric))) for name in SETS] for metric in metrics]
-    return f"{_grid(SETS[1:], metrics, told)}\n\n{_grid(SETS, metrics, cells)}\n"
+    shown = [name for name in SETS if name in {done for done, _ in values}]
+    told = [[_told_apart(values, name, metric) for name in shown[1:]] for metric in metrics]
+    cells = [[_cell(values.get((name, metric))) for name in shown] for metric in metrics]
+    return f"{_grid(shown[1:], metrics, told)}\n\n{_grid(shown, metrics, cells)}\n"
 
 
 def _grid(heads: Sequence[str], metrics: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
