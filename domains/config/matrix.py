@@ -133,6 +133,8 @@ def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, An
     for change in changes:
         for key, value in change.items():
             inner = result.get(key)
-            both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-            result[key] = merged(inner, value) if both else value
+            if isinstance(value, Mapping) and isinstance(inner, Mapping):
+                result[key] = merged(inner, value)
+            else:
+                result[key] = value
     return result

@@ -78,7 +78,8 @@ def diversity_panels(field: FieldResults, styles: Mapping[str, str]) -> list[dic
                 cell = field.cell(line, field.main_steps)
                 x, y = over_seeds(cell, key), over_seeds(cell, field.primary)
                 if math.isfinite(x.value + y.value):
-                    series.append(Series(line, styles[line], [x.value], *([v] for v in y)))
+                    low, high = [y.low], [y.high]
+                    series.append(Series(line, styles[line], [x.value], [y.value], low, high))
             panels.append(_quality_against(field, metric, series))
     return [panel for panel in panels if panel]
 

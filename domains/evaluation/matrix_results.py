@@ -141,8 +141,8 @@ def _facts(field: FieldResults, entry: Entry) -> dict[str, object]:
 
 
 def _measured(entry: Entry) -> list[dict[str, object]]:
-    kept = ["metric", "value", "low", "high", "n", "tool"]
-    rows = entry.found.metrics[kept].to_dict("records")
+    kept = pd.Index(["metric", "value", "low", "high", "n", "tool"])
+    rows = entry.found.metrics.loc[:, kept].to_dict("records")
     # A tool that is not named is read back as a number.
     tools = [row["tool"] if isinstance(row["tool"], str) else "" for row in rows]
     return [{**row, "tool": tool} for row, tool in zip(rows, tools, strict=True)]

@@ -61,8 +61,8 @@ def _table(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list
 
 def _made(one: EvaluationSet, key: str) -> str:
     """Return how many samples, seeds and which tool a number is of."""
-    rows = one.metrics[one.metrics["metric"] == key]
-    facts = rows[["n", "seeds", "tool"]].to_dict("records") if len(rows) else []
+    kept = pd.Index(["n", "seeds", "tool"])
+    facts = one.metrics.loc[one.metrics["metric"] == key, kept].to_dict("records")
     said = [f"{name} {value}" for fact in facts for name, value in fact.items() if value == value]
     return ", ".join(said)
 

@@ -62,7 +62,7 @@ def read_training(log: Path, benchmark: Path) -> Training:
     try:
         table = pd.read_csv(log)
         calls = table["network_calls"].to_numpy(float)
-        found = table.get("validation/quality", pd.Series(math.nan, table.index)).to_numpy(float)
+        found = table.reindex(columns=pd.Index(["validation/quality"])).to_numpy(float)[:, 0]
     except (OSError, ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
         raise FewstepError(
             f"can't read the training log {log}", got=error, do="Train this student again"

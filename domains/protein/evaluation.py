@@ -46,7 +46,7 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics = [*_GEOMETRY, *_STRUCTURE]
-    used = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
+    used: dict[str, str] = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
     asked = [tuple(sample.condition.get("cath_code", ())) for sample in samples]
     sizes = [len(chain) for chain in chains]
     references, known = _references(min(sizes), max(sizes))
