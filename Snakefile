@@ -6,7 +6,6 @@ from snakemake.exceptions import WorkflowError
 
 from domains.config import continued, is_matrix, parse_config, parse_matrix, read_yaml, runs
 from domains.errors import FewstepError
-from domains.provenance import write_text
 
 if not config:
     raise WorkflowError("No settings. Give --configfile workflows/config/protein_demo.yaml")
@@ -30,15 +29,7 @@ localrules:
 
 # No rule: as a job it would hide from Snakemake what else has changed.
 onstart:
-    for run in RUNS:
-        check_programs(run)
-        write_text(
-            Path(f"results/{run.name}/config.json"), run.model_dump_json(indent=1) + "\n"
-        )
-    if MATRIX:
-        write_text(
-            Path(f"results/{MATRIX.name}/matrix.json"), MATRIX.model_dump_json(indent=1) + "\n"
-        )
+    begin()
 
 
 for run in RUNS:

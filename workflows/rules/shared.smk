@@ -1,4 +1,5 @@
 # Functions of the whole workflow, and what its own rules run in.
+from domains.provenance import write_text
 
 ENVIRONMENT = f"{workflow.basedir}/envs/{RUNS[0].domain}.yaml"
 CONTAINER = f"{workflow.basedir}/envs/{RUNS[0].domain}.sif"
@@ -17,6 +18,17 @@ def check_programs(run):
         chosen(run.evaluate)
     except FewstepError as error:
         raise WorkflowError(str(error))
+
+
+def begin():
+    """Check what can be checked, and write the settings that the stages read."""
+    for run in RUNS:
+        check_programs(run)
+        write_text(Path(f"results/{run.name}/config.json"), run.model_dump_json(indent=1) + "\n")
+    if MATRIX:
+        write_text(
+            Path(f"results/{MATRIX.name}/matrix.json"), MATRIX.model_dump_json(indent=1) + "\n"
+        )
 
 
 def targets():
