@@ -76,7 +76,7 @@ def check_attempts(jobs: dict[str, list[Job]]) -> None:
     states = {name: [job["JobState"] for job in attempts] for name, attempts in jobs.items()}
     assert states.pop(TRAINING) == ["TIMEOUT", "COMPLETED"]
     assert states.pop(EVALUATION) == ["FAILED", "COMPLETED"]
-    assert {"rule_prepare", SAMPLING, "rule_report"} <= set(states)
+    assert {"rule_prepare_wildcards_teacher", SAMPLING, "rule_report"} <= set(states)
     assert all(found == ["COMPLETED"] for found in states.values()), states
     restarts = {name: int(attempts[0]["Restarts"]) for name, attempts in jobs.items()}
     assert {name: count for name, count in restarts.items() if count} == {SAMPLING: 1}
