@@ -16,7 +16,8 @@ from domains.config.explain import explained
 from domains.config.matrix import MatrixConfig, merged
 from domains.config.objectives import DiffusionDPOConfig
 from domains.config.run import RunConfig
-from domains.config.sampling import Renoise, SampleSet
+from domains.config.samplers import Renoise
+from domains.config.sampling import SampleSet
 from domains.config.training import Distil
 from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
@@ -129,8 +130,7 @@ def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
     for cell, student in trained.items():
         if cell.name in sets:
             raise FewstepError(f"domains.{domain}.sets: a cell is called {cell.name!r}, too")
-        fixed, scale = student.roll_out.deterministic, student.validation_noise_scale
-        sampler = Renoise(steps=cell.steps, noise_scale=scale, deterministic=fixed)
+        sampler = student.roll_out.sampler(student.validation_noise_scale)
         sets[cell.name] = SampleSet(model=cell.name, sampler=sampler, label=cell.label)
     given = {
         "name": f"{matrix.name}_{domain}",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from domains.config.base import MOST_SEED, Config, Name
-from domains.config.samplers import Renoise
+from domains.config.roll_out import RollOutConfig
 from domains.config.sampling import SampleSet
 from domains.config.training import Distil
 
@@ -51,16 +51,12 @@ def combined(
     made_students = {k: v for k, v in students.items() if k not in sweep.students}
     made_sets = dict(sets)
     if sweep.teacher:
-        _join(made_sets, _sampled(sweep, "teacher", "Teacher", sweep.steps))
+        played = [RollOutConfig(steps=steps) for steps in sweep.steps]
+        _join(made_sets, _sampled(sweep, "teacher", "Teacher", played))
     for section in sweep.students:
         for name, label, student in _variants(sweep, section, students[section]):
             _join(made_students, {name: student})
-            played = student.roll_out
-            how = {
-                "deterministic": played.deterministic,
-                "self_conditioning": played.self_conditioning,
-            }
-            _join(made_sets, _sampled(sweep, name, label, (played.steps,), how))
+            _join(made_sets, _sampled(sweep, name, label, [student.roll_out]))
     return made_students, made_sets
 
 
@@ -82,16 +78,16 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
 
 
 def _sampled(
-    sweep: Sweep, model: str, label: str, steps: tuple[int, ...], how: Mapping[str, Any] = {}
+    sweep: Sweep, model: str, label: str, played: Sequence[RollOutConfig]
 ) -> dict[str, SampleSet]:
     found = {}
-    for count, scale in product(steps, sweep.noise_scales):
+    for roll_out, scale in product(played, sweep.noise_scales):
+        count = roll_out.steps
         if count == 1 and scale != sweep.noise_scales[0]:
             continue
         name = f"{model}_g{scale:g}" if model != "teacher" else f"teacher_k{count}_g{scale:g}"
         said = f"{label}, {count} step{'s' * (count > 1)}, γ = {scale:g}"
-        sampler = Renoise(steps=count, noise_scale=scale, **how)
-        found[name] = SampleSet(model=model, sampler=sampler, label=said)
+        found[name] = SampleSet(model=model, sampler=roll_out.sampler(scale), label=said)
     return found
 
 

@@ -18,6 +18,7 @@ from domains.config.objectives import (
     TDMConfig,
 )
 from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
+from domains.config.roll_out import RollOutConfig
 
 __all__ = ["Degradation", "Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
 
@@ -43,20 +44,6 @@ class Optimiser(Config):
     """Learning rate that a cosine ends at."""
     period: int = Field(default=1000, ge=1)
     """Steps to the first restart; doubled at each."""
-
-
-class RollOutConfig(Config):
-    """How the student samples during training."""
-
-    steps: int = Field(default=8, ge=1, le=400)
-    """Steps of a roll-out."""
-    noise_scale: float = Field(default=1.0, ge=0)
-    """Noise scale γ of the roll-out."""
-    deterministic: bool = False
-    """Draw only the first noise and keep it (the ODE), as the sampler of that name does."""
-    self_conditioning: bool = False
-    """Feed the last clean estimate back to the student, as the sampler of that name does
-    (proteins)."""
 
 
 class Fit(Config):
