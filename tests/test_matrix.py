@@ -73,6 +73,15 @@ def test_students_are_sampled_and_validated_as_they_were_trained() -> None:
             assert sampler.noise_scale == student.validation_noise_scale == scale
 
 
+def test_students_told_their_last_estimate_are_sampled_so() -> None:
+    changes = {"vsd": {"roll_out": {"self_conditioning": True}}}
+    matrix = parse_matrix(matrix_content(**{**FULL, "domains": {"protein": {"changes": changes}}}))
+    sets = runs(matrix)["protein"].sets
+    samplers = {name: one.sampler for name, one in sets.items() if one.model == name}
+    told = {name for name, one in samplers.items() if getattr(one, "self_conditioning", False)}
+    assert told == {name for name in samplers if name.startswith("vsd")} != set()
+
+
 def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:
     """The words are those that refuse the same student in a run."""
     own = {
