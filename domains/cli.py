@@ -23,6 +23,7 @@ from domains.stages.pretrain import pretrain
 from domains.stages.report import report
 from domains.stages.simulate import simulate
 from domains.stages.status import status
+from domains.stages.tune import tune
 
 __all__ = ["CHECKS", "STAGES", "app", "main"]
 
@@ -32,6 +33,7 @@ STAGES: tuple[Callable[..., None], ...] = (
     prepare,
     pretrain,
     distill,
+    tune,
     generate,
     merge,
     evaluate,

@@ -188,6 +188,12 @@ class Domain(Protocol):
         """Return what checkpoints are compared on: neither trained on nor evaluated."""
         ...
 
+    def tuning_requests(
+        self, plan: Generate, count: int, denoiser: nn.Module, seed: int
+    ) -> list[Request]:
+        """Return what samplers are compared on: like those of the plan, but not evaluated."""
+        ...
+
     def blank(self, requests: Sequence[Request]) -> Batch:
         """Return a batch to sample into."""
         ...

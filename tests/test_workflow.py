@@ -73,6 +73,20 @@ def test_the_weaker_model_is_prepared_only_where_needed(tmp_path: Path) -> None:
         assert planned(tmp_path, config)["prepare"] == count
 
 
+def test_a_tuned_sampler_is_searched_before_its_set_is_sampled(tmp_path: Path) -> None:
+    save_teacher(tmp_path / TEACHER)
+    searched = {"kind": "tuned", "steps": 2, "trials": 1, "samples": 2}
+    sets = {"tuned": {"model": "teacher", "sampler": searched}}
+    config = write(tmp_path / "c.yaml", students={"student": {"fit": {"steps": 1}}}, sets=sets)
+    before = planned(tmp_path, config)
+    assert before["tune"] == 1 and before["generate"] == 3
+    made = snakemake(tmp_path, config, "--until", "tune")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert (tmp_path / "results/tiny/tuned/tuned.json").is_file()
+    after = planned(tmp_path, config)
+    assert "tune" not in after and after["generate"] == 3
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

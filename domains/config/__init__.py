@@ -24,6 +24,7 @@ from domains.config.objectives import (
 )
 from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
+from domains.config.samplers import Renoise, Tuned
 from domains.config.sampling import (
     FOLD_REFERENCES,
     PACKED,
@@ -63,6 +64,7 @@ __all__ = [
     "Pretrain",
     "ProgressiveConfig",
     "RCMConfig",
+    "Renoise",
     "RunConfig",
     "SFDConfig",
     "SIMConfig",
@@ -74,6 +76,7 @@ __all__ = [
     "TDMConfig",
     "Times",
     "Told",
+    "Tuned",
     "VSDConfig",
     "cells",
     "continued",

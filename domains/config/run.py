@@ -21,7 +21,7 @@ __all__ = ["PRETRAIN", "RunConfig", "continued", "load_config", "parse_config"]
 
 # As the teacher: train one from scratch.
 PRETRAIN = "pretrain"
-_SAMPLERS = {"protein": ("renoise", "sde", "ode"), "lidar": ("renoise", "dpm")}
+_SAMPLERS = {"protein": ("renoise", "sde", "ode", "tuned"), "lidar": ("renoise", "dpm", "tuned")}
 
 
 class RunConfig(Config):
@@ -97,8 +97,9 @@ class RunConfig(Config):
         lidar, plan = self.domain == "lidar", self.generate
         if lidar and not (self.data.path or self.data.simulate or self.data.scans):
             raise ValueError("data: the lidar domain needs path, scans or simulate")
-        if lidar and self.data.scans and not self.data.path and (self.students or self.pretrain):
-            raise ValueError("data: to train, the lidar domain needs path or simulate")
+        learns = self.students or self.pretrain or self._tuned
+        if lidar and self.data.scans and not self.data.path and learns:
+            raise ValueError("data: to train or tune, the lidar domain needs path or simulate")
         if lidar and (plan.scenes is None or plan.lengths):
             raise ValueError("generate.scenes: the lidar domain takes scenes, not lengths")
         if not lidar and (not plan.lengths or plan.scenes is not None):
@@ -149,6 +150,10 @@ class RunConfig(Config):
             for name, student in self.students.items()
             if student.teacher_autoguidance
         }
+
+    @property
+    def _tuned(self) -> bool:
+        return any(one.sampler.kind == "tuned" for one in self.sets.values())
 
     @property
     def needs_weaker(self) -> bool:

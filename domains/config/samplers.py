@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 
 from domains.config.base import Config
 
-__all__ = ["Euler", "Renoise", "Solver"]
+__all__ = ["Euler", "Renoise", "Solver", "Tuned"]
 
 # A number from 0, all of the kept noise, to 1, all fresh.
 _Fresh = Annotated[float, Field(ge=0, le=1)]
@@ -72,6 +73,35 @@ class Renoise(Config):
         if isinstance(self.eta, tuple):
             return list(self.eta)
         return [0.0 if self.deterministic else self.eta] * self.steps
+
+
+class Tuned(Config):
+    """Re-noising whose times and noise are searched for the model as it is: it costs no training.
+
+    Schedules are drawn at random and judged by the field's quick quality, which chooses students'
+    checkpoints too, on samples of which none is evaluated.
+    """
+
+    kind: Literal["tuned"]
+    """Chooses this sampler."""
+    steps: int = Field(default=8, ge=1, le=64)
+    """Network calls per sample, without guidance."""
+    trials: int = Field(default=40, ge=1, le=10_000)
+    """Schedules that are tried, beside the usual one."""
+    samples: int = Field(default=32, ge=2, le=10_000)
+    """Samples that each is judged by."""
+    guidance: float = 1.0
+    """Weight w of classifier-free guidance; 1 is none."""
+
+    @property
+    def noise_scale(self) -> float:
+        """It is not known before the search."""
+        return math.nan
+
+    @property
+    def autoguidance(self) -> float:
+        """The search is for a model alone."""
+        return 0.0
 
 
 class Solver(Config):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from domains.config.base import Config, FoldClass, Name
 from domains.config.folds import TRAINING_DOMAINS, FoldDistribution
-from domains.config.samplers import Euler, Renoise, Solver
+from domains.config.samplers import Euler, Renoise, Solver, Tuned
 
 __all__ = [
     "FOLD_REFERENCES",
@@ -35,7 +35,7 @@ UNMODELLED = ("data", "decoys")
 FOLD_REFERENCES = ("pdb", "afdb")
 
 
-Sampler = Annotated[Renoise | Euler | Solver, Field(discriminator="kind")]
+Sampler = Annotated[Renoise | Euler | Solver | Tuned, Field(discriminator="kind")]
 
 
 class SampleSet(Config):

@@ -155,6 +155,12 @@ class LidarDomain:
         """Return scans of the last training sequence."""
         return self.scenes.validation(_lidar(denoiser).config, section.validation_samples)
 
+    def tuning_requests(
+        self, plan: Generate, count: int, denoiser: nn.Module, seed: int
+    ) -> list[Request]:
+        """Return scans of the last training sequence."""
+        return self.scenes.validation(_lidar(denoiser).config, count)
+
     def blank(self, requests: Sequence[Request]) -> Batch:
         """Return scans, each point many times, as the places that noise is added to."""
         return batch_of(requests)

@@ -130,6 +130,13 @@ class ProteinDomain:
             asked.append(Request(f"sample_{number:07d}", size, condition))
         return asked
 
+    def tuning_requests(
+        self, plan: Generate, count: int, denoiser: nn.Module, seed: int
+    ) -> list[Request]:
+        """Return chains as the plan has them; another seed makes others of them."""
+        found = self.requests(plan, range(count), denoiser, seed)
+        return [one for one in found if isinstance(one, Request)]
+
     def training_requests(
         self, section: Distil, denoiser: nn.Module, draws: Draws
     ) -> list[Request]:

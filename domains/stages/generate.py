@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domains.config import UNMODELLED, Generate, RunConfig, SampleSet, load_config
+from domains.config import UNMODELLED, RunConfig, SampleSet, Tuned, load_config
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def generate(
     output: Path,
     model: Path | None = None,
     weaker: Path | None = None,
+    sampler: Path | None = None,
 ) -> None:
     """Sample one shard of a set; teacher, student and held-out data by the same command.
 
@@ -44,6 +45,7 @@ def generate(
         output: Directory of the shard: sample files and index.csv.
         model: Directory of the model; none for the set of held-out data.
         weaker: Directory of the weaker model, for autoguidance.
+        sampler: File that tune has written, for a set of which the sampler is tuned.
     """
     import pandas as pd
 
@@ -53,7 +55,7 @@ def generate(
     from domains.provenance import atomic_path, sha256
 
     settings = load_config(config)
-    sample_set = _known(settings, set_name, shard)
+    sample_set = _settled(_known(settings, set_name, shard), sampler)
     domain = load_domain(settings.domain).with_data(settings.located_data)
     numbers = list(settings.generate.shard(shard))
     with exclusive(output):
@@ -98,6 +100,17 @@ def _known(settings: RunConfig, set_name: str, shard: int) -> SampleSet:
     return sample_set
 
 
+def _settled(sample_set: SampleSet, sampler: Path | None) -> SampleSet:
+    """Return the set with the sampler that was found for it, if one was searched for."""
+    from domains.stages.tune import read_sampler
+
+    if not isinstance(sample_set.sampler, Tuned):
+        return sample_set
+    if sampler is None:
+        raise FewstepError("the set's sampler is tuned", do="Run fewstep tune, give --sampler")
+    return sample_set.model_copy(update={"sampler": read_sampler(sampler)})
+
+
 def _samples(
     domain: Domain,
     settings: RunConfig,
@@ -108,7 +121,7 @@ def _samples(
 ) -> Iterator[tuple[Sample, dict[str, Any]]]:
     """Yield samples and their index rows, batch by batch; note those that can't be made."""
     from domains.domain import Request, Sample
-    from domains.stages.sampling import Sampling
+    from domains.stages.sampling import Sampling, batches
 
     plan, seed = settings.generate, settings.seed
     if sample_set.model in UNMODELLED:
@@ -125,7 +138,7 @@ def _samples(
             asked[number] = request
         else:
             skipped[number] = str(request)
-    for batch in _batches(plan, {number: request.size for number, request in asked.items()}):
+    for batch in batches(plan, {number: request.size for number, request in asked.items()}):
         for number, made in sampling.samples({k: asked[k] for k in batch}).items():
             name = asked[number].name
             if isinstance(made, FewstepError):
@@ -162,15 +175,6 @@ def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[
         "seconds": round(seconds, 6),
         "network_calls": calls,
     }
-
-
-def _batches(plan: Generate, sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Yield sample numbers of one size, at most ``batch_points`` points together."""
-    for size in sorted(set(sizes.values())):
-        same = [number for number, other in sizes.items() if other == size]
-        most = max(1, plan.batch_points // size)
-        for start in range(0, len(same), most):
-            yield same[start : start + most]
 
 
 def read_index(shard: Path) -> Any:

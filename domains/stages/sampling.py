@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from domains.config import SampleSet
+from domains.config import Generate, SampleSet
 from domains.distillation.denoiser import Guided
 from domains.distillation.dpm_solver import solve
 from domains.distillation.noise import NoiseSource, SampleNoise, generator
@@ -18,7 +18,7 @@ from domains.domain import Batch, Domain, Request
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
 
-__all__ = ["Sampled", "Sampling"]
+__all__ = ["Sampled", "Sampling", "batches"]
 
 _log = logging.getLogger(__name__)
 
@@ -126,6 +126,7 @@ class Sampling:
     def _steps(self, batch: Batch, noise: NoiseSource) -> Iterator[Step]:
         """Return the steps of the set's sampler."""
         sampler, process = self.sample_set.sampler, self.domain.process(self.network)
+        assert sampler.kind != "tuned", "the stage puts what was found in its place"
         denoiser = self._denoiser()
         if sampler.kind == "renoise":
             times = torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
@@ -154,3 +155,12 @@ class Sampling:
             return body
         ends, scale = polish_times(sampler.polish_from, sampler.polish), sampler.noise_scale
         return polish(body, denoiser, process, batch, ends, noise, scale)
+
+
+def batches(plan: Generate, sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield sample numbers of one size, at most ``batch_points`` points together."""
+    for size in sorted(set(sizes.values())):
+        same = [number for number, other in sizes.items() if other == size]
+        most = max(1, plan.batch_points // size)
+        for start in range(0, len(same), most):
+            yield same[start : start + most]

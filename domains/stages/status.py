@@ -74,7 +74,10 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
         product, state = run / "students" / name / "model.json", run / "state" / name
         part = Part(product, logs / f"distill_{name}.log", state)
         yield _row("distill", name, [part], training(state, student.fit))
-    for name in settings.sets:
+    for name, sample_set in settings.sets.items():
+        if sample_set.sampler.kind == "tuned":
+            found = run / "tuned" / f"{name}.json"
+            yield _row("tune", name, [Part(found, logs / f"tune_{name}.log", found)])
         yield _sampled(settings, run, name)
         samples, evaluation = run / "samples" / name, run / "evaluation" / name
         merged = Part(samples / "index.csv", logs / f"merge_{name}.log", samples)

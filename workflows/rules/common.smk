@@ -12,6 +12,11 @@ def model_of(wildcards):
     return f"{OUT}/teacher" if model == "teacher" else f"{OUT}/students/{model}"
 
 
+def tuned(name):
+    """Return whether a set's sampler is searched for."""
+    return RUN.sets[name].sampler.kind == "tuned"
+
+
 def source_of(wildcards):
     """Return the file of the teacher or the weaker model, so that another under its name counts.
 

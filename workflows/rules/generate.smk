@@ -7,6 +7,7 @@ rule generate:
     input:
         model=model_of,
         weaker=weaker_of,
+        sampler=lambda w: f"{OUT}/tuned/{w.set}.json" if tuned(w.set) else [],
         data=DATA,
         asked=RUN.generate.files,
     output:
@@ -33,12 +34,13 @@ rule generate:
         formats=RUN.generate.formats,
         model=lambda w, input: f"--model {input.model}" if input.model else "",
         weaker=lambda w, input: f"--weaker {input.weaker}" if input.weaker else "",
+        sampler=lambda w, input: f"--sampler {input.sampler}" if input.sampler else "",
     message:
         "Sampling {wildcards.set}, shard {wildcards.shard}"
     shell:
         "fewstep generate --config {params.config:q} --set-name {wildcards.set:q}"
-        " --shard $((10#{wildcards.shard})) {params.model} {params.weaker} --output {output:q}"
-        " 2>&1 | tee {log:q}"
+        " --shard $((10#{wildcards.shard})) {params.model} {params.weaker} {params.sampler}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule merge:

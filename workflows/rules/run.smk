@@ -22,6 +22,7 @@ wildcard_constraints:
 include: "common.smk"
 include: "prepare.smk"
 include: "distill.smk"
+include: "tune.smk"
 include: "generate.smk"
 include: "evaluate.smk"
 include: "report.smk"

@@ -1,0 +1,183 @@
+"""Stage: search the times and the noise of few network calls, for a model as it is.
+
+What a student shows must be more than a better schedule would. Schedules are drawn at random and
+judged by the quality that chooses students' checkpoints; the best few, and the usual ones, once
+more on other samples, so that luck does not choose.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from domains.config import Renoise, RunConfig, SampleSet, Tuned, load_config
+from domains.errors import FewstepError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from domains.domain import Domain
+
+__all__ = ["read_sampler", "tune"]
+
+# Drawn schedules that are judged twice.
+_FINALISTS = 5
+# Noise scales γ that the papers of the two fields take, with the field's own times.
+_USUAL = (0.45, 1.0)
+# Between the run's seed and those of the two rounds: no sample of the run takes part in them.
+_SHIFT = 1_000_003
+
+
+def tune(config: Path, set_name: str, model: Path, output: Path) -> None:
+    """Search the times and noise of a set's few-step sampler; the model is not trained.
+
+    Args:
+        config: Run configuration (YAML).
+        set_name: Which of its sets; its sampler is of the kind tuned.
+        model: Directory of the model.
+        output: JSON file: the sampler that was found, and all that were tried.
+    """
+    import torch
+
+    from domains.domain import load_domain
+    from domains.provenance import write_json
+
+    settings = load_config(config)
+    sample_set = settings.sample_set(set_name)
+    if not isinstance(sample_set.sampler, Tuned):
+        raise FewstepError(f"the sampler of {set_name} is not tuned", got=sample_set.sampler.kind)
+    domain = load_domain(settings.domain).with_data(settings.located_data)
+    network = domain.load(model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    judge = _Judge(domain, network, settings, sample_set, sample_set.sampler)
+    usual = [judge.usual(scale) for scale in _USUAL]
+    drawn = _drawn(sample_set.sampler, settings.seed)
+    first = judge.round(1, [*usual, *drawn])
+    best = sorted(first[len(usual) :], key=lambda row: -row["quality"])[:_FINALISTS]
+    second = judge.round(2, [*usual, *(row["sampler"] for row in best)])
+    winner = max(second, key=lambda row: row["quality"])
+    if not math.isfinite(winner["quality"]):
+        raise FewstepError("no schedule makes samples", got=winner["reason"], do="Add steps")
+    rounds = {"finalists": [_plain(row) for row in second], "tried": [_plain(row) for row in first]}
+    write_json(output, {**_plain(winner), **rounds})
+
+
+def read_sampler(path: Path) -> Renoise:
+    """Return the sampler that was found.
+
+    Raises:
+        FewstepError: The file is missing, or not what ``tune`` writes.
+    """
+    try:
+        return Renoise.model_validate(json.loads(path.read_text(encoding="utf-8"))["sampler"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FewstepError(
+            f"{path} holds no sampler", got=reason, do="Delete it, and tune again"
+        ) from error
+
+
+def _drawn(wanted: Tuned, seed: int) -> list[Renoise]:
+    """Return random samplers."""
+    import numpy as np
+
+    stream = np.random.default_rng([seed, wanted.steps])
+    return [_one(wanted, stream) for _ in range(wanted.trials)]
+
+
+def _one(wanted: Tuned, stream: np.random.Generator) -> Renoise:
+    """Return a sampler: times even, or of even logarithms of 1 - t, and both bent by a power.
+
+    γ changes evenly from the first call to the last; half of the samplers keep a part of their
+    noise from call to call.
+    """
+    import numpy as np
+
+    places = np.linspace(0, 1, wanted.steps) ** 10 ** stream.uniform(-0.3, 0.3)
+    if stream.random() < 0.5:
+        first, last = stream.uniform(0.5, 1.0), 10 ** stream.uniform(-2.5, -1)
+        times = 1 - first * (last / first) ** places
+    else:
+        first, last = stream.uniform(0.0, 0.3), stream.uniform(0.6, 0.99)
+        times = first + (last - first) * places
+    scales = stream.uniform(0.2, 1, 2).round(3).tolist()
+    return Renoise(
+        steps=wanted.steps,
+        times=tuple(times.round(6).tolist()),
+        noise_scale=scales[0],
+        noise_scale_end=scales[1],
+        eta=round(stream.random(), 3) if stream.random() < 0.5 else 1.0,
+        guidance=wanted.guidance,
+    )
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Says how good samplers are, each by samples of the same noise.
+
+    Attributes:
+        domain: The field.
+        network: The model, on the device that it runs on.
+        settings: Of the run.
+        sample_set: Whose sampler is searched.
+        wanted: What is known of the sampler before.
+    """
+
+    domain: Domain
+    network: nn.Module
+    settings: RunConfig
+    sample_set: SampleSet
+    wanted: Tuned
+
+    def usual(self, noise_scale: float) -> Renoise:
+        """Return a sampler with the field's own times."""
+        times = tuple(self.domain.process(self.network).times(self.wanted.steps).tolist())
+        return Renoise(
+            steps=self.wanted.steps,
+            times=times,
+            noise_scale=noise_scale,
+            guidance=self.wanted.guidance,
+        )
+
+    def round(self, number: int, samplers: list[Renoise]) -> list[dict[str, Any]]:
+        """Return each sampler with its quick measures; a quality of -inf has a reason instead."""
+        from tqdm import tqdm
+
+        rows, seed = [], self.settings.seed + number * _SHIFT
+        for sampler in tqdm(samplers, desc=f"schedules, round {number}", mininterval=5.0):
+            try:
+                found = self._measures(sampler, seed)
+            except FewstepError as error:
+                found = {"quality": -math.inf, "reason": str(error)}
+            rows.append({"sampler": sampler, **found})
+        return rows
+
+    def _measures(self, sampler: Renoise, seed: int) -> dict[str, Any]:
+        from domains.domain import Sample
+        from domains.stages.sampling import Sampling, batches
+
+        plan, count = self.settings.generate, self.wanted.samples
+        requests = self.domain.tuning_requests(plan, count, self.network, seed)
+        sampled = self.sample_set.model_copy(update={"sampler": sampler, "refine": False})
+        sampling = Sampling(self.domain, self.network, sampled, seed)
+        made: dict[int, Sample] = {}
+        for batch in batches(plan, {k: one.size for k, one in enumerate(requests)}):
+            for k, one in sampling.samples({k: requests[k] for k in batch}).items():
+                if isinstance(one, FewstepError):
+                    raise one
+                if not len(one.points):
+                    raise FewstepError("a sample has no points that count")
+                made[k] = Sample(requests[k].name, one.points, requests[k].condition)
+        return self.domain.validate([made[k] for k in sorted(made)], requests)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON has it: what is not finite is null."""
+    measures = {k: v for k, v in row.items() if k != "sampler"}
+    finite = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in measures.items()
+    }
+    return {"sampler": row["sampler"].model_dump(mode="json"), **finite}

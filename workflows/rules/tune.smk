@@ -1,0 +1,35 @@
+# Search the times and the noise of a set's few calls: no training.
+
+
+rule tune:
+    input:
+        model=model_of,
+        data=DATA,
+        asked=RUN.generate.files,
+    output:
+        f"{OUT}/tuned/{{set}}.json",
+    log:
+        f"{OUT}/logs/tune_{{set}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/tune_{{set}}.jsonl"
+    conda:
+        ENVIRONMENT
+    container:
+        CONTAINER
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
+    params:
+        config=SETTINGS,
+        data=lambda w: RUN.data.model_dump_json(),
+        settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
+        samples=lambda w: [RUN.generate.asked(k) for k in range(RUN.sets[w.set].sampler.samples)],
+        batch_points=RUN.generate.batch_points,
+        seed=RUN.seed,
+    message:
+        "Tuning the sampler of {wildcards.set}"
+    shell:
+        "fewstep tune --config {params.config:q} --set-name {wildcards.set:q}"
+        " --model {input.model:q} --output {output:q} 2>&1 | tee {log:q}"
