@@ -11,7 +11,7 @@ import pytest
 from tiny_matrix import matrix_content
 from tiny_run import deep_update
 
-from domains.config import cells, parse_config, parse_matrix, read_yaml, renoised, runs
+from domains.config import Tuned, cells, parse_config, parse_matrix, read_yaml, runs, untrained
 from domains.config.matrix import merged
 from domains.config.sampling import Renoise
 from domains.errors import FewstepError
@@ -22,7 +22,7 @@ FULL: dict[str, Any] = {
     "seeds": [0, 3],
     "steps": [2, 4],
     "budget": 0.5,
-    "domains": {"protein": {"changes": {"vsd": {"batch_size": 3}}, "main_steps": 2}},
+    "domains": {"protein": {"changes": {"vsd": {"batch_size": 3}}, "main_steps": 2, "tuned": 3}},
     "objectives": {"tdm": TDM},
     "sensitivity": {
         "vsd_2": {"objective": "vsd", "changes": {"fake_updates": 2}, "domains": ["protein"]}
@@ -37,10 +37,17 @@ def test_every_combination_is_a_cell() -> None:
         run = runs(matrix)[domain]
         assert run.name == f"grid_{domain}" and run.domain == domain
         assert set(run.students) == grid | more
-        free = {"teacher_k2", "teacher_k4"}
-        assert set(renoised(matrix, domain)) == free
+        lines = ("teacher", "tuned") if domain == "protein" else ("teacher",)
+        free = {f"{line}_k{k}" for line in lines for k in (2, 4)}
+        assert set(untrained(matrix, domain)) == free
         assert set(run.sets) == grid | more | free | set(matrix.domains[domain].sets)
         assert parse_config(json.loads(run.model_dump_json())) == run
+
+
+def test_the_tuned_schedule_is_searched_as_often_as_the_field_says() -> None:
+    found = runs(parse_matrix(matrix_content(**FULL)))["protein"].sets
+    assert found["tuned_k4"].sampler == Tuned(kind="tuned", steps=4, trials=3)
+    assert found["tuned_k4"].role == "teacher_naive"
 
 
 def test_budgets_are_equal() -> None:

@@ -4,7 +4,7 @@ Imports no torch: Snakemake parses it on a login node. YAML holds only departure
 defaults written here.
 """
 
-from domains.config.cells import Cell, cells, load_matrix, parse_matrix, renoised, runs
+from domains.config.cells import Cell, cells, load_matrix, parse_matrix, runs, untrained
 from domains.config.data import Data, Simulate
 from domains.config.folds import TRAINING_DOMAINS, FoldDistribution, Told
 from domains.config.matrix import MatrixConfig, is_matrix
@@ -86,6 +86,6 @@ __all__ = [
     "parse_config",
     "parse_matrix",
     "read_yaml",
-    "renoised",
     "runs",
+    "untrained",
 ]

@@ -16,13 +16,13 @@ from domains.config.explain import explained
 from domains.config.matrix import MatrixConfig, merged
 from domains.config.objectives import DiffusionDPOConfig
 from domains.config.run import RunConfig
-from domains.config.samplers import Renoise
-from domains.config.sampling import SampleSet
+from domains.config.samplers import Renoise, Tuned
+from domains.config.sampling import Sampler, SampleSet
 from domains.config.training import Distil
 from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
 
-__all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "renoised", "runs"]
+__all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "runs", "untrained"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def runs(matrix: MatrixConfig) -> dict[DomainName, RunConfig]:
 def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
     field = matrix.domains[domain]
     trained = {c: c.student for c in cells(matrix, domain) if c.student and not c.obstacle}
-    sets = {**field.sets, **renoised(matrix, domain)}
+    free = {name: one for name, (_, one) in untrained(matrix, domain).items()}
+    sets = {**field.sets, **free}
     for cell, student in trained.items():
         if cell.name in sets:
             raise FewstepError(f"domains.{domain}.sets: a cell is called {cell.name!r}, too")
@@ -149,13 +150,22 @@ def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
         raise explained(error, f"domains.{domain}") from error
 
 
-def renoised(matrix: MatrixConfig, domain: DomainName) -> dict[str, SampleSet]:
-    """Return the teacher, re-noised with each number of steps: what costs no training."""
-    scale, found = matrix.domains[domain].noise_scale, {}
+def untrained(matrix: MatrixConfig, domain: DomainName) -> dict[str, tuple[str, SampleSet]]:
+    """Return the teacher with each number of steps, what costs no training: line and set by name.
+
+    It is re-noised as the students are, and with the best of many schedules.
+    """
+    field, found = matrix.domains[domain], {}
     for steps in matrix.steps_of(domain):
-        sampler = Renoise(steps=steps, noise_scale=scale)
-        label = f"Teacher re-noised, {steps} step{'s' * (steps > 1)}"
-        found[f"teacher_k{steps}"] = SampleSet(model="teacher", sampler=sampler, label=label)
+        plain = Renoise(steps=steps, noise_scale=field.noise_scale)
+        lines: list[tuple[str, str, Sampler]] = [("teacher", "teacher re-noised", plain)]
+        if field.tuned:
+            searched = Tuned(kind="tuned", steps=steps, trials=field.tuned)
+            lines.append(("tuned", "teacher, tuned schedule", searched))
+        for name, line, sampler in lines:
+            label = f"{line.capitalize()}, {steps} step{'s' * (steps > 1)}"
+            sample_set = SampleSet(model="teacher", sampler=sampler, label=label)
+            found[f"{name}_k{steps}"] = line, sample_set
     return found
 
 

@@ -39,6 +39,9 @@ class MatrixDomain(Config):
     """Keys of `Distil` by objective: what this field needs otherwise."""
     sets: dict[Name, SampleSet] = Field(default_factory=dict)
     """Sets to compare with; the teacher, re-noised with each number of steps, joins them."""
+    tuned: int = Field(default=0, ge=0, le=10_000)
+    """Schedules that are tried for the teacher with each number of steps (see `Tuned`): what the
+    best of them makes joins the sets. 0: no search."""
     generate: Generate
     """How many samples of which sizes."""
     evaluate: Evaluate = Evaluate()

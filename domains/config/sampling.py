@@ -18,6 +18,7 @@ __all__ = [
     "Evaluate",
     "Generate",
     "SampleSet",
+    "Sampler",
     "Scaffold",
 ]
 

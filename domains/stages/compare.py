@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domains.config import Cell, MatrixConfig, RunConfig, cells, load_matrix, renoised, runs
+from domains.config import Cell, MatrixConfig, RunConfig, cells, load_matrix, runs, untrained
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from domains.evaluation.sets import EvaluationSet, Metric
 
 __all__ = ["compare"]
-
-_RENOISED = "teacher re-noised"
 
 
 def compare(config: Path, results: Path, output: Path, table: Path) -> None:
@@ -48,11 +46,11 @@ def _field(matrix: MatrixConfig, domain: DomainName, run: RunConfig, results: Pa
     directory, of_field = results / run.name, cells(matrix, domain)
     trained = {cell.name: cell for cell in of_field}
     made = [name for name in run.sets if (directory / "evaluation" / name / "set.json").exists()]
-    free = renoised(matrix, domain)
+    free = {name: line for name, (line, _) in untrained(matrix, domain).items()}
     entries = [
         _student(directory, trained[name])
         if name in trained
-        else _compared(directory / "evaluation" / name, _RENOISED if name in free else "")
+        else _compared(directory / "evaluation" / name, free.get(name, ""))
         for name in made
     ]
     return FieldResults(
