@@ -46,7 +46,7 @@ def test_every_combination_is_a_cell() -> None:
 
 def test_the_tuned_schedule_is_searched_as_often_as_the_field_says() -> None:
     found = runs(parse_matrix(matrix_content(**FULL)))["protein"].sets
-    assert found["tuned_k4"].sampler == Tuned(kind="tuned", steps=4, trials=3)
+    assert found["tuned_k4"].sampler == Tuned(kind="tuned", steps=4, trials=3, samples=2)
     assert found["tuned_k4"].role == "teacher_naive"
 
 

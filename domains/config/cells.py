@@ -153,14 +153,16 @@ def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
 def untrained(matrix: MatrixConfig, domain: DomainName) -> dict[str, tuple[str, SampleSet]]:
     """Return the teacher with each number of steps, what costs no training: line and set by name.
 
-    It is re-noised as the students are, and with the best of many schedules.
+    It is re-noised as the students are, and with the best of many schedules, judged by as many
+    samples as the students' checkpoints.
     """
     field, found = matrix.domains[domain], {}
     for steps in matrix.steps_of(domain):
         plain = Renoise(steps=steps, noise_scale=field.noise_scale)
         lines: list[tuple[str, str, Sampler]] = [("teacher", "teacher re-noised", plain)]
         if field.tuned:
-            searched = Tuned(kind="tuned", steps=steps, trials=field.tuned)
+            count = field.student.get("validation_samples", Tuned(kind="tuned").samples)
+            searched = Tuned(kind="tuned", steps=steps, trials=field.tuned, samples=count)
             lines.append(("tuned", "teacher, tuned schedule", searched))
         for name, line, sampler in lines:
             label = f"{line.capitalize()}, {steps} step{'s' * (steps > 1)}"
