@@ -8,6 +8,8 @@ products alone would take, at the rate that this machine reaches for 4096 x 128 
 is gathering, adding, normalising. How many products there are depends on how far the noise has
 spread the points. Every case runs in its own process, whose peak memory is its own.
 
+With one thread the seconds are of the CPU; with more of the clock, so nothing else may run.
+
     OMP_NUM_THREADS=1 python benchmarks/lidar_network.py --points 20000,180000 --timesteps 60,999
 """
 
@@ -67,14 +69,15 @@ def cloud(points: Tensor, backend: str = "torch") -> Cloud:
     return voxelise(points, torch.zeros(len(points), dtype=torch.long), 0.05, backend)
 
 
-def cpu_seconds(run: Callable[[], Any], repeats: int) -> float:
-    """Median, after one run to warm up."""
+def seconds_of(run: Callable[[], Any], repeats: int) -> float:
+    """Median, after one run to warm up: CPU time of one thread, or wall-clock time of several."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     run()
     seconds = []
     for _ in range(repeats):
-        start = time.process_time()
+        start = clock()
         run()
-        seconds.append(time.process_time() - start)
+        seconds.append(clock() - start)
     return statistics.median(seconds)
 
 
@@ -119,31 +122,31 @@ def count_products(network: nn.Module, pyramid: Pyramid, run: Callable[[], Any])
 def rate() -> float:
     """Multiply-adds per second of this machine's matrix product."""
     x, w = torch.randn(4096, 128), torch.randn(128, 128)
-    return 20 * 4096 * 128**2 / cpu_seconds(lambda: [x @ w for _ in range(20)], 9)
+    return 20 * 4096 * 128**2 / seconds_of(lambda: [x @ w for _ in range(20)], 9)
 
 
-def measure(partial_file: str, timestep: int, repeats: int) -> dict:
+def measure(partial_file: str, timestep: int, repeats: int, threads: int, bf16: bool) -> dict:
     """Run one case in this process, whose peak memory the simulator must not raise."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
     config = NetworkConfig()
     encoder, network = ConditionEncoder(config).eval(), NoisePredictor(config).eval()
     partial = torch.load(partial_file)
     noisy = spread(partial, timestep)
     step = torch.tensor([timestep])
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         condition, ready = encoder(cloud(partial)), mapped(noisy)
         pyramid = ready.mean.pyramid
         seconds = {
-            "maps": cpu_seconds(lambda: mapped(noisy), repeats),
-            "nearest": cpu_seconds(
+            "maps": seconds_of(lambda: mapped(noisy), repeats),
+            "nearest": seconds_of(
                 lambda: find_nearest(mapped(noisy).mean.pyramid, condition), repeats
             ),
-            "encoder": cpu_seconds(lambda: encoder(cloud(partial)), repeats),
+            "encoder": seconds_of(lambda: encoder(cloud(partial)), repeats),
         }
         seconds["nearest"] -= seconds["maps"]
         find_nearest(pyramid, condition)
-        seconds["U-Net"] = cpu_seconds(lambda: network(ready, step, condition), repeats)
+        seconds["U-Net"] = seconds_of(lambda: network(ready, step, condition), repeats)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         products = count_products(network, pyramid, lambda: network(ready, step, condition))
     sizes = [len(pyramid.voxels(level)) for level in range(LEVELS)]
@@ -160,7 +163,7 @@ def convolution_beside_minkowski(points: int, timestep: int, repeats: int) -> st
         mean = cloud(noisy, backend).mean
         features = torch.ones(len(mean.voxels), CHANNELS)
         with torch.inference_mode():
-            seconds[backend] = cpu_seconds(
+            seconds[backend] = seconds_of(
                 lambda m=mean, x=features: m.pyramid.convolve(x, kernel, 0), repeats
             )
     found = ", ".join(f"{backend} {1e3 * value:.1f} ms" for backend, value in seconds.items())
@@ -172,10 +175,10 @@ def find_nearest(pyramid: Pyramid, condition: Any) -> None:
         pyramid.nearest(level, condition.voxels)
 
 
-def row(points: int, timestep: int, repeats: int) -> str:
+def row(points: int, timestep: int, **how: Any) -> str:
     with tempfile.NamedTemporaryFile(suffix=".pt") as file:
         torch.save(street(points // 10), file.name)
-        case = {"partial_file": file.name, "timestep": timestep, "repeats": repeats}
+        case = {"partial_file": file.name, "timestep": timestep, **how}
         command = [sys.executable, __file__, "--case", json.dumps(case)]
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     cells = [points, timestep, " ".join(map(str, found["voxels"]))]
@@ -190,15 +193,18 @@ def main() -> None:
     parser.add_argument("--points", default="20000,180000")
     parser.add_argument("--timesteps", default="60,999")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bf16", action="store_true", help="matrix products in half precision")
     options = parser.parse_args()
     if options.case:
         print(json.dumps(measure(**options.case)))
         return
+    how = {"repeats": options.repeats, "threads": options.threads, "bf16": options.bf16}
     header = [*COLUMNS, "products of U-Net"]
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     for points in map(int, options.points.split(",")):
         for timestep in map(int, options.timesteps.split(",")):
-            print(row(points, timestep, options.repeats), flush=True)
+            print(row(points, timestep, **how), flush=True)
             if find_spec("MinkowskiEngine"):
                 print(convolution_beside_minkowski(points, timestep, options.repeats), flush=True)
 

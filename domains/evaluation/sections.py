@@ -43,8 +43,7 @@ def step_groups(sets: Sequence[EvaluationSet]) -> list[tuple[str, str, list[Eval
     """Group few-step sets into lines: by role and noise scale, and by run where steps repeat."""
     lines: dict[tuple[str, str], list[EvaluationSet]] = {}
     for one in of_role(sets, "student", "teacher_naive"):
-        scale = format_number(one.facts.get("noise_scale"))
-        lines.setdefault((one.role, f"noise scale {scale}"), []).append(one)
+        lines.setdefault((one.role, _noise(one)), []).append(one)
     found, count = [], {"student": 0, "teacher_naive": 0}
     for (role, name), members in lines.items():
         parts = {name: members}
@@ -64,6 +63,12 @@ def step_groups(sets: Sequence[EvaluationSet]) -> list[tuple[str, str, list[Eval
             )
             count[role] += 1
     return found
+
+
+def _noise(found: EvaluationSet) -> str:
+    if found.facts.get("sampler") == "tuned":
+        return "searched schedule"
+    return f"noise scale {format_number(found.facts.get('noise_scale'))}"
 
 
 def _series(

@@ -1,6 +1,7 @@
 """Stage: measure a set of samples."""
 
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def _facts(settings: RunConfig, sample_set: SampleSet, index: Any, made: Any) ->
     from domains.provenance import record
 
     setting = _setting(settings, sample_set)
-    if sample_set.model in UNMODELLED:
+    if isnan(setting["noise_scale"]):  # given samples have none, a searched schedule has many
         setting["noise_scale"] = None
     return record(
         **setting,
