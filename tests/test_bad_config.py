@@ -112,6 +112,18 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"students": {"student": {"objective": {"kind": "tdm"}}}},
         "deterministic",
     ),
+    "times of other steps": (
+        {"students": {"student": {"roll_out": {"steps": 2, "times": [0.3]}}}},
+        "2 rising numbers",
+    ),
+    "times that fall": (
+        {"students": {"student": {"roll_out": {"steps": 2, "times": [0.7, 0.3]}}}},
+        "2 rising numbers",
+    ),
+    "fresh noise in a trajectory": (
+        {"students": {"student": {"roll_out": {"deterministic": True, "eta": 0.5}}}},
+        "eta",
+    ),
     "more phases than steps": (
         {"students": {"student": {"objective": {"kind": "phased_dmd", "phases": 3}}}},
         "objective.phases",

@@ -1,6 +1,7 @@
 """Contract: every objective takes a step on every domain, as its settings say."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,9 +17,10 @@ from domains.distillation.fit import run
 from domains.distillation.log_table import LogTable
 from domains.distillation.objectives import Adversarial
 from domains.distillation.roles import Draws
+from domains.distillation.sampler import renoise
 from domains.domain import Batch, Domain
 from domains.errors import FewstepError
-from domains.stages.distill import _plan
+from domains.stages.distill import _plan, _validation
 from domains.stages.objective import build_objective
 
 OBJECTIVES = {c.model_fields["kind"].default: c for c in get_args(get_args(ObjectiveConfig)[0])}
@@ -104,6 +106,29 @@ def test_fake_scores_are_guided_as_asked(domain: Domain, teacher: nn.Module) -> 
     for role, weight in ((plan.as_fake, -1), (plan.as_learning_fake, 2)):
         expected = weight * told + (1 - weight) * untold
         torch.testing.assert_close(role(conditions)(*given), expected)
+
+
+def test_a_student_learns_and_is_validated_with_its_own_schedule(
+    domain: Domain, teacher: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = []
+
+    def spy(roles_or_set, process, batch, times, noise, scale, *, eta, self_conditioning):
+        played.append((times.tolist(), scale, eta))
+        return renoise(roles_or_set, process, batch, times, noise, scale, eta=eta)
+
+    monkeypatch.setattr("domains.distillation.roles.renoise", spy)
+    monkeypatch.setattr("domains.stages.sampling.renoise", spy)
+    schedule = {"steps": 2, "times": [0.25, 0.75], "eta": 0.5, "noise_scale": 0.75}
+    changes = {"roll_out": schedule, "validation_noise_scale": 0.25}
+    given = Distil.model_validate(section("vsd").model_dump() | changes)
+    takes_a_step(domain, copy.deepcopy(teacher), given, tmp_path)
+    assert played and all(scale == 0.75 and eta == 0.5 for _, scale, eta in played)
+    assert all(times in ([0.25], [0.25, 0.75]) for times, _, _ in played)
+    played.clear()
+    distiller = Distiller(_plan(domain, given, teacher, 0), copy.deepcopy(teacher), teacher)
+    assert math.isfinite(_validation(domain, given, teacher, 0)(distiller)["quality"])
+    assert played and all(one == ([0.25, 0.75], [0.25] * 2, [0.5] * 2) for one in played)
 
 
 def test_a_student_is_led_over_a_recorded_path(

@@ -113,3 +113,10 @@ def test_students_of_deterministic_roll_outs_are_sampled_so() -> None:
         assert isinstance(one.sampler, Renoise) and one.sampler.deterministic
     teachers = [one for name, one in run.sets.items() if name.startswith("teacher_k")]
     assert all(isinstance(s.sampler, Renoise) and not s.sampler.deterministic for s in teachers)
+
+
+def test_students_with_times_of_their_own_are_not_varied() -> None:
+    settings = plain()
+    settings["students"]["student"]["roll_out"] = {"steps": 2, "times": [0.3, 0.7]}
+    with pytest.raises(FewstepError, match=r"roll_out\.times"):
+        parse_config({**settings, "sweep": SWEEP})

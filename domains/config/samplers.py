@@ -10,12 +10,25 @@ from pydantic import Field, model_validator
 
 from domains.config.base import Config
 
-__all__ = ["Euler", "Renoise", "Solver", "Tuned"]
+__all__ = ["Euler", "Fresh", "Renoise", "Solver", "Times", "Tuned", "check_times"]
 
-# A number from 0, all of the kept noise, to 1, all fresh.
-_Fresh = Annotated[float, Field(ge=0, le=1)]
+Fresh = Annotated[float, Field(ge=0, le=1)]
+"""A number from 0, all of the kept noise, to 1, all fresh."""
+Times = tuple[Annotated[float, Field(ge=0, lt=1)], ...]
+"""Times of calls, from noise (0) to data (1)."""
 # Grids whose last steps are so small that Proteina leaves its SDE earlier on them.
 _EARLY_GRIDS = ("cos_sch_v_snr", "edm")
+
+
+def check_times(times: Times, steps: int) -> None:
+    """Check that there is one time for each step, if any, and that they rise.
+
+    Raises:
+        ValueError: They are not.
+    """
+    rising = all(a < b for a, b in pairwise(times))
+    if times and (len(times) != steps or not rising):
+        raise ValueError(f"times must be {steps} rising numbers, one for each step")
 
 
 class Renoise(Config):
@@ -31,13 +44,13 @@ class Renoise(Config):
     """γ of the last call, with even steps from `noise_scale` to it; none: the same for all."""
     deterministic: bool = False
     """Draw only the first noise and keep it: the ODE, for students of deterministic roll-outs."""
-    eta: _Fresh | tuple[_Fresh, ...] = 1.0
+    eta: Fresh | tuple[Fresh, ...] = 1.0
     """Share η of fresh noise in a call's noise: 1 draws it anew, 0 keeps that of the last call (the
     ODE), between is a mixture; one number, or a list of one for each step."""
     self_conditioning: bool = False
     """Feed the last clean estimate back to the network, for students of such roll-outs
     (proteins)."""
-    times: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = ()
+    times: Times = ()
     """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
     ones for LiDAR."""
     guidance: float = 1.0
@@ -47,9 +60,7 @@ class Renoise(Config):
 
     @model_validator(mode="after")
     def _times_are_of_the_calls(self) -> Renoise:
-        rising = all(a < b for a, b in pairwise(self.times))
-        if self.times and (len(self.times) != self.steps or not rising):
-            raise ValueError(f"times must be {self.steps} rising numbers, one for each step")
+        check_times(self.times, self.steps)
         return self
 
     @model_validator(mode="after")

@@ -54,6 +54,10 @@ def combined(
         played = [RollOutConfig(steps=steps) for steps in sweep.steps]
         _join(made_sets, _sampled(sweep, "teacher", "Teacher", played))
     for section in sweep.students:
+        if students[section].roll_out.times:
+            raise ValueError(
+                f"sweep.students: {section!r} has roll_out.times, of one count of steps"
+            )
         for name, label, student in _variants(sweep, section, students[section]):
             _join(made_students, {name: student})
             _join(made_sets, _sampled(sweep, name, label, [student.roll_out]))

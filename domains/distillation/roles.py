@@ -53,13 +53,13 @@ class RollOut:
     Attributes:
         times: Times of the steps, noisy to clean.
         noise_scale: γ of the roll-out.
-        deterministic: Keep the first noise (see ``renoise``).
+        eta: Share of fresh noise in a step's noise (see ``renoise``); 0 is deterministic.
         self_conditioning: Hand each step's clean estimate to the next.
     """
 
     times: Float[Tensor, " k"]
     noise_scale: float = 1.0
-    deterministic: bool = False
+    eta: float = 1.0
     self_conditioning: bool = False
 
     def take(
@@ -92,7 +92,7 @@ class RollOut:
             self.times[: chosen + 1],
             draws.noise("roll-out"),
             self.noise_scale,
-            deterministic=self.deterministic,
+            eta=self.eta,
             self_conditioning=self.self_conditioning,
         )
         with torch.no_grad():

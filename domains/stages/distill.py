@@ -91,6 +91,7 @@ def _plan(
     from domains.distillation.plan import Plan
     from domains.distillation.roles import RollOut
     from domains.stages.objective import build_objective
+    from domains.stages.sampling import call_times
 
     process = domain.process(network)
     objective = build_objective(section, domain, network, tools)
@@ -104,7 +105,8 @@ def _plan(
     def guided(fake: Denoiser, weight: float) -> Denoiser:
         return Guided(fake, weight, domain.unconditional(fake))
 
-    roll_out = section.roll_out
+    scale = section.roll_out.noise_scale
+    played = section.roll_out.sampler(scale)
     return Plan(
         objective=objective,
         process=process,
@@ -114,10 +116,7 @@ def _plan(
         | {name: section.fake for name in objective.fake_scores},
         seed=seed,
         roll_out=RollOut(
-            process.times(roll_out.steps),
-            roll_out.noise_scale,
-            roll_out.deterministic,
-            roll_out.self_conditioning,
+            call_times(played, process), scale, played.fresh[0], played.self_conditioning
         ),
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
@@ -147,8 +146,11 @@ def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
     import torch
 
     from domains.distillation.noise import SampleNoise, generator
-    from domains.distillation.sampler import last, renoise
+    from domains.distillation.sampler import last
     from domains.domain import Sample
+    from domains.stages.sampling import few_steps
+
+    sampler = section.roll_out.sampler(section.validation_noise_scale)
 
     def validate(distiller: Distiller) -> dict[str, float]:
         plan, average = distiller.plan, distiller.average
@@ -159,21 +161,9 @@ def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
             sizes = [request.size for request in part]
             sources = [generator(seed, "validation", start + k) for k in range(len(part))]
             noise = SampleNoise(sources, sizes, distiller.device)
-            times = plan.process.times(section.roll_out.steps)
-            scale = section.validation_noise_scale
             with torch.no_grad():
                 batch = domain.encode(average, domain.blank(part).to(distiller.device))
-                played = renoise(
-                    average,
-                    plan.process,
-                    batch,
-                    times,
-                    noise,
-                    scale,
-                    deterministic=section.roll_out.deterministic,
-                    self_conditioning=section.roll_out.self_conditioning,
-                )
-                points = last(played)
+                points = last(few_steps(sampler, average, plan.process, batch, noise))
             for row, request in enumerate(part):
                 finished = domain.finish(average, points[row, : request.size], request, False)
                 samples.append(Sample(request.name, finished))

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from domains.config import Generate, SampleSet
-from domains.distillation.denoiser import Guided
+from domains.config import Generate, Renoise, SampleSet
+from domains.distillation.denoiser import Denoiser, Guided
 from domains.distillation.dpm_solver import solve
 from domains.distillation.noise import NoiseSource, SampleNoise, generator
+from domains.distillation.process import NoiseProcess
 from domains.distillation.sampler import SDE, Step, integrate, polish, renoise
 from domains.distillation.schedule import polish_times, sampling_times
 from domains.domain import Batch, Domain, Request
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
 
-__all__ = ["Sampled", "Sampling", "batches"]
+__all__ = ["Sampled", "Sampling", "batches", "call_times", "few_steps"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,27 @@ class Sampled:
     points: Tensor
     seconds: float
     calls: int
+
+
+def call_times(sampler: Renoise, process: NoiseProcess) -> Tensor:
+    """Return the times of a sampler's calls, the field's own where it has none."""
+    return torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
+
+
+def few_steps(
+    sampler: Renoise, denoiser: Denoiser, process: NoiseProcess, batch: Batch, noise: NoiseSource
+) -> Iterator[Step]:
+    """Return the steps of few-step sampling (see ``renoise``)."""
+    return renoise(
+        denoiser,
+        process,
+        batch,
+        call_times(sampler, process),
+        noise,
+        sampler.noise_scales,
+        eta=sampler.fresh,
+        self_conditioning=sampler.self_conditioning,
+    )
 
 
 @dataclass(frozen=True)
@@ -129,18 +151,7 @@ class Sampling:
         assert sampler.kind != "tuned", "the stage puts what was found in its place"
         denoiser = self._denoiser()
         if sampler.kind == "renoise":
-            times = torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
-            scales, again = sampler.noise_scales, sampler.self_conditioning
-            return renoise(
-                denoiser,
-                process,
-                batch,
-                times,
-                noise,
-                scales,
-                eta=sampler.fresh,
-                self_conditioning=again,
-            )
+            return few_steps(sampler, denoiser, process, batch, noise)
         if sampler.kind == "dpm":
             return solve(denoiser, process, batch, process.times(sampler.steps), noise)
         times = sampling_times(sampler.grid, sampler.steps, sampler.grid_power)

@@ -52,7 +52,7 @@ def gaussian_gradient(case: Case, setting: Gaussians, steps: int) -> Gradient:
 
 
 def toy_roles(steps: int, *, deterministic: bool = False) -> Roles:
-    roll_out = RollOut(PROCESS.times(steps), deterministic=deterministic)
+    roll_out = RollOut(PROCESS.times(steps), eta=1.0 - deterministic)
     fakes = {name: ToyDenoiser(2 + k) for k, name in enumerate(NAMES)}
     return Roles(PROCESS, ToyDenoiser(1), ToyDenoiser(0).requires_grad_(False), fakes, roll_out)
 
@@ -227,15 +227,15 @@ class Remembering(ToyDenoiser):
 
 @every_roll_out
 @pytest.mark.parametrize("noise_scale", [1.0, 0.45])
-@pytest.mark.parametrize("fixed", [False, True], ids=["fresh", "deterministic"])
+@pytest.mark.parametrize("eta", [1.0, 0.4, 0.0], ids=["fresh", "mixed", "deterministic"])
 @pytest.mark.parametrize("again", [False, True], ids=["plain", "self-conditioned"])
 def test_6_training_roll_out_is_the_sampler(
-    steps: int, noise_scale: float, fixed: bool, again: bool
+    steps: int, noise_scale: float, eta: float, again: bool
 ):
     batch, student, draws = blank([5, 8]), Remembering(1), Draws(("roll-out",))
-    roll_out = RollOut(PROCESS.times(steps), noise_scale, fixed, again)
+    roll_out = RollOut(PROCESS.times(steps), noise_scale, eta, again)
     noise, times = draws.noise("roll-out"), roll_out.times
-    how = {"deterministic": fixed, "self_conditioning": again}
+    how = {"eta": eta, "self_conditioning": again}
     sampled = list(renoise(student, PROCESS, batch, times, noise, noise_scale, **how))
     assert len(sampled) == steps
     for step, reference in enumerate(sampled):

@@ -77,7 +77,7 @@ def trajectory(shift: float, std: float) -> tuple[Roles, Trajectory]:
     times = torch.tensor([0.1, 0.3, 0.5, 0.7])
     student = Trajectory(shift, std, times)
     teacher = GaussianDenoiser(1.0, TEACHER_STD, COUNT).requires_grad_(False)
-    return Roles(PROCESS, student, teacher, {}, RollOut(times, deterministic=True)), student
+    return Roles(PROCESS, student, teacher, {}, RollOut(times, eta=0.0)), student
 
 
 def landed(student: Trajectory, step: int) -> tuple[float, Gradient]:
@@ -238,7 +238,7 @@ def test_5_permuting_points_changes_neither_loss_nor_gradient(fixed: bool):
 @both_roll_outs
 def test_6_a_phase_ends_where_the_sampler_begins_the_next(fixed: bool):
     batch, student, draws = blank([5, 8]), ToyDenoiser(1), Draws(("sampler",))
-    rolled = RollOut(PROCESS.times(STEPS), deterministic=fixed)
+    rolled = RollOut(PROCESS.times(STEPS), eta=1.0 - fixed)
     noise = draws.noise("roll-out")
     sampled = list(renoise(student, PROCESS, batch, rolled.times, noise, deterministic=fixed))
     # The latest time of the phase: nothing is diffused.

@@ -41,7 +41,7 @@ def known(shift: float, std: float) -> tuple[Roles, Trajectory]:
     times = torch.tensor([0.1, 0.3, 0.5, 0.7])
     student = Trajectory(shift, std, times)
     teacher = GaussianDenoiser(1.0, TEACHER_STD, COUNT).requires_grad_(False)
-    return Roles(PROCESS, student, teacher, {}, RollOut(times, deterministic=True)), student
+    return Roles(PROCESS, student, teacher, {}, RollOut(times, eta=0.0)), student
 
 
 def found_and_known(shift: float, std: float, step: int) -> tuple[Gradient, Gradient]:
@@ -122,7 +122,7 @@ def test_1_a_perfect_student_is_at_rest_by_its_interval_score_and_not_by_the_pap
 
     def pull(steps: int, target: FakeTarget) -> float:
         times = torch.arange(steps) / steps
-        roll_out = RollOut(times, deterministic=True)
+        roll_out = RollOut(times, eta=0.0)
         roles = Roles(PROCESS, Flow(times), GaussianDenoiser(1.0, 0.5, COUNT), {}, roll_out)
         return fake_gradient(roles, round(0.6 * steps) - 1, target, (1.0, TEACHER_STD))[1]
 
@@ -197,7 +197,7 @@ def test_5_permuting_points_changes_neither_loss_nor_gradient(steps: int, target
 @pytest.mark.parametrize("step", range(STEPS - 1))
 def test_6_a_step_leads_to_where_the_sampler_takes_the_next(step: int):
     batch, student, draws = blank([5, 8]), ToyDenoiser(1), Chosen(("sampler",), step=step)
-    roll_out = RollOut(PROCESS.times(STEPS), deterministic=True)
+    roll_out = RollOut(PROCESS.times(STEPS), eta=0.0)
     noise = draws.noise("roll-out")
     played = renoise(student, PROCESS, batch, roll_out.times, noise, deterministic=True)
     sampled = list(played)
@@ -212,7 +212,7 @@ def test_6_a_step_leads_to_where_the_sampler_takes_the_next(step: int):
 
 @every_step
 def test_times_are_those_of_the_step(step: int):
-    roll_out = RollOut(PROCESS.times(STEPS), deterministic=True)
+    roll_out = RollOut(PROCESS.times(STEPS), eta=0.0)
     roles = Roles(PROCESS, ToyDenoiser(1), roll_out=roll_out)
     batch = blank([3] * 200)
     draws = Chosen(("times",), step=step)

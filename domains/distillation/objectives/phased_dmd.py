@@ -1,5 +1,7 @@
 """Phased DMD (arXiv 2510.27684): VSD phase by phase of a roll-out, each up to its own noise."""
 
+import math
+
 import torch
 
 from domains.distillation.noise import TimeDistribution
@@ -88,9 +90,8 @@ class PhasedDMD(Objective):
         _, after = self._steps(self._phase(step, roles), roles)
         end = float(rolled.times[after]) if after < len(rolled.times) else 1.0
         with torch.no_grad():
-            if rolled.deterministic:
-                begin = torch.full_like(batch.sizes, taken.time)
-                noise = process.noise_of(clean, taken.noisy, begin, batch)
-            else:
-                noise = process.project(draws.noise("end of phase")(batch.shape), batch)
+            begin = torch.full_like(batch.sizes, taken.time)
+            kept = process.noise_of(clean, taken.noisy, begin, batch)
+            fresh = process.project(draws.noise("end of phase")(batch.shape), batch)
+            noise = rolled.eta * fresh + math.sqrt(1 - rolled.eta**2) * kept
         return diffuse_on(clean, noise, end, process, batch, draws, times)
