@@ -33,8 +33,8 @@ def write_model(
 ) -> None:
     """Write the canonical form: ``model.safetensors`` and ``model.json``.
 
-    The JSON file comes last and holds the hash of the weights: a crash in between leaves a
-    pair that ``read_model`` refuses, never a silent mixture.
+    An earlier JSON file goes first, and the new one comes last and holds the hash of the weights:
+    a crash in between leaves no pair, and never a silent mixture.
 
     Args:
         directory: Where to; made if needed.
@@ -53,6 +53,7 @@ def write_model(
             save_file(plain, temporary, metadata={"format": "pt"})
         except SafetensorError as error:
             raise FewstepError(f"can't write {path}", got=error, do="Check the disk") from error
+        path.with_suffix(".json").unlink(missing_ok=True)
     content = record(format=_FORMAT, sha256=sha256(path), config=config)
     write_json(path.with_suffix(".json"), content)
 

@@ -29,7 +29,10 @@ def models() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_are_valid(path: Path) -> None:
+def test_examples_are_valid(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans/0.bin").touch()
     config = load_config(path)
     again = parse_config(json.loads(config.model_dump_json()))
     assert again == config
@@ -146,6 +149,27 @@ def test_numbers_may_be_written_as_yaml_reads_text(tmp_path: Path) -> None:
         yaml.safe_load(path.read_text())["students"]["student"]["student"]["rate"], str
     )
     assert load_config(path).students["student"].student.rate == 1e-4
+
+
+def test_all_loose_scans_are_meant_where_no_number_is_given(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.PLY", "notes.txt"):
+        (tmp_path / name).touch()
+    settings = {
+        "name": "scans",
+        "domain": "lidar",
+        "teacher": "lidiff-mini",
+        "data": {"scans": str(tmp_path)},
+        "generate": {"batch_points": 9},
+        "sets": {"one": {"model": "teacher", "sampler": {"kind": "dpm", "steps": 8}}},
+    }
+    assert parse_config(settings).generate.scenes == 2
+    assert parse_config(settings | {"generate": {"scenes": 1}}).generate.scenes == 1
+    for wrong, words in ((tmp_path / "nowhere", "no directory"), (tmp_path, "no scans")):
+        if wrong == tmp_path:
+            (tmp_path / "a.bin").unlink()
+            (tmp_path / "b.PLY").unlink()
+        with pytest.raises(FewstepError, match=words):
+            parse_config(settings | {"data": {"scans": str(wrong)}})
 
 
 def test_message_names_the_key() -> None:

@@ -42,11 +42,16 @@ def write(path: Path, **changes: Any) -> Path:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_plan(tmp_path: Path, path: Path) -> None:
+def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        (tmp_path / f"scans/{number}.bin").touch()
     run = load_config(path)
-    if run.teacher not in (*BUNDLED, PRETRAIN):
-        (tmp_path / run.teacher).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / run.teacher).touch()
+    start = run.pretrain.start if run.pretrain else None
+    for source in {run.teacher, start} - {*BUNDLED, PRETRAIN, None}:
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).touch()
     jobs = planned(tmp_path, path)
     assert jobs["pretrain" if run.teacher == PRETRAIN else "prepare"] == 1
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
@@ -64,6 +69,23 @@ def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:
     assert planned(tmp_path, config, "--until", "distill")["fetch"] == 1
     shown = snakemake(tmp_path, config, "--dry-run", "--printshellcmds", "--until", "distill")
     assert "--tools data/proteinmpnn --state" in shown.stdout + shown.stderr
+
+
+def test_what_a_user_keeps_beside_fetched_files_is_never_fetched(tmp_path: Path) -> None:
+    """Before it makes an output, Snakemake deletes what is there."""
+    save_teacher(tmp_path / "data/mine")
+    config = write(tmp_path / "c.yaml", teacher="data/mine", evaluate={"proxy": True})
+    assert planned(tmp_path, config, "--forceall")["fetch"] == 1
+    asked = snakemake(tmp_path, config, "--dry-run", "--forceall", "data/mine")
+    assert "fetch" not in asked.stdout + asked.stderr
+
+
+def test_every_loose_scan_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    for number in range(23):
+        (tmp_path / f"scans/{number:02d}.BIN").touch()
+    jobs = planned(tmp_path, CONFIGS / "lidar_scans.yaml")
+    assert jobs["generate"] == 3 and jobs["merge"] == 1
 
 
 def test_the_weaker_model_is_prepared_only_where_needed(tmp_path: Path) -> None:
@@ -161,6 +183,7 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         {"students": {"student": {"fit": FIT}}},
         {"distill": 1, "generate": 1, "merge": 1, "evaluate": 1, "report": 1},
     ),
+    "what is logged": ({"students": {"student": {"fit": {"log_every": 2}}}}, {}),
     "another student": ({"students": {"other": {"fit": FIT}}}, {}),
     "measures": ({"evaluate": {"gallery": 1}}, {"evaluate": 2, "report": 1}),
     "more samples": (

@@ -35,11 +35,21 @@ from domains.config.sampling import (
     Scaffold,
 )
 from domains.config.times import Times
-from domains.config.training import Degradation, Distil, Fit, Lengths, Optimiser, Pretrain
+from domains.config.training import (
+    INCIDENTAL,
+    Degradation,
+    Distil,
+    Fit,
+    Lengths,
+    Optimiser,
+    Pretrain,
+    deciding,
+)
 from domains.config.yaml_file import read_yaml
 
 __all__ = [
     "FOLD_REFERENCES",
+    "INCIDENTAL",
     "PACKED",
     "PRETRAIN",
     "TRAINING_DOMAINS",
@@ -80,6 +90,7 @@ __all__ = [
     "VSDConfig",
     "cells",
     "continued",
+    "deciding",
     "is_matrix",
     "load_config",
     "load_matrix",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from domains.config.base import MOST_SEED, Config
+from domains.errors import FewstepError
 
-__all__ = ["Data", "Simulate"]
+__all__ = ["SCAN_SUFFIXES", "Data", "Simulate"]
+
+SCAN_SUFFIXES = (".bin", ".ply", ".pcd")
 
 Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
 Sequences = Annotated[tuple[Sequence, ...], Field(min_length=1)]
@@ -50,6 +54,26 @@ class Data(Config):
         if both := set(self.train) & set(self.held_out):
             raise ValueError(f"the sequence {min(both)} is both in train and in held_out")
         return self
+
+    @property
+    def files(self) -> list[str]:
+        """Return the file that everything is made of, if the data are one."""
+        return [self.path] if self.path and Path(self.path).is_file() else []
+
+    def loose_scans(self) -> list[Path]:
+        """Return the files of ``scans`` in the order of their sample numbers.
+
+        Raises:
+            FewstepError: There is no such directory, or no scan in it.
+        """
+        root = Path(str(self.scans))
+        if not root.is_dir():
+            raise FewstepError(f"there is no directory {root}", do="Correct data.scans")
+        found = sorted(path for path in root.iterdir() if path.suffix.lower() in SCAN_SUFFIXES)
+        if not found:
+            wanted = "files with " + ", ".join(SCAN_SUFFIXES)
+            raise FewstepError(f"there are no scans in {root}", expected=wanted)
+        return found
 
     def located(self, simulated: str) -> Data:
         """Return where the data are once those to simulate lie in ``simulated``."""

@@ -100,7 +100,8 @@ class RunConfig(Config):
         learns = self.students or self.pretrain or self._tuned
         if lidar and self.data.scans and not self.data.path and learns:
             raise ValueError("data: to train or tune, the lidar domain needs path or simulate")
-        if lidar and (plan.scenes is None or plan.lengths):
+        counted = plan.scenes is not None or self.data.scans
+        if lidar and (not counted or plan.lengths):
             raise ValueError("generate.scenes: the lidar domain takes scenes, not lengths")
         if not lidar and (not plan.lengths or plan.scenes is not None):
             raise ValueError("generate.lengths: the protein domain takes lengths, not scenes")
@@ -135,11 +136,15 @@ class RunConfig(Config):
         return self
 
     def written_out(self) -> dict[str, Any]:
-        """Return the settings with the students and sets of the sweep, and without it."""
-        if self.sweep is None:
-            return dict(self)
-        students, sets = combined(self.sweep, self.students, self.sets)
-        return {**dict(self), "students": students, "sets": sets, "sweep": None}
+        """Return the settings with the sets of the sweep, and the number of scans there are."""
+        written = dict(self)
+        if self.domain == "lidar" and self.data.scans and self.generate.scenes is None:
+            scenes = {"scenes": len(self.data.loose_scans())}
+            written["generate"] = self.generate.model_copy(update=scenes)
+        if self.sweep is not None:
+            students, sets = combined(self.sweep, self.students, self.sets)
+            written |= {"students": students, "sets": sets, "sweep": None}
+        return written
 
     def _autoguided(self) -> dict[str, float]:
         """Return the guidance weight of all that has a share of autoguidance, by its key."""

@@ -86,7 +86,8 @@ class Generate(Config):
     scaffold: Scaffold | None = None
     """A motif that every sample has to hold; the model must have been trained with motifs."""
     scenes: int | None = Field(default=None, ge=1, le=100_000_000)
-    """Number of LiDAR scenes, drawn from the held-out sequences."""
+    """Number of LiDAR scenes, drawn from the held-out sequences; of loose scans (`data.scans`) all
+    if not given."""
     shard_size: int = Field(default=64, ge=1)
     """Samples per shard, the unit that is cached and retried."""
     batch_points: int = Field(default=4096, ge=1)

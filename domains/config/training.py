@@ -20,8 +20,19 @@ from domains.config.objectives import (
 from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
 from domains.config.roll_out import RollOutConfig
 
-__all__ = ["Degradation", "Distil", "Fit", "Lengths", "Optimiser", "Pretrain"]
+__all__ = [
+    "INCIDENTAL",
+    "Degradation",
+    "Distil",
+    "Fit",
+    "Lengths",
+    "Optimiser",
+    "Pretrain",
+    "deciding",
+]
 
+# Settings of a fit that change when a run stops or what it prints, but not its result.
+INCIDENTAL = {"activation_checkpointing", "checkpoint_every", "log_every", "max_seconds"}
 _ONE_FAKE_SCORE = ("sid", "vsd", "sim", "f_distill", "tdm", "score_lidar")
 
 
@@ -282,3 +293,8 @@ class Distil(Config):
             least = self.degradation.arrival
             raise ValueError(f"fit.steps: must be above {least}, where degradation ends")
         return self
+
+
+def deciding(training: Pretrain | Distil) -> str:
+    """Return, as JSON, the settings that decide what a training results in."""
+    return training.model_dump_json(exclude={"fit": INCIDENTAL})

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from domains.config import Data
 from domains.domain import Batch, Request
 from domains.errors import FewstepError
-from domains.lidar.files import SUFFIXES, read_points
+from domains.lidar.files import read_points
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.scene_sample import SceneSample, Streets, farthest_points, near_sensor
 
@@ -92,13 +92,10 @@ class Scenes:
         return [int(order[number]) for number in numbers]
 
     def _files(self, numbers: Sequence[int]) -> list[Path]:
-        root = Path(str(self.data.scans))
-        if not root.is_dir():
-            raise FewstepError(f"there is no directory {root}", do="Correct data.scans")
-        files = sorted(path for path in root.iterdir() if path.suffix in SUFFIXES)
-        _enough(numbers, len(files), str(root))
+        files, place = self.data.loose_scans(), self.data.scans
+        _enough(numbers, len(files), str(place))
         if len({path.stem for path in files}) < len(files):
-            raise FewstepError(f"two scans in {root} differ in their suffix only", do="Rename one")
+            raise FewstepError(f"two scans in {place} differ in their suffix only", do="Rename one")
         return [files[number] for number in numbers]
 
     def _open(

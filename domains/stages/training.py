@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
-from domains.config import RunConfig
+from domains.config import INCIDENTAL, RunConfig
 from domains.distillation.distiller import Distiller
 from domains.distillation.fit import process_count, run, way
 from domains.distillation.state import claim
@@ -67,14 +67,10 @@ def _write_model(domain: Domain, distiller: Distiller, output: Path, **facts: An
     _log.info("wrote %s (average of step %d)", output, chosen)
 
 
-# Settings of a fit that change when a run stops or what it prints, but not its result.
-_INCIDENTAL = {"activation_checkpointing", "checkpoint_every", "log_every", "max_seconds"}
-
-
 def _deciding(provenance: dict[str, Any]) -> dict[str, Any]:
     """Return the facts that decide a training's result."""
     kept = copy.deepcopy(provenance)
     for section in kept.values():
         if isinstance(section, dict) and isinstance(section.get("fit"), dict):
-            section["fit"] = {k: v for k, v in section["fit"].items() if k not in _INCIDENTAL}
+            section["fit"] = {k: v for k, v in section["fit"].items() if k not in INCIDENTAL}
     return kept

@@ -13,6 +13,7 @@ import torch
 from tiny_run import LIDAR_NETWORK
 
 from domains.config import Data
+from domains.config.data import SCAN_SUFFIXES
 from domains.domain import Request
 from domains.errors import FewstepError
 from domains.lidar.files import write_points
@@ -188,8 +189,9 @@ def scan_of(count: int) -> np.ndarray:
 
 
 def test_loose_scans_of_all_formats_are_completed_without_truth(tmp_path: Path) -> None:
-    for name in ("a.bin", "b.ply", "c.pcd"):
-        write_points(tmp_path / name, scan_of(90))
+    assert len(SCAN_SUFFIXES) == 3
+    for name, suffix in zip("abc", SCAN_SUFFIXES, strict=True):
+        write_points(tmp_path / f"{name}{suffix}", scan_of(90))
     (tmp_path / "notes.txt").write_text("no scan")
     found = loose(tmp_path).held_out(CONFIG, range(3), 0)
     assert [one.name for one in found if isinstance(one, Request)] == ["a", "b", "c"]

@@ -33,6 +33,18 @@ def test_canonical_form_survives(tmp_path):
     assert read_model(tmp_path / "new")[1] == {}
 
 
+def test_a_crash_between_the_two_files_leaves_no_pair(tmp_path, monkeypatch):
+    write_model(tmp_path, weights(), CONFIG)
+
+    def fails(path, content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("domains.model_files.write_json", fails)
+    with pytest.raises(KeyboardInterrupt):
+        write_model(tmp_path, weights(2.0), CONFIG)
+    assert not (tmp_path / "model.json").exists()
+
+
 def test_golden_weights_survive_the_canonical_form(golden, tmp_path):
     for path in golden_files(golden, "chk_*.ckpt"):
         source = read_checkpoint(path)

@@ -1,7 +1,7 @@
 # Functions of the rules.
 
 # What must be there before a domain's data are read.
-DATA = [f"{OUT}/streets"] if RUN.data.simulate else []
+DATA = [f"{OUT}/streets"] if RUN.data.simulate else RUN.data.files
 
 
 def model_of(wildcards):
@@ -17,13 +17,27 @@ def tuned(name):
     return RUN.sets[name].sampler.kind == "tuned"
 
 
-def source_of(wildcards):
-    """Return the file of the teacher or the weaker model, so that another under its name counts.
+def plain(paths):
+    """Return the paths that Snakemake does not take for patterns."""
+    return [str(path) for path in paths if "{" not in str(path)]
 
-    There is none for a bundled model, nor where Snakemake would take its name for a pattern.
-    """
-    source = getattr(RUN, wildcards.model)
-    return [] if source in BUNDLED or "{" in source else source
+
+def files_of(source):
+    """Return what a model of the settings is read from, so that another under its name counts."""
+    return plain([source] if source and source not in BUNDLED else [])
+
+
+def version_of(source):
+    """Return the checksum of a bundled model, so that new weights count; else nothing."""
+    if source not in BUNDLED:
+        return ""
+    return json.loads((locate(source) / "model.json").read_text())["sha256"]
+
+
+def scans_of(shard):
+    """Return the loose scans of a shard, so that others under their sample numbers count."""
+    found = RUN.data.loose_scans() if RUN.data.scans else []
+    return plain(found[k] for k in RUN.generate.shard(shard) if k < len(found))
 
 
 def weaker_of(wildcards):

@@ -28,7 +28,7 @@ rule distill:
     params:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
-        settings=lambda w: RUN.students[w.student].model_dump_json(),
+        settings=lambda w: deciding(RUN.students[w.student]),
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",

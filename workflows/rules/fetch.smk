@@ -1,4 +1,9 @@
-# Files of data_manifest.yaml, shared by all runs.
+# Files of data_manifest.yaml, shared by all runs; anything else in data/ is the user's own.
+import re
+
+from domains.manifest import load_manifest
+
+ENTRIES = {e.id: e for e in load_manifest(f"{workflow.basedir}/data_manifest.yaml").entries}
 
 
 rule fetch:
@@ -7,13 +12,15 @@ rule fetch:
     log:
         "logs/fetch_{entry}.log",
     wildcard_constraints:
-        entry=r"[A-Za-z0-9_.-]+",
+        entry="|".join(map(re.escape, ENTRIES)),
     # On a cluster only the login node reaches the internet.
     localrule: True
     conda:
         ENVIRONMENT
     container:
         CONTAINER
+    params:
+        sha256=lambda w: ENTRIES[w.entry].sha256,
     message:
         "Fetching {wildcards.entry}"
     shell:

@@ -10,6 +10,7 @@ if RUN.teacher == PRETRAIN:
     rule pretrain:
         input:
             data=DATA,
+            start=files_of(RUN.pretrain.start),
         output:
             directory(f"{OUT}/teacher"),
         log:
@@ -28,7 +29,8 @@ if RUN.teacher == PRETRAIN:
         params:
             config=SETTINGS,
             data=lambda w: RUN.data.model_dump_json(),
-            settings=lambda w: RUN.pretrain.model_dump_json(),
+            settings=lambda w: deciding(RUN.pretrain),
+            start=lambda w: version_of(RUN.pretrain.start),
             seed=RUN.seed,
             state=f"{OUT}/state/teacher",
         message:
@@ -40,7 +42,7 @@ if RUN.teacher == PRETRAIN:
 
 rule prepare:
     input:
-        source_of,
+        lambda w: files_of(getattr(RUN, w.model)),
     output:
         directory(f"{OUT}/{{model}}"),
     log:
@@ -53,6 +55,7 @@ rule prepare:
         CONTAINER
     params:
         source=lambda w: getattr(RUN, w.model),
+        version=lambda w: version_of(getattr(RUN, w.model)),
         domain=RUN.domain,
     message:
         "Preparing the {wildcards.model}"

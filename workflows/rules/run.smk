@@ -1,9 +1,10 @@
 # One run: teacher -> student -> samples -> tables -> report. Its settings are the config.
+import json
 import re
 from pathlib import Path
 
-from domains.config import PRETRAIN, UNMODELLED, parse_config
-from domains.stages.prepare import BUNDLED
+from domains.config import PRETRAIN, UNMODELLED, deciding, parse_config
+from domains.stages.prepare import BUNDLED, locate
 
 RUN = parse_config(config, "the config")
 OUT = f"results/{RUN.name}"

@@ -26,7 +26,6 @@ rule tune:
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
         samples=lambda w: [RUN.generate.asked(k) for k in range(RUN.sets[w.set].sampler.samples)],
-        batch_points=RUN.generate.batch_points,
         seed=RUN.seed,
     message:
         "Tuning the sampler of {wildcards.set}"

@@ -15,7 +15,7 @@ from domains.errors import FewstepError
 from domains.lidar.files import kitti_bin, pcd, ply
 from domains.provenance import atomic_path
 
-__all__ = ["SUFFIXES", "read_points", "write_points"]
+__all__ = ["read_points", "write_points"]
 
 # Far beyond any sensor; at this distance float32 still resolves 8 mm.
 FARTHEST = 1e5
@@ -33,8 +33,6 @@ _FORMATS = {
     ".pcd": _Format(pcd.parse, pcd.serialize),
     ".bin": _Format(kitti_bin.parse, kitti_bin.serialize),
 }
-# What a scan's file may be called.
-SUFFIXES = tuple(_FORMATS)
 
 
 def read_points(path: Path) -> Float32[np.ndarray, "n 3"]:
