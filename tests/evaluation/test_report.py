@@ -175,7 +175,7 @@ def test_no_set_is_refused(tmp_path: Path) -> None:
         build_report([], tmp_path / "r.html", title="t")
 
 
-def _browse(page: Path, profile: Path) -> tuple[str, str]:
+def _browse(page: Path, profile: Path, width: int = 1280) -> tuple[str, str]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("Chromium is not installed, so the page can't be run")
@@ -190,7 +190,7 @@ def _browse(page: Path, profile: Path) -> tuple[str, str]:
         "--disable-sync",
         "--enable-logging=stderr",
         "--virtual-time-budget=5000",
-        "--window-size=1280,9000",
+        f"--window-size={width},9000",
         "--enable-unsafe-swiftshader",
         f"--user-data-dir={profile}",
         "--dump-dom",
@@ -199,6 +199,16 @@ def _browse(page: Path, profile: Path) -> tuple[str, str]:
         [chromium, *flags, page.as_uri()], capture_output=True, text=True, timeout=90, check=False
     )
     return done.stdout, done.stderr
+
+
+def test_wide_tables_scroll_and_the_page_does_not(tmp_path: Path) -> None:
+    """A script of the test says how wide it is, which the page's own rules would forbid."""
+    page = tmp_path / "r.html"
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", _build(tmp_path))
+    said = "document.body.dataset.wider = String(page.scrollWidth - page.clientWidth)"
+    script = f"<script>{{ const page = document.documentElement; {said}; }}</script>"
+    page.write_text(text.replace("</body>", f"{script}</body>"))
+    assert 'data-wider="0"' in _browse(page, tmp_path / "profile", 600)[0]
 
 
 @pytest.mark.parametrize("attribute", ["", " data-no-webgl"], ids=["webgl", "canvas"])
