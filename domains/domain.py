@@ -49,6 +49,25 @@ class Batch:
         """Number of real points of each sample, at least 1."""
         return self.mask.sum(-1).clamp(min=1).float()
 
+    def repeated(self, times: int) -> Batch:
+        """Return the batch so many times after each other, without its points.
+
+        A condition that is neither a tensor nor a list has a method ``repeated(times, samples)``.
+        """
+
+        def repeat(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.repeat(times, *[1] * (value.ndim - 1))
+            if isinstance(value, list):
+                return value * times
+            return value.repeated(times, len(self.mask))
+
+        return Batch(
+            mask=repeat(self.mask),
+            origin=None if self.origin is None else repeat(self.origin),
+            condition={key: repeat(value) for key, value in self.condition.items()},
+        )
+
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on ``device``."""
 

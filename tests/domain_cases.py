@@ -30,7 +30,7 @@ def section(kind: str, **settings: Any) -> Distil:
         {
             "objective": {"kind": kind, **NEEDED.get(kind, {}), **settings},
             "fold": "C" if kind == "sfd" else None,
-            "roll_out": {"steps": 2, "deterministic": kind == "tdm"},
+            "roll_out": {"steps": 2, "deterministic": kind in ("tdm", "flow_map")},
             "lengths": {"low": 40, "high": 44},
             "batch_size": 2,
             "validation_samples": 2,

@@ -34,6 +34,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "phased_dmd": {"phases": 1},
     "consistency": {"grid": 5, "huber": 0.2},
     "progressive": {"substeps": 3, "noise_scale": 0.7, "huber": 0.2},
+    "flow_map": {"substeps": 3, "huber": 0.2, "align": True, "step_weights": (1.0, 2.0)},
     "rcm": {"weight": 3.0, "difference": 0.02, "warmup": 4},
     "sfd": {"forget": "2", "instead": "1", "weight": 0.3, "alpha": 1.1, "weighting": "reference"},
     "distillation_dpo": {"pair_noise": 1.3, "loser_bound": 0.4},
@@ -113,7 +114,7 @@ def test_a_student_learns_and_is_validated_with_its_own_schedule(
 ) -> None:
     played = []
 
-    def spy(roles_or_set, process, batch, times, noise, scale, *, eta, self_conditioning):
+    def spy(roles_or_set, process, batch, times, noise, scale, *, eta, self_conditioning, **_):
         played.append((times.tolist(), scale, eta))
         return renoise(roles_or_set, process, batch, times, noise, scale, eta=eta)
 

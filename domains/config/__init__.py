@@ -12,6 +12,7 @@ from domains.config.objectives import (
     AdversarialConfig,
     ConsistencyConfig,
     FDistillConfig,
+    FlowMapConfig,
     PhasedDMDConfig,
     ProgressiveConfig,
     RCMConfig,
@@ -24,7 +25,7 @@ from domains.config.objectives import (
 )
 from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
-from domains.config.samplers import Renoise, Tuned
+from domains.config.samplers import Renoise, RescaleConfig, Tuned
 from domains.config.sampling import (
     FOLD_REFERENCES,
     PACKED,
@@ -65,6 +66,7 @@ __all__ = [
     "Evaluate",
     "FDistillConfig",
     "Fit",
+    "FlowMapConfig",
     "FoldDistribution",
     "Generate",
     "Lengths",
@@ -75,6 +77,7 @@ __all__ = [
     "ProgressiveConfig",
     "RCMConfig",
     "Renoise",
+    "RescaleConfig",
     "RunConfig",
     "SFDConfig",
     "SIMConfig",

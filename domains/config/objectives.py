@@ -16,6 +16,7 @@ __all__ = [
     "Divergence",
     "FDistillConfig",
     "FakeTarget",
+    "FlowMapConfig",
     "ObjectiveConfig",
     "PhasedDMDConfig",
     "ProgressiveConfig",
@@ -172,6 +173,23 @@ class ProgressiveConfig(Config):
     """Factor of the loss, before clipping."""
 
 
+class FlowMapConfig(Config):
+    """Flow-map distillation of a deterministic sampler (after 2606.08375): data-free."""
+
+    kind: Literal["flow_map"] = "flow_map"
+    """Chooses this objective; `roll_out` must be `deterministic`."""
+    substeps: int = Field(default=6, ge=1, le=100)
+    """Steps of the teacher's ODE that one step of the student learns to make."""
+    huber: float = Field(default=0.02, gt=0)
+    """c of the distance, in nm or m: smaller distances count squared."""
+    align: bool = False
+    """Superpose each target on the student's estimate, so that rotations cost nothing."""
+    step_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Weight of each step of the roll-out in the loss; none: all alike."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the loss, before clipping."""
+
+
 class RCMConfig(Config):
     """rCM: continuous-time consistency on real data, and VSD (2510.08431)."""
 
@@ -250,6 +268,7 @@ ObjectiveConfig = Annotated[
     | PhasedDMDConfig
     | ConsistencyConfig
     | ProgressiveConfig
+    | FlowMapConfig
     | RCMConfig
     | SFDConfig
     | DistillationDPOConfig

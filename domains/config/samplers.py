@@ -10,7 +10,16 @@ from pydantic import Field, model_validator
 
 from domains.config.base import Config
 
-__all__ = ["Euler", "Fresh", "Renoise", "Solver", "Times", "Tuned", "check_times"]
+__all__ = [
+    "Euler",
+    "Fresh",
+    "Renoise",
+    "RescaleConfig",
+    "Solver",
+    "Times",
+    "Tuned",
+    "check_times",
+]
 
 Fresh = Annotated[float, Field(ge=0, le=1)]
 """A number from 0, all of the kept noise, to 1, all fresh."""
@@ -29,6 +38,15 @@ def check_times(times: Times, steps: int) -> None:
     rising = all(a < b for a, b in pairwise(times))
     if times and (len(times) != steps or not rising):
         raise ValueError(f"times must be {steps} rising numbers, one for each step")
+
+
+class RescaleConfig(Config):
+    """Temporal score rescaling (2510.01184): colder samples that keep every mode's weight."""
+
+    sharpness: float = Field(gt=0)
+    """k, the factor of the score near the data: a mode's standard deviation is divided by √k."""
+    spread: float = Field(default=1.0, gt=0)
+    """s, the scale at which sharpening sets in, in nm or m; larger ones sharpen earlier."""
 
 
 class Renoise(Config):
@@ -50,6 +68,8 @@ class Renoise(Config):
     self_conditioning: bool = False
     """Feed the last clean estimate back to the network, for students of such roll-outs
     (proteins)."""
+    rescale: RescaleConfig | None = None
+    """Sharpen the score between the calls; for `eta: 0` only."""
     times: Times = ()
     """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
     ones for LiDAR."""
@@ -69,6 +89,8 @@ class Renoise(Config):
             raise ValueError(f"eta must be a number or {self.steps} of them, one for each step")
         if self.deterministic and self.eta != 1.0:
             raise ValueError("eta is of no use with deterministic: true, which is eta: 0")
+        if self.rescale and any(self.fresh):
+            raise ValueError("rescale goes with eta: 0 only: with fresh noise samples get worse")
         return self
 
     @property
@@ -156,6 +178,8 @@ class Euler(Config):
     ode_from: float | None = Field(default=None, ge=0, le=1)
     """Time after which the SDE goes on as the ODE; none: Proteina's, which is 0.99, or 0.985 on
     cosine and EDM grids."""
+    rescale: RescaleConfig | None = None
+    """Sharpen the score of the ODE."""
     polish: int = Field(default=0, ge=0, le=400)
     """Re-noising calls that take the place of all steps after `polish_from`, which leave bonds
     rough; 0 is Proteina's own sampler."""
@@ -165,6 +189,12 @@ class Euler(Config):
     """Weight w of guidance; 1 is none. Each kind of it is another network call a step."""
     autoguidance: float = Field(default=0.0, ge=0, le=1)
     """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
+
+    @model_validator(mode="after")
+    def _noise_is_scaled_once(self) -> Euler:
+        if self.rescale and self.kind == "sde":
+            raise ValueError("rescale goes with kind: ode; the sde has noise_scale")
+        return self
 
     @property
     def stochastic_until(self) -> float:

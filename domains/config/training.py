@@ -10,6 +10,7 @@ from domains.config.base import MOST_SEED, Config
 from domains.config.folds import Told
 from domains.config.objectives import (
     FDistillConfig,
+    FlowMapConfig,
     ObjectiveConfig,
     PhasedDMDConfig,
     RCMConfig,
@@ -19,6 +20,7 @@ from domains.config.objectives import (
 )
 from domains.config.preferences import DiffusionDPOConfig, DistillationDPOConfig
 from domains.config.roll_out import RollOutConfig
+from domains.config.samplers import RescaleConfig
 
 __all__ = [
     "INCIDENTAL",
@@ -211,6 +213,9 @@ class Distil(Config):
     """How each fake score is optimised."""
     teacher_noise_scale: float = Field(default=1.0, gt=0, le=1)
     """Noise scale γ of the tempered teacher (see `Tempered`); 1 is the teacher itself."""
+    teacher_rescale: RescaleConfig | None = None
+    """Sharpen the teacher's score instead (`Rescale`), which keeps strands where noise scales do
+    not; `flow_map` integrates this ODE."""
     teacher_guidance: float = 1.0
     """Weight w of the teacher's guidance, which the student learns; 1 is none."""
     teacher_autoguidance: float = Field(default=0.0, ge=0, le=1)
@@ -250,6 +255,26 @@ class Distil(Config):
         """TDM cuts the ODE's trajectory, which re-noising leaves."""
         if isinstance(self.objective, TDMConfig) and not self.roll_out.deterministic:
             raise ValueError("roll_out.deterministic: must be true for the objective tdm")
+        return self
+
+    @model_validator(mode="after")
+    def _flow_maps_are_deterministic(self) -> Distil:
+        """With fresh noise a step has no end to learn, only a mean of ends."""
+        given = self.objective
+        if not isinstance(given, FlowMapConfig):
+            return self
+        if not self.roll_out.deterministic:
+            raise ValueError("roll_out.deterministic: must be true for the objective flow_map")
+        if given.step_weights and len(given.step_weights) != self.roll_out.steps:
+            raise ValueError("objective.step_weights: one for each of roll_out.steps")
+        if given.step_weights and not any(given.step_weights):
+            raise ValueError("objective.step_weights: at least one must be above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _colder_in_one_way(self) -> Distil:
+        if self.teacher_rescale and self.teacher_noise_scale != 1:
+            raise ValueError("either teacher_rescale or teacher_noise_scale, not both")
         return self
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class Plan:
         roll_out: How the student is played; None when a teacher is trained.
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
-        as_teacher: What the teacher's role makes of its network: tempered, guided.
+        as_teacher: What the teacher's role makes of its network: tempered, guided, rescaled.
         as_fake: What the role of a fake score makes of its network in the student's loss.
         as_learning_fake: The same in its own loss.
         degradation: Lead the student over recorded networks to the teacher; it needs one

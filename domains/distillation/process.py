@@ -91,6 +91,10 @@ class NoiseProcess(ABC):
         t, origin = _column(time), _origin(batch)
         return origin + (noisy - origin - self.sigma(t) * noise) / self.alpha(t)
 
+    def between(self, time: Tensor, later: Tensor, share: float) -> Tensor:
+        """Return a time so far along the way from one to a later one, by default evenly."""
+        return torch.lerp(time, later, share)
+
     def kept(self, time: Tensor, noisier: Tensor) -> Tensor:
         """Return the share of its own noise that a point at ``time`` keeps at ``noisier``.
 
@@ -128,6 +132,12 @@ class FlowMatching(NoiseProcess):
     def times(self, steps: int) -> Float[Tensor, " k"]:
         """Return SiD's times (arXiv 2510.03095)."""
         return renoise_times(steps)
+
+    def between(self, time: Tensor, later: Tensor, share: float) -> Tensor:
+        """Return a time so far along the way, evenly in the logarithm of the noise."""
+        if share == 1:
+            return later
+        return 1 - (1 - time) ** (1 - share) * (1 - later) ** share
 
     def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         """Return 1/((1−t)² + 1e-5): the velocity's error, finite at t = 1 (Proteina, eq. 3)."""

@@ -1,6 +1,6 @@
 """Who takes part in distillation, and how the student plays its few steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.noise import KeyedNoise, generator
 from domains.distillation.process import NoiseProcess
+from domains.distillation.rescale import Rescale, Rescaled
 from domains.distillation.sampler import Step, renoise
 from domains.domain import Batch
 
@@ -62,6 +63,27 @@ class RollOut:
     eta: float = 1.0
     self_conditioning: bool = False
 
+    def steps(
+        self, student: Denoiser, process: NoiseProcess, batch: Batch, draws: Draws
+    ) -> Iterator[Step]:
+        """Return the steps of a whole roll-out (see ``renoise``)."""
+        return self._played(student, process, batch, draws, len(self.times))
+
+    def _played(
+        self, student: Denoiser, process: NoiseProcess, batch: Batch, draws: Draws, count: int
+    ) -> Iterator[Step]:
+        """Return the first ``count`` steps."""
+        return renoise(
+            student,
+            process,
+            batch,
+            self.times[:count],
+            draws.noise("roll-out"),
+            self.noise_scale,
+            eta=self.eta,
+            self_conditioning=self.self_conditioning,
+        )
+
     def take(
         self,
         student: Denoiser,
@@ -85,16 +107,7 @@ class RollOut:
             step: Which step; drawn when None.
         """
         chosen = draws.integer("step", len(self.times)) if step is None else step
-        played = renoise(
-            student,
-            process,
-            batch,
-            self.times[: chosen + 1],
-            draws.noise("roll-out"),
-            self.noise_scale,
-            eta=self.eta,
-            self_conditioning=self.self_conditioning,
-        )
+        played = self._played(student, process, batch, draws, chosen + 1)
         with torch.no_grad():
             for _ in range(chosen):
                 next(played)
@@ -133,7 +146,8 @@ class Roles:
     Attributes:
         process: Noise process they share.
         student: The few-step generator.
-        teacher: The frozen teacher; None when a teacher itself is trained.
+        teacher: The frozen teacher as the objective's target: tempered, guided, rescaled; None
+            when a teacher itself is trained.
         fakes: Fake scores by the names the objective gave them.
         roll_out: How the student is played.
         as_fake: What a fake score's role makes of its network: guided.
@@ -165,6 +179,19 @@ class Roles:
         return self.rolled.generate(
             self.student, self.process, batch, draws, gradient=gradient, step=step
         )
+
+    @property
+    def ode(self) -> tuple[Denoiser, Rescale | None]:
+        """The denoiser of the teacher's ODE, and how its score is rescaled, for integrating it.
+
+        Raises:
+            ValueError: The roles have no teacher.
+        """
+        if self.teacher is None:
+            raise ValueError("these roles have no teacher")
+        if isinstance(self.teacher, Rescaled):
+            return self.teacher.denoiser, self.teacher.rescale
+        return self.teacher, None
 
     @property
     def rolled(self) -> RollOut:

@@ -12,10 +12,11 @@ from torch import Tensor
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
+from domains.distillation.rescale import Rescale
 from domains.distillation.schedule import Diffusion, diffusion_coefficient
 from domains.domain import Batch
 
-__all__ = ["SDE", "Step", "integrate", "last", "polish", "renoise"]
+__all__ = ["SDE", "Step", "integrate", "last", "ode_step", "polish", "renoise"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def renoise(
     deterministic: bool = False,
     eta: float | Sequence[float] = 1.0,
     self_conditioning: bool = False,
+    rescale: Rescale | None = None,
 ) -> Iterator[Step]:
     """Few-step sampling: denoise, re-noise, denoise (arXiv 2510.03095, alg. 1).
 
@@ -79,6 +81,8 @@ def renoise(
         deterministic: Keep the noise instead of drawing it anew: η = 0.
         eta: η of each step's noise, in [0, 1], one number or one per step.
         self_conditioning: Hand each call's clean estimate to the next.
+        rescale: Sharpen the score between the calls; for η = 0 (with fresh noise, samples get
+            worse). The last call's estimate is the plain one.
 
     Yields:
         A Step per network call; ``points`` is its clean estimate.
@@ -96,6 +100,8 @@ def renoise(
             added = scale * noise(batch.shape)
         else:
             added = _kept(step, process, batch)
+            if rescale is not None:
+                added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
             if share > 0:
                 added = share * scale * noise(batch.shape) + math.sqrt(1 - share**2) * added
         noisy = process.perturb(clean, added, t, batch)
@@ -103,6 +109,32 @@ def renoise(
         clean = denoiser(noisy, t, batch, previous)
         step = Step(float(time), noisy, clean, clean)
         yield step
+
+
+def ode_step(
+    process: NoiseProcess,
+    clean: Float[Tensor, "b n 3"],
+    noisy: Float[Tensor, "b n 3"],
+    time: Float[Tensor, " b"],
+    later: Float[Tensor, " b"],
+    batch: Batch,
+    rescale: Rescale | None = None,
+) -> Float[Tensor, "b n 3"]:
+    """Return the points after one deterministic step, each sample with its own times.
+
+    Args:
+        process: Noise process.
+        clean: Clean estimate of the points.
+        noisy: The points at ``time``.
+        time: Where the step begins.
+        later: Where it ends.
+        batch: Mask, origin, condition.
+        rescale: Sharpen the score meanwhile.
+    """
+    noise = process.noise_of(process.target(clean, batch), noisy, time, batch)
+    if rescale is not None:
+        noise = rescale.shrinkage(process, time, later)[:, None, None] * noise
+    return process.perturb(clean, noise, later, batch)
 
 
 def _each(value: float | Sequence[float], times: Float[Tensor, " k"]) -> Sequence[float]:
@@ -140,6 +172,7 @@ def integrate(
     noise: NoiseSource,
     sde: SDE | None = None,
     self_conditioning: bool = False,
+    rescale: Rescale | None = None,
 ) -> Iterator[Step]:
     """Integrate the flow by Euler (ODE) or Euler–Maruyama (SDE) (arXiv 2503.00710, eq. 5).
 
@@ -154,6 +187,7 @@ def integrate(
         noise: Source; one draw for the start, one per stochastic step.
         sde: Stochastic settings, or None for the ODE.
         self_conditioning: Hand each step's clean estimate to the next.
+        rescale: Sharpen the score of the ODE, by exponential steps (see ``Rescale``).
 
     Yields:
         A Step per network call.
@@ -173,6 +207,10 @@ def integrate(
             score = (time * velocity - points) / (1 - time)
             spread = torch.sqrt(2 * g * sde.noise_scale * dt)
             points = points + (velocity + g * score) * dt + spread * noise(batch.shape)
+        elif rescale is not None:
+            implied = points - time * velocity  # ε̂ = x_t − t v
+            shrunk = rescale.shrinkage(process, time, times[index + 1]) * implied
+            points = times[index + 1] * (implied + velocity) + (1 - times[index + 1]) * shrunk
         else:
             points = points + velocity * dt
         points = process.project(points, batch)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from domains.distillation.denoiser import Denoiser
     from domains.distillation.distiller import Distiller
     from domains.distillation.plan import Plan
+    from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws
     from domains.domain import Batch, Domain
 
@@ -123,22 +124,30 @@ def _plan(
         as_fake=partial(guided, weight=section.fake_guidance),
         as_learning_fake=partial(guided, weight=section.fake_training_guidance),
         degradation=section.degradation,
-        as_teacher=lambda teacher: _as_teacher(domain, section, teacher, weaker),
+        as_teacher=lambda teacher: _as_teacher(domain, section, process, teacher, weaker),
         companions=() if weaker is None else (weaker,),
     )
 
 
 def _as_teacher(
-    domain: Domain, section: Distil, teacher: Denoiser, weaker: Denoiser | None
+    domain: Domain,
+    section: Distil,
+    process: NoiseProcess,
+    teacher: Denoiser,
+    weaker: Denoiser | None,
 ) -> Denoiser:
-    """Return the teacher that is distilled: tempered, and guided away from what is weaker."""
+    """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled."""
     from domains.distillation.denoiser import Guided, Tempered
+    from domains.distillation.rescale import Rescaled
+    from domains.stages.sampling import rescale_of
 
     scale, weight = section.teacher_noise_scale, section.teacher_guidance
     unconditional = Tempered(domain.unconditional(teacher), scale)
     auto = None if weaker is None else Tempered(weaker, scale)
     share = section.teacher_autoguidance
-    return Guided(Tempered(teacher, scale), weight, unconditional, auto, share)
+    guided = Guided(Tempered(teacher, scale), weight, unconditional, auto, share)
+    rescale = rescale_of(section.teacher_rescale)
+    return guided if rescale is None else Rescaled(guided, process, rescale)
 
 
 def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):

@@ -13,6 +13,7 @@ from domains.config import (
     Distil,
     DistillationDPOConfig,
     FDistillConfig,
+    FlowMapConfig,
     PhasedDMDConfig,
     ProgressiveConfig,
     RCMConfig,
@@ -35,6 +36,7 @@ from domains.distillation.objectives import (
     DiffusionDPO,
     DistillationDPO,
     FDistill,
+    FlowMap,
     Objective,
     PhasedDMD,
     Progressive,
@@ -72,6 +74,9 @@ def build_objective(
         return Consistency(draw, config.grid, config.huber, config.scale)
     if isinstance(config, ProgressiveConfig):
         return Progressive(config.substeps, config.noise_scale, config.huber, config.scale)
+    if isinstance(config, FlowMapConfig):
+        how = config.substeps, config.huber, config.align, config.step_weights
+        return FlowMap(*how, config.scale)
     if isinstance(config, DiffusionDPOConfig):
         at, noise = _times(config.times), config.pair_noise
         ranked = domain.preference(config.preference, tools)

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from domains.config import Generate, Renoise, SampleSet
+from domains.config import Generate, Renoise, RescaleConfig, SampleSet
 from domains.distillation.denoiser import Denoiser, Guided
 from domains.distillation.dpm_solver import solve
 from domains.distillation.noise import NoiseSource, SampleNoise, generator
 from domains.distillation.process import NoiseProcess
+from domains.distillation.rescale import Rescale
 from domains.distillation.sampler import SDE, Step, integrate, polish, renoise
 from domains.distillation.schedule import polish_times, sampling_times
 from domains.domain import Batch, Domain, Request
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
 
-__all__ = ["Sampled", "Sampling", "batches", "call_times", "few_steps"]
+__all__ = ["Sampled", "Sampling", "batches", "call_times", "few_steps", "rescale_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,13 @@ def few_steps(
         sampler.noise_scales,
         eta=sampler.fresh,
         self_conditioning=sampler.self_conditioning,
+        rescale=rescale_of(sampler.rescale),
     )
+
+
+def rescale_of(config: RescaleConfig | None) -> Rescale | None:
+    """Return how a sampler's, or a teacher's, score is rescaled, if it is."""
+    return None if config is None else Rescale(config.sharpness, config.spread)
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,8 @@ class Sampling:
         if sampler.kind == "sde":
             until = sampler.stochastic_until
             sde = SDE(sampler.noise_scale, sampler.diffusion, until=until)
-        body = integrate(denoiser, process, batch, times, noise, sde, sampler.self_conditioning)
+        how = sde, sampler.self_conditioning, rescale_of(sampler.rescale)
+        body = integrate(denoiser, process, batch, times, noise, *how)
         if not sampler.polish:
             return body
         ends, scale = polish_times(sampler.polish_from, sampler.polish), sampler.noise_scale

@@ -5,6 +5,7 @@ from domains.distillation.objectives.consistency import Consistency
 from domains.distillation.objectives.diffusion_dpo import DiffusionDPO
 from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.f_distill import FDistill
+from domains.distillation.objectives.flow_map import FlowMap
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.objectives.phased_dmd import PhasedDMD
 from domains.distillation.objectives.progressive import Progressive
@@ -28,6 +29,7 @@ __all__ = [
     "DiffusionDPO",
     "DistillationDPO",
     "FDistill",
+    "FlowMap",
     "Objective",
     "PhasedDMD",
     "Progressive",

@@ -42,6 +42,12 @@ class Condition:
     features: Float[Tensor, "c k"]
     voxels: Voxels
 
+    def repeated(self, times: int, scans: int) -> "Condition":
+        """Return the condition of so many equal batches of ``scans`` scans after each other."""
+        shifted = [self.voxels.moved_by(number * scans) for number in range(times)]
+        keys = torch.cat([voxels.keys for voxels in shifted])
+        return Condition(self.features.repeat(times, 1), Voxels(keys, self.voxels.stride))
+
 
 class ConditionEncoder(Contracting):
     """Encodes partial scans (LiDiff's ``partial_enc``)."""

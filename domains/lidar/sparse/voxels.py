@@ -50,6 +50,15 @@ class Voxels:
         """Return what moves a key by this many voxels of this stride."""
         return sum(d * self.stride << s for d, s in zip((x, y, z), _SHIFTS[1:], strict=True))
 
+    def moved_by(self, scans: int) -> "Voxels":
+        """Return the same voxels with scan numbers that are larger by ``scans``."""
+        last = int(self.scan[-1]) + scans if len(self) else 0
+        if last >= _SCANS:
+            raise FewstepError(
+                "too many scans in a batch", expected=f"at most {_SCANS}", got=last + 1
+            )
+        return Voxels(self.keys + (scans << _SHIFTS[0]), self.stride)
+
     def scan_starts(self, scans: int) -> list[int]:
         """Return the first row of each scan, and the number of rows."""
         edges = torch.arange(scans + 1, device=self.keys.device) << _SHIFTS[0]

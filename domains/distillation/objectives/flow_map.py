@@ -1,0 +1,187 @@
+"""Flow-map distillation: one step of the student goes where many of the teacher's ODE go.
+
+A deterministic sampler maps each point to the one where it arrives, so there is nothing to
+average: a student that has learned the map is the sampler, only faster. It is learned along the
+student's own roll-outs (a discrete Lagrangian flow map; arXiv 2606.08375 does the like), of the
+ODE whose score is rescaled (``Rescale``).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.distillation.objectives.objective import Objective, per_sample
+from domains.distillation.roles import Draws, Loss, Roles, by_time
+from domains.distillation.sampler import ode_step
+from domains.domain import Batch
+
+__all__ = ["FlowMap", "superposed"]
+
+
+class FlowMap(Objective):
+    """All steps of a roll-out learn, in every update, where the teacher's ODE ends.
+
+    The student plays its whole deterministic roll-out x_0 … x_{K−1} without gradient. From each
+    x_k the teacher makes ``substeps`` steps of its ODE to the student's next time, and arrives at
+    X. The student learns the clean estimate with which *its* one step ends at X,
+
+        D* = (σ_k X − σ_{k+1} x_k) / (σ_k α_{k+1} − σ_{k+1} α_k)    (relative to the origin),
+
+    and in its last step the teacher's own clean estimate. There are no fake scores and no data.
+
+    Args:
+        substeps: m, steps of the teacher's ODE to each step of the student.
+        huber: c of the distance sqrt(RMS² + c²) − c, in the data's unit (2310.14189, eq. 8).
+        align: Superpose each target on the student's estimate first, so that a rotation costs
+            nothing.
+        step_weights: Weight of each step of the roll-out in the loss; none: all alike.
+        scale: Factor of the loss.
+    """
+
+    fake_scores = ()
+
+    def __init__(
+        self,
+        substeps: int = 6,
+        huber: float = 0.02,
+        align: bool = False,
+        step_weights: tuple[float, ...] = (),
+        scale: float = 1.0,
+    ):
+        self.substeps, self.huber, self.align = substeps, huber, align
+        self.step_weights, self.scale = step_weights, scale
+
+    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """There is none."""
+        raise ValueError(f"flow-map distillation has no fake score {name}")
+
+    def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+        """Compare every step of a roll-out with where the teacher's ODE takes its input."""
+        rows = _play(roles, batch, draws)
+        with torch.no_grad():
+            target = roles.process.target(self._target(rows, roles), rows.batch)
+        estimate = roles.process.target(_ask_student(rows, roles), rows.batch)
+        if self.align:
+            target = superposed(target, estimate.detach(), rows.batch)
+        square = per_sample((estimate - target) ** 2, rows.batch) / (3 * rows.batch.sizes)
+        distance = (square + self.huber**2).sqrt() - self.huber
+        seen = distance.detach()
+        noted = by_time("distance", seen, rows.time)
+        loss = (self._weights(rows) * distance).mean()
+        return Loss(self.scale * loss, {"distance": seen.mean(), **noted})
+
+    def _target(self, rows: "_Rows", roles: Roles) -> Float[Tensor, "r n 3"]:
+        """Return D* of each row."""
+        (teacher, _), told = roles.ode, roles.rolled.self_conditioning
+        previous = teacher(rows.noisy, rows.time, rows.batch) if told else None
+        clean = teacher(rows.noisy, rows.time, rows.batch, previous)
+        body = rows.before_last
+        if not body.steps:
+            return clean
+        count = len(body.time)
+        end = self._integrate(body, clean[:count], roles)
+        return torch.cat([_needed(body, end, roles), clean[count:]])
+
+    def _integrate(self, rows: "_Rows", clean: Tensor, roles: Roles) -> Float[Tensor, "r n 3"]:
+        """Return where the teacher's ODE takes each row, ``clean`` being its first estimate."""
+        process, batch, (teacher, rescale) = roles.process, rows.batch, roles.ode
+        points, time = rows.noisy, rows.time
+        for number in range(1, self.substeps + 1):
+            later = process.between(rows.time, rows.until, number / self.substeps)
+            points = ode_step(process, clean, points, time, later, batch, rescale)
+            if number < self.substeps:
+                previous = clean if roles.rolled.self_conditioning else None
+                clean, time = teacher(points, later, batch, previous), later
+        return points
+
+    def _weights(self, rows: "_Rows") -> Float[Tensor, " r"]:
+        """Return the weight of each row; their mean is 1."""
+        weights = torch.tensor(self.step_weights or (1.0,) * rows.steps, device=rows.time.device)
+        return (weights / weights.mean()).repeat_interleave(len(rows.one.mask))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Steps of a batch of b roll-outs, the first step of all samples first: r = steps · b rows.
+
+    Attributes:
+        one: The batch that was rolled out.
+        noisy: Input of the step.
+        time: Its time.
+        until: The next step's time; the last step's own.
+        estimates: The student's clean estimate of each step [b, n, 3].
+    """
+
+    one: Batch
+    noisy: Float[Tensor, "r n 3"]
+    time: Float[Tensor, " r"]
+    until: Float[Tensor, " r"]
+    estimates: tuple[Tensor, ...]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.estimates)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """Mask, origin and condition of each row."""
+        return self.one.repeated(self.steps)
+
+    @property
+    def before_last(self) -> "_Rows":
+        """All steps but the last."""
+        count = len(self.time) - len(self.one.mask)
+        cut = self.noisy[:count], self.time[:count], self.until[:count]
+        return _Rows(self.one, *cut, self.estimates[:-1])
+
+
+def _play(roles: Roles, batch: Batch, draws: Draws) -> _Rows:
+    """Play the student's roll-outs to their end, without gradient."""
+    with torch.no_grad():
+        steps = list(roles.rolled.steps(roles.student, roles.process, batch, draws))
+    times, b = roles.rolled.times.to(batch.mask.device), len(batch.mask)
+    return _Rows(
+        one=batch,
+        noisy=torch.cat([step.noisy for step in steps]),
+        time=times.repeat_interleave(b),
+        until=torch.cat([times[1:], times[-1:]]).repeat_interleave(b),
+        estimates=tuple(step.clean for step in steps),
+    )
+
+
+def _ask_student(rows: _Rows, roles: Roles) -> Float[Tensor, "r n 3"]:
+    """Return the student's clean estimates, self-conditioned as they were in the roll-out."""
+    student, b = roles.student, len(rows.one.mask)
+    if not roles.rolled.self_conditioning or rows.steps == 1:
+        return student(rows.noisy, rows.time, rows.batch)
+    previous, later = torch.cat(rows.estimates[:-1]), rows.one.repeated(rows.steps - 1)
+    first = student(rows.noisy[:b], rows.time[:b], rows.one)
+    return torch.cat([first, student(rows.noisy[b:], rows.time[b:], later, previous)])
+
+
+def _needed(rows: _Rows, end: Tensor, roles: Roles) -> Float[Tensor, "r n 3"]:
+    """Return the clean estimate with which one step of the plain ODE ends at ``end``."""
+    process, origin = roles.process, 0.0 if rows.batch.origin is None else rows.batch.origin
+    time, until = rows.time[:, None, None], rows.until[:, None, None]
+    before, after = process.sigma(time), process.sigma(until)
+    reach = before * process.alpha(until) - after * process.alpha(time)
+    return origin + (before * (end - origin) - after * (rows.noisy - origin)) / reach
+
+
+def superposed(
+    points: Float[Tensor, "b n 3"], target: Float[Tensor, "b n 3"], batch: Batch
+) -> Float[Tensor, "b n 3"]:
+    """Return points rotated and moved onto ``target`` by least squares (Kabsch), without mirroring.
+
+    Only real points count; padding becomes 0.
+    """
+    mask, sizes = batch.mask[..., None], batch.sizes[:, None, None]
+    centre, aim = ((x * mask).sum(1, keepdim=True) / sizes for x in (points, target))
+    u, _, v = torch.linalg.svd(((points - centre) * mask).mT @ ((target - aim) * mask))
+    turn = torch.ones_like(u[:, 0])
+    turn[:, -1] = torch.linalg.det(u @ v).sign()
+    return ((points - centre) @ (u * turn[:, None]) @ v + aim) * mask

@@ -1,0 +1,180 @@
+"""Contract: each step of a student learns where the teacher's ODE takes its input."""
+
+import math
+
+import pytest
+import torch
+from distillation.gaussian_cases import PROCESS
+from distillation.test_adversarial import orders
+from distillation.test_objectives import losses_and_gradients, module, toy_roles
+from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, template
+from torch import Tensor, nn
+
+from domains.distillation.objectives.flow_map import FlowMap, _play, superposed
+from domains.distillation.rescale import Rescale, Rescaled
+from domains.distillation.roles import Draws, Roles, RollOut
+from domains.domain import Batch
+
+COUNT, SAMPLES, STD, STEPS = 40, 48, 0.5, 3
+COLD = Rescale(4.0, STD)
+ROLL_OUT = RollOut(PROCESS.times(STEPS), eta=0.0)
+
+
+def roles_of(
+    student: nn.Module, rescale: Rescale | None = None, roll_out: RollOut = ROLL_OUT
+) -> Roles:
+    """A student of the exact teacher of N(m, .5²)."""
+    teacher = GaussianDenoiser(1.0, STD, COUNT).requires_grad_(False)
+    cold = teacher if rescale is None else Rescaled(teacher, PROCESS, rescale)
+    return Roles(PROCESS, student, cold, roll_out=roll_out)
+
+
+class ExactMap(nn.Module):
+    """The flow map of the ODE of N(m, S²): x − t m grows by sqrt(t'² S² + (1 − t')²).
+
+    It answers with the clean estimate whose one Euler step goes there.
+    """
+
+    def __init__(self, std: float, shift: float = 1.0):
+        super().__init__()
+        self.std, self.shift = std, nn.Parameter(torch.tensor(shift))
+
+    def forward(
+        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+    ) -> Tensor:
+        times = ROLL_OUT.times
+        place = (time[:, None] - times).abs().argmin(1)
+        t, later = time[:, None, None], times[(place + 1).clamp(max=STEPS - 1)][:, None, None]
+        mean = self.shift * template(COUNT)
+        spread = [((s * self.std) ** 2 + (1 - s) ** 2).sqrt() for s in (t, later)]
+        end = later * mean + spread[1] / spread[0] * (noisy - t * mean)
+        needed = ((1 - t) * end - (1 - later) * noisy) / (later - t).clamp(min=1e-6)
+        slope = t * STD**2 / ((t * STD) ** 2 + (1 - t) ** 2)
+        final = mean + slope * (noisy - t * mean)
+        return torch.where((place == STEPS - 1)[:, None, None], final, needed)
+
+
+def loss_of(student: nn.Module, objective: FlowMap, rescale: Rescale | None = None) -> Tensor:
+    batch = blank([COUNT] * SAMPLES)
+    return objective.student_loss(roles_of(student, rescale), batch, Draws(("map",))).value
+
+
+@pytest.mark.parametrize("rescale", [None, COLD], ids=["plain", "cold"])
+def test_1_the_exact_flow_map_has_nothing_to_learn(rescale: Rescale | None):
+    sharper = STD / math.sqrt(COLD.sharpness if rescale else 1.0)
+    losses = [
+        float(loss_of(ExactMap(sharper), FlowMap(m, huber=1e-6), rescale).detach())
+        for m in (2, 8, 64)
+    ]
+    assert losses[0] > losses[1] > losses[2]
+    assert losses[2] < 0.004
+    # The map of another temperature is told apart.
+    assert float(loss_of(ExactMap(1.6 * sharper), FlowMap(64), rescale).detach()) > 0.02
+
+
+def test_1_one_sub_step_of_the_plain_ode_is_the_students_own_step():
+    student = GaussianDenoiser(1.0, STD, COUNT)
+    assert float(loss_of(student, FlowMap(1)).detach()) < 1e-6
+
+
+def test_2_only_the_student_learns():
+    roles, objective = toy_roles(2, deterministic=True), FlowMap(2)
+    objective.student_loss(roles, blank([6, 8]), Draws(("roles",))).value.backward()
+    for parameter in module(roles.student).parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all()
+        assert parameter.grad.abs().max() > 0
+    assert all(p.grad is None for p in module(roles.teacher).parameters())
+    with pytest.raises(ValueError, match="no fake score"):
+        objective.fake_score_loss("fake", roles, blank([6, 8]), Draws(("roles",)))
+
+
+def test_3_a_step_goes_towards_the_end():
+    found = []
+    for shift in (0.8, 1.0, 1.2):
+        student = ExactMap(STD, shift)
+        loss = loss_of(student, FlowMap(16))
+        found.append((float(loss.detach()), float(torch.autograd.grad(loss, student.shift)[0])))
+    (low, up), (at, _), (high, down) = found
+    assert up < 0 < down and at < min(low, high)
+
+
+def test_4_every_step_of_every_sample_is_trained():
+    batch, seen = blank([COUNT] * 2), []
+
+    class Spy(ToyDenoiser):
+        def forward(
+            self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+        ) -> Tensor:
+            if torch.is_grad_enabled():
+                seen.extend(time.tolist())
+            return super().forward(noisy, time, batch, previous)
+
+    FlowMap(2).student_loss(roles_of(Spy()), batch, Draws(("every",)))
+    assert sorted(seen) == sorted(ROLL_OUT.times.tolist() * 2)
+
+
+def test_5_padding_and_masked_points_change_nothing():
+    def result(length: int, fill: float) -> list[Tensor]:
+        mask = blank([5, 7], length).mask
+        draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
+        return losses_and_gradients(FlowMap(2), 2, draws, length, deterministic=True)
+
+    torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
+
+
+def test_5_permuting_points_changes_neither_loss_nor_gradient():
+    found = [
+        losses_and_gradients(FlowMap(2), 2, draws, 7, (7, 7), deterministic=True)
+        for _, draws in orders()
+    ]
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
+def test_6_inputs_and_conditions_are_those_of_the_sampler():
+    asked: list[tuple[Tensor, Tensor | None]] = []
+
+    class Spy(ToyDenoiser):
+        def forward(
+            self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+        ) -> Tensor:
+            if torch.is_grad_enabled():
+                asked.append((noisy, previous))
+            shift = 0 if previous is None else 0.1 * previous
+            return super().forward(noisy, time, batch) + shift
+
+    rolled = RollOut(PROCESS.times(STEPS), eta=0.0, self_conditioning=True)
+    roles, batch = roles_of(Spy(), roll_out=rolled), blank([COUNT] * 2)
+    FlowMap(1).student_loss(roles, batch, Draws(("six",)))
+    steps = list(rolled.steps(roles.student, PROCESS, batch, Draws(("six",))))
+    (first, none), (rest, previous) = asked[:2]
+    torch.testing.assert_close(torch.cat([first, rest]), torch.cat([s.noisy for s in steps]))
+    assert none is None and previous is not None
+    torch.testing.assert_close(previous, torch.cat([step.clean for step in steps[:-1]]))
+
+
+def test_weights_choose_what_is_trained():
+    """Only the last step counts: its target is the teacher's own estimate."""
+    student = GaussianDenoiser(0.6, STD, COUNT)
+    only_last = FlowMap(4, step_weights=(0.0, 0.0, 1.0))
+    rows = _play(roles_of(student), blank([COUNT] * SAMPLES), Draws(("map",)))
+    last = rows.noisy[-SAMPLES:], rows.time[-SAMPLES:], blank([COUNT] * SAMPLES)
+    teacher = GaussianDenoiser(1.0, STD, COUNT)
+    error = PROCESS.target(student(*last) - teacher(*last), last[2])
+    square = error.square().mean((1, 2))
+    expected = ((square + 0.02**2).sqrt() - 0.02).mean() / STEPS * STEPS
+    found = loss_of(student, only_last)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_turned_target_costs_nothing_when_aligned():
+    from domains.distillation.noise import generator
+
+    source = generator("turn")
+    batch = blank([6, 8])
+    points = torch.randn(2, 8, 3, generator=source) * batch.mask[..., None]
+    turn, _ = torch.linalg.qr(torch.randn(2, 3, 3, generator=source))
+    turn = turn * torch.linalg.det(turn).sign()[:, None, None]
+    moved = (points @ turn + 3.0) * batch.mask[..., None]
+    torch.testing.assert_close(superposed(moved, points, batch), points, rtol=1e-4, atol=1e-5)
+    mirrored = points * torch.tensor([1.0, 1.0, -1.0])
+    assert (superposed(mirrored, points, batch) - points).square().mean() > 0.01
