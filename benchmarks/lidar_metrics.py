@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from domains.lidar.data.scene_sample import RANGE, Streets
 from domains.lidar.metrics.clouds import VOXEL
 from domains.lidar.metrics.distances import areas, chamfer, nearest_distances, precision_recall_f
 from domains.lidar.metrics.emd import emd
@@ -28,7 +29,6 @@ from domains.lidar.metrics.jensen_shannon import jsd_3d, jsd_bev
 from domains.lidar.metrics.scene import COARSE_VOXEL, scene_metrics
 from domains.lidar.metrics.sinkhorn_legacy import emd_sinkhorn_legacy
 from domains.lidar.post_filter import post_filter
-from domains.lidar.scene_sample import RANGE, Streets
 from domains.lidar.simulator.writer import SURFACE_FILE, simulate_sequence
 
 PREDICTED, TRUTH = 180_000, 360_000

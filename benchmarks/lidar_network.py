@@ -31,10 +31,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from domains.lidar.data.scene_sample import farthest_points
+from domains.lidar.data.semantic_kitti import open_sequence
 from domains.lidar.network import ConditionEncoder, NetworkConfig, NoisePredictor
 from domains.lidar.network.blocks import Convolution, DownConvolution, Pointwise, UpConvolution
-from domains.lidar.scene_sample import farthest_points
-from domains.lidar.semantic_kitti import open_sequence
 from domains.lidar.simulator.writer import simulate_sequence
 from domains.lidar.sparse import Cloud, Pyramid, SparseTensor, voxelise
 from domains.lidar.sparse.pyramid import TorchPyramid

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from domains.distillation.denoiser import Denoiser
     from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws, Loss
-    from domains.evaluation.measured import Measured
-    from domains.evaluation.sets import Metric
+    from domains.evaluation.statistics.measured import Measured
+    from domains.evaluation.statistics.sets import Metric
 
 __all__ = ["DOMAINS", "Batch", "Domain", "Request", "Sample", "load_domain", "load_metrics"]
 
 # Where each field's ``DOMAIN`` is found; imported only when it is used.
-DOMAINS = {"protein": "domains.protein.domain", "lidar": "domains.lidar.domain"}
+DOMAINS = {"protein": "domains.protein.field", "lidar": "domains.lidar.field"}
 
 
 @dataclass(frozen=True)

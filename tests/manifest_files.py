@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from domains.manifest_entries import Entry, Manifest
+from domains.manifest.entries import Entry, Manifest
 
 __all__ = [
     "CONTENT",

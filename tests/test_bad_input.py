@@ -19,9 +19,10 @@ from refusals import Place
 from safetensors.torch import load_file, save_file
 from tiny_run import write_config
 
-from domains import cli, provenance
+from domains import cli
 from domains.domain import load_domain
 from domains.errors import FewstepError
+from domains.files import provenance
 
 # Names and numbers of the command line
 

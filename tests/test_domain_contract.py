@@ -16,8 +16,8 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws
 from domains.domain import DOMAINS, Batch, Domain, Request, Sample, load_domain
 from domains.errors import FewstepError
-from domains.evaluation.measured import Measured
-from domains.evaluation.sets import Metric
+from domains.evaluation.statistics.measured import Measured
+from domains.evaluation.statistics.sets import Metric
 
 # Coordinates that survive a file: PDB has three decimals, in Å.
 CLOSE = {"protein": 1e-4, "lidar": 0.0}

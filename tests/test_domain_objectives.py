@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from domains.config import Distil
 from domains.config.objectives import ObjectiveConfig
-from domains.distillation.distiller import Distiller
-from domains.distillation.fit import run
-from domains.distillation.log_table import LogTable
 from domains.distillation.objectives import Adversarial
 from domains.distillation.roles import Draws
-from domains.distillation.sampler import renoise
+from domains.distillation.sampling.sampler import renoise
+from domains.distillation.training.distiller import Distiller
+from domains.distillation.training.fit import run
+from domains.distillation.training.log_table import LogTable
 from domains.domain import Batch, Domain
 from domains.errors import FewstepError
 from domains.stages.distill import _plan, _validation

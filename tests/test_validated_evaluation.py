@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.validate_evaluation import tables
-from domains.evaluation.table import SUMMARY, read_table
+from domains.evaluation.statistics.table import SUMMARY, read_table
+from studies.validate_evaluation import tables
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/results/evaluation"

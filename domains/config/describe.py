@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from domains.config.matrix import MatrixConfig
 from domains.config.run import RunConfig
-from domains.provenance import write_text
+from domains.files.provenance import write_text
 
 __all__ = ["PLACES", "markdown", "schema"]
 

@@ -28,7 +28,7 @@ _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 _MOST_SHARDS = 100_000
 # What a name of a packed domain starts with.
 PACKED = "cath:"
-# Parts of a chain, as in domains/protein/motif.py.
+# Parts of a chain, as in domains/protein/conditions/motif.py.
 _CONTIG = r"^[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?(/[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?)*$"
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from domains.distillation.schedule import log_time
+from domains.distillation.sampling.schedule import log_time
 
 __all__ = ["KeyedNoise", "NoiseSource", "SampleNoise", "TimeDistribution", "generator"]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from domains.distillation.schedule import renoise_times
+from domains.distillation.sampling.schedule import renoise_times
 from domains.domain import Batch
 
 __all__ = ["Centring", "FlowMatching", "NoiseProcess"]

@@ -13,8 +13,8 @@ from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.noise import KeyedNoise, generator
 from domains.distillation.process import NoiseProcess
-from domains.distillation.rescale import Rescale, Rescaled
-from domains.distillation.sampler import Step, renoise
+from domains.distillation.sampling.rescale import Rescale, Rescaled
+from domains.distillation.sampling.sampler import Step, renoise
 from domains.domain import Batch
 
 __all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time"]

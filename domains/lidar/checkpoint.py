@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.files.model_files import check_weights, existing_file, named_tensors
+from domains.files.safe_archive import UNSAFE, load_archive
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.published import split
-from domains.model_files import check_weights, existing_file, named_tensors
-from domains.safe_archive import UNSAFE, load_archive
 
 __all__ = ["read_teacher"]
 

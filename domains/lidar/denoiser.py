@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from domains.domain import Batch
 from domains.errors import FewstepError
+from domains.files.model_files import read_model, write_model
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.encoder import Condition, ConditionEncoder
 from domains.lidar.network.noise import NoisePredictor
 from domains.lidar.network.refinement import Refinement
 from domains.lidar.sparse import Cloud, voxelise
-from domains.model_files import read_model, write_model
 
 __all__ = ["LidarDenoiser"]
 

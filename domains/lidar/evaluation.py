@@ -10,11 +10,11 @@ from jaxtyping import Float
 
 from domains.config import Evaluate
 from domains.domain import Request, Sample
-from domains.evaluation.measured import Measured
+from domains.evaluation.statistics.measured import Measured
+from domains.files.provenance import named
+from domains.lidar.data.scene_sample import SceneSample
 from domains.lidar.metrics.distances import chamfer, nearest_distances
 from domains.lidar.metrics.scene import AVERAGED, scene_metrics, set_iou
-from domains.lidar.scene_sample import SceneSample
-from domains.provenance import named
 
 __all__ = ["gallery", "half_truth", "measure", "quick"]
 

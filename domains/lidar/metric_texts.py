@@ -1,6 +1,6 @@
 """What the report says of each measure of completed scenes."""
 
-from domains.evaluation.sets import Metric
+from domains.evaluation.statistics.sets import Metric
 
 __all__ = ["METRICS"]
 

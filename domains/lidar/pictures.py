@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from PIL import Image
 
 from domains.errors import FewstepError
-from domains.provenance import atomic_path
+from domains.files.provenance import atomic_path
 
 __all__ = ["bird_eye", "perspective", "write_png"]
 

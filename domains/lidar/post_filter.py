@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from domains.errors import FewstepError
+from domains.lidar.data.scene_sample import RANGE
 from domains.lidar.metrics.clouds import check_cloud
-from domains.lidar.scene_sample import RANGE
 
 __all__ = ["post_filter"]
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from domains.lock import holder_lives
+from domains.files.lock import holder_lives
 
 __all__ = ["QUIET", "STATES", "Part"]
 
@@ -24,7 +24,7 @@ class Part:
     Attributes:
         product: What it writes last.
         log: What it says; Snakemake removes it when the job is tried again.
-        work: Directory that it writes in, and locks (see ``domains.lock``).
+        work: Directory that it writes in, and locks (see ``domains.files.lock``).
     """
 
     product: Path

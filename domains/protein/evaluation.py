@@ -12,16 +12,18 @@ from jaxtyping import Float
 
 from domains.config import Evaluate
 from domains.domain import Sample
-from domains.evaluation.bootstrap import bootstrap_groups
-from domains.evaluation.measured import Measured, SetMeasure
-from domains.evaluation.table import Interval, bootstrap_interval, bootstrap_pairs
-from domains.protein.dataset import SPLITS, load_domains
-from domains.protein.distribution import by_classifier, by_descriptors, described
-from domains.protein.folds import agree
-from domains.protein.metrics import geometry, secondary_structure, similarity
-from domains.protein.metrics.fold_judge import ContentJudge
-from domains.protein.metrics.foldseek import Foldseek, chosen
-from domains.protein.metrics.superpose import rmsd
+from domains.evaluation.statistics.bootstrap import bootstrap_groups
+from domains.evaluation.statistics.measured import Measured, SetMeasure
+from domains.evaluation.statistics.table import Interval, bootstrap_interval, bootstrap_pairs
+from domains.protein.conditions.folds import agree
+from domains.protein.data.dataset import SPLITS, load_domains
+from domains.protein.metrics.folds.distribution import by_classifier, by_descriptors, described
+from domains.protein.metrics.folds.fold_judge import ContentJudge
+from domains.protein.metrics.geometry import chain as geometry
+from domains.protein.metrics.geometry import secondary_structure
+from domains.protein.metrics.similarity import diversity as similarity
+from domains.protein.metrics.similarity.foldseek import Foldseek, chosen
+from domains.protein.metrics.similarity.superpose import rmsd
 
 __all__ = ["gallery", "measure", "quick"]
 
@@ -82,15 +84,15 @@ def _judges(
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
     if config.proxy:
-        from domains.protein.metrics.proxy import load_proxy
+        from domains.protein.metrics.designability.proxy import load_proxy
 
         proxy = load_proxy(tools)
         found = proxy.describe_all(chains, seed)
         yield ("cross_nll", "designability_proxy"), proxy.backend, found
     if config.folding_model:
-        from domains.protein.metrics.designability import Designability
-        from domains.protein.metrics.folding import load_folding
-        from domains.protein.metrics.mpnn import load
+        from domains.protein.metrics.designability.folding import load_folding
+        from domains.protein.metrics.designability.mpnn import load
+        from domains.protein.metrics.designability.self_consistency import Designability
 
         judge = Designability(load("v_48_020", tools), load_folding(config))
         found = judge.describe_all(chains, seed)

@@ -1,7 +1,7 @@
 """What the report says of each measure of protein backbones."""
 
 from domains.config import FOLD_REFERENCES
-from domains.evaluation.sets import Metric
+from domains.evaluation.statistics.sets import Metric
 
 __all__ = ["METRICS"]
 

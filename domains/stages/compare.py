@@ -11,8 +11,8 @@ from domains.errors import FewstepError
 
 if TYPE_CHECKING:
     from domains.config.base import DomainName
-    from domains.evaluation.matrix_results import Entry, FieldResults
-    from domains.evaluation.sets import EvaluationSet, Metric
+    from domains.evaluation.matrix.results import Entry, FieldResults
+    from domains.evaluation.statistics.sets import EvaluationSet, Metric
 
 __all__ = ["compare"]
 
@@ -28,7 +28,7 @@ def compare(config: Path, results: Path, output: Path, table: Path) -> None:
         output: The comparison (HTML).
         table: All results as tidy CSV.
     """
-    from domains.evaluation.matrix_page import build_comparison
+    from domains.evaluation.matrix.page import build_comparison
 
     matrix = load_matrix(config)
     fields = [_field(matrix, domain, run, results) for domain, run in runs(matrix).items()]
@@ -41,7 +41,7 @@ def compare(config: Path, results: Path, output: Path, table: Path) -> None:
 
 
 def _field(matrix: MatrixConfig, domain: DomainName, run: RunConfig, results: Path) -> FieldResults:
-    from domains.evaluation.matrix_results import FieldResults
+    from domains.evaluation.matrix.results import FieldResults
 
     directory, of_field = results / run.name, cells(matrix, domain)
     trained = {cell.name: cell for cell in of_field}
@@ -81,9 +81,9 @@ def _obstacles(of_field: list[Cell]) -> list[tuple[str, str]]:
 
 def _student(directory: Path, cell: Cell) -> Entry:
     """Return the results of a cell."""
-    from domains.evaluation.matrix_results import Entry
-    from domains.evaluation.sets import read_set
-    from domains.evaluation.trainings import read_training
+    from domains.evaluation.matrix.results import Entry
+    from domains.evaluation.statistics.sets import read_set
+    from domains.evaluation.statistics.trainings import read_training
 
     found = read_set(directory / "evaluation" / cell.name)
     log = directory / "state" / cell.name / "log.csv"
@@ -93,8 +93,8 @@ def _student(directory: Path, cell: Cell) -> Entry:
 
 def _compared(path: Path, line: str) -> Entry:
     """Return a set that no training was needed for."""
-    from domains.evaluation.matrix_results import Entry
-    from domains.evaluation.sets import read_set
+    from domains.evaluation.matrix.results import Entry
+    from domains.evaluation.statistics.sets import read_set
 
     found = read_set(path)
     return Entry(line, "", int(found.facts["steps"]), None, found)
@@ -105,7 +105,7 @@ def _shown(
 ) -> dict[str, Metric]:
     """Return the measures that the page shows: those that are asked for, or have a direction."""
     from domains.domain import load_metrics
-    from domains.evaluation.sets import all_metrics
+    from domains.evaluation.statistics.sets import all_metrics
 
     measured = all_metrics(found, load_metrics(domain))
     asked = matrix.domains[domain].measures

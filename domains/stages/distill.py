@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from domains.distillation.denoiser import Denoiser
-    from domains.distillation.distiller import Distiller
-    from domains.distillation.plan import Plan
     from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws
+    from domains.distillation.training.distiller import Distiller
+    from domains.distillation.training.plan import Plan
     from domains.domain import Batch, Domain
 
 __all__ = ["distill"]
@@ -44,9 +44,9 @@ def distill(
     """
     import copy
 
-    from domains.distillation.distiller import Distiller
+    from domains.distillation.training.distiller import Distiller
     from domains.domain import load_domain
-    from domains.provenance import sha256
+    from domains.files.provenance import sha256
     from domains.stages.training import train_and_save
     from domains.stages.weaker import load_weaker
 
@@ -88,9 +88,9 @@ def _plan(
     import torch
 
     from domains.distillation.denoiser import Guided
-    from domains.distillation.distiller import STUDENT
-    from domains.distillation.plan import Plan
     from domains.distillation.roles import RollOut
+    from domains.distillation.training.distiller import STUDENT
+    from domains.distillation.training.plan import Plan
     from domains.stages.objective import build_objective
     from domains.stages.sampling import call_times
 
@@ -138,7 +138,7 @@ def _as_teacher(
 ) -> Denoiser:
     """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled."""
     from domains.distillation.denoiser import Guided, Tempered
-    from domains.distillation.rescale import Rescaled
+    from domains.distillation.sampling.rescale import Rescaled
     from domains.stages.sampling import rescale_of
 
     scale, weight = section.teacher_noise_scale, section.teacher_guidance
@@ -155,7 +155,7 @@ def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
     import torch
 
     from domains.distillation.noise import SampleNoise, generator
-    from domains.distillation.sampler import last
+    from domains.distillation.sampling.sampler import last
     from domains.domain import Sample
     from domains.stages.sampling import few_steps
 

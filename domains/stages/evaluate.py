@@ -28,9 +28,9 @@ def evaluate(
         tools: Directory of fetched tools (ProteinMPNN weights).
     """
     from domains.domain import load_domain
-    from domains.evaluation.table import SAMPLE, SUMMARY, write_table
-    from domains.lock import exclusive
-    from domains.provenance import write_json
+    from domains.evaluation.statistics.table import SAMPLE, SUMMARY, write_table
+    from domains.files.lock import exclusive
+    from domains.files.provenance import write_json
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
@@ -135,7 +135,7 @@ def _costs(table: Any) -> list[str]:
 def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: Any) -> Any:
     import pandas as pd
 
-    from domains.evaluation.table import Setting, set_row, summarise
+    from domains.evaluation.statistics.table import Setting, set_row, summarise
 
     setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
     per_sample = [*measured.metrics]
@@ -147,7 +147,7 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
 
 
 def _facts(settings: RunConfig, sample_set: SampleSet, index: Any, made: Any) -> dict[str, Any]:
-    from domains.provenance import record
+    from domains.files.provenance import record
 
     setting = _setting(settings, sample_set)
     if isnan(setting["noise_scale"]):  # given samples have none, a searched schedule has many

@@ -24,7 +24,7 @@ def fetch(
         manifest: The manifest; that of the repository if not given.
         cache: Directory of downloads; "downloads" beside the output if not given.
     """
-    from domains.manifest import fetch_files, load_manifest
+    from domains.manifest.table import fetch_files, load_manifest
 
     chosen = load_manifest(manifest or _default_manifest()).find(entry)
     files = fetch_files(chosen, cache or output.absolute().parent / "downloads")

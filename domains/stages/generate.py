@@ -50,9 +50,9 @@ def generate(
     import pandas as pd
 
     from domains.domain import load_domain
-    from domains.lock import exclusive
+    from domains.files.lock import exclusive
+    from domains.files.provenance import atomic_path, sha256
     from domains.memory import peak_memory
-    from domains.provenance import atomic_path, sha256
 
     settings = load_config(config)
     sample_set = _settled(_known(settings, set_name, shard), sampler)
@@ -79,7 +79,7 @@ def _list_skipped(path: Path, skipped: dict[int, str]) -> None:
     """Name the samples that could not be made, and why; the others are made all the same."""
     import pandas as pd
 
-    from domains.provenance import atomic_path
+    from domains.files.provenance import atomic_path
 
     path.unlink(missing_ok=True)
     if not skipped:
@@ -185,7 +185,7 @@ def read_index(shard: Path) -> Any:
     """
     import pandas as pd
 
-    from domains.provenance import sha256
+    from domains.files.provenance import sha256
 
     try:
         table = pd.read_csv(shard / INDEX)
@@ -200,7 +200,7 @@ def read_index(shard: Path) -> Any:
 
 def set_aside(shard: Path) -> None:
     """Rename a damaged shard, so that the workflow samples it again; the last such is kept."""
-    from domains.lock import exclusive
+    from domains.files.lock import exclusive
 
     aside = shard.with_name(f"{shard.name}.damaged")
     with exclusive(shard):

@@ -33,7 +33,7 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
 
 def _write(path: Path, shards: dict[Path, range], name: str) -> None:
     """Write the tables called ``name`` as one."""
-    from domains.provenance import atomic_path
+    from domains.files.provenance import atomic_path
     from domains.stages.generate import COLUMNS
 
     with (

@@ -36,8 +36,8 @@ def prepare(
         sha256: Expected checksum of the checkpoint file.
         half: Store the weights in float16 (half the size; computing stays in float32).
     """
-    from domains import provenance
     from domains.domain import load_domain
+    from domains.files import provenance
 
     path = locate(source)
     if sha256 and path.is_file() and provenance.sha256(path) != sha256:

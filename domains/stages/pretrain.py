@@ -19,9 +19,9 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished model.
     """
-    from domains.distillation.distiller import STUDENT, Distiller
     from domains.distillation.objectives.teacher import TeacherTraining
-    from domains.distillation.plan import Plan
+    from domains.distillation.training.distiller import STUDENT, Distiller
+    from domains.distillation.training.plan import Plan
     from domains.domain import load_domain
     from domains.stages.training import train_and_save
 

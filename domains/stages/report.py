@@ -28,12 +28,12 @@ def report(
     import pandas as pd
 
     from domains.domain import load_domain
-    from domains.evaluation.latex import latex_table
-    from domains.evaluation.published import read_published, rows_beside
-    from domains.evaluation.report import build_report
-    from domains.evaluation.sets import published_sets, read_set
-    from domains.evaluation.table import SUMMARY, read_table, write_table
-    from domains.provenance import write_text
+    from domains.evaluation.report.build import build_report
+    from domains.evaluation.report.latex import latex_table
+    from domains.evaluation.statistics.published import read_published, rows_beside
+    from domains.evaluation.statistics.sets import published_sets, read_set
+    from domains.evaluation.statistics.table import SUMMARY, read_table, write_table
+    from domains.files.provenance import write_text
 
     settings = load_config(config)
     domain, name = load_domain(settings.domain), settings.name

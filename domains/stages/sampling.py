@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from domains.config import Generate, Renoise, RescaleConfig, SampleSet
 from domains.distillation.denoiser import Denoiser, Guided
-from domains.distillation.dpm_solver import solve
 from domains.distillation.noise import NoiseSource, SampleNoise, generator
 from domains.distillation.process import NoiseProcess
-from domains.distillation.rescale import Rescale
-from domains.distillation.sampler import SDE, Step, integrate, polish, renoise
-from domains.distillation.schedule import polish_times, sampling_times
+from domains.distillation.sampling.dpm_solver import solve
+from domains.distillation.sampling.rescale import Rescale
+from domains.distillation.sampling.sampler import SDE, Step, integrate, polish, renoise
+from domains.distillation.sampling.schedule import polish_times, sampling_times
 from domains.domain import Batch, Domain, Request
 from domains.errors import FewstepError
 from domains.memory import out_of_memory

@@ -20,7 +20,7 @@ def simulate(config: Path, output: Path) -> None:
     """
     from tqdm import tqdm
 
-    from domains.lidar.scene_sample import Streets
+    from domains.lidar.data.scene_sample import Streets
     from domains.lidar.simulator.writer import simulate_sequence
 
     settings = load_config(config)

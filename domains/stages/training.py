@@ -11,13 +11,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from domains.config import INCIDENTAL, RunConfig
-from domains.distillation.distiller import Distiller
-from domains.distillation.fit import process_count, run, way
-from domains.distillation.state import claim
+from domains.distillation.training.distiller import Distiller
+from domains.distillation.training.fit import process_count, run, way
+from domains.distillation.training.state import claim
 from domains.domain import Domain
 from domains.errors import FewstepError
-from domains.lock import exclusive
-from domains.provenance import record
+from domains.files.lock import exclusive
+from domains.files.provenance import record
 
 __all__ = ["train_and_save"]
 

@@ -44,7 +44,7 @@ def tune(config: Path, set_name: str, model: Path, output: Path) -> None:
     import torch
 
     from domains.domain import load_domain
-    from domains.provenance import write_json
+    from domains.files.provenance import write_json
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)

@@ -22,7 +22,7 @@ import yaml
 from cluster.local_slurm import local_slurm, reason_against
 from tiny_run import content, save_teacher
 
-from domains.provenance import sha256
+from domains.files.provenance import sha256
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

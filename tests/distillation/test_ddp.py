@@ -10,8 +10,8 @@ import torch
 from distillation.toy import toy_distiller, toy_validation
 from distillation.toy_run import STEPS, TOGETHER, settings
 
-from domains.distillation.distiller import STUDENT
-from domains.distillation.fit import process_count, run
+from domains.distillation.training.distiller import STUDENT
+from domains.distillation.training.fit import process_count, run
 from domains.errors import FewstepError
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.diffusion_dpo import DiffusionDPO, alignment_loss
 from domains.distillation.objectives.pair import Preference
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.distillation.sampler import last, renoise
+from domains.distillation.sampling.sampler import last, renoise
 from domains.domain import Batch
 
 NARROW = TimeDistribution("uniform", 0.2, 0.8)

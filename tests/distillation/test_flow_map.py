@@ -11,8 +11,8 @@ from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, tem
 from torch import Tensor, nn
 
 from domains.distillation.objectives.flow_map import FlowMap, _play, superposed
-from domains.distillation.rescale import Rescale, Rescaled
 from domains.distillation.roles import Draws, Roles, RollOut
+from domains.distillation.sampling.rescale import Rescale, Rescaled
 from domains.domain import Batch
 
 COUNT, SAMPLES, STD, STEPS = 40, 48, 0.5, 3

@@ -24,7 +24,7 @@ from domains.distillation.objectives.objective import denoising_loss
 from domains.distillation.objectives.sid import SiD, sid_loss
 from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.distillation.schedule import log_time, renoise_times
+from domains.distillation.sampling.schedule import log_time, renoise_times
 from domains.domain import Batch
 from domains.protein.denoiser import ProteinaDenoiser
 

@@ -24,8 +24,8 @@ from protein.network.golden_files import (
 from domains.config import SampleSet
 from domains.distillation.denoiser import Denoiser, Guided, Unconditional
 from domains.distillation.process import FlowMatching
-from domains.distillation.sampler import SDE, Step, integrate, renoise
-from domains.distillation.schedule import renoise_times, sampling_times
+from domains.distillation.sampling.sampler import SDE, Step, integrate, renoise
+from domains.distillation.sampling.schedule import renoise_times, sampling_times
 from domains.domain import Batch, Request, load_domain
 from domains.stages.sampling import Sampled, Sampling
 

@@ -7,7 +7,11 @@ import pytest
 import torch
 from protein.network.golden_files import arrays
 
-from domains.distillation.schedule import diffusion_coefficient, renoise_times, sampling_times
+from domains.distillation.sampling.schedule import (
+    diffusion_coefficient,
+    renoise_times,
+    sampling_times,
+)
 
 EXACT = ("log", "uniform", "power")
 # Other grids go through sin, pow and exp, which differ by machine in their last places.

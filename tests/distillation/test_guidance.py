@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 from distillation.gaussian_cases import COUNT, PROCESS, SAMPLES, Gaussians, vsd_gradient
-from distillation.test_distiller import same, weights
+from distillation.training.test_distiller import same, weights
 from distillation.toy import GaussianDenoiser, GaussianStudent, blank, toy_distiller
 from torch import Tensor
 
 from domains.distillation.denoiser import Denoiser, Guided, Tempered
-from domains.distillation.fit import run
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.adversarial import Listener
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
+from domains.distillation.training.fit import run
 from domains.domain import Batch
 
 STD, TIME = 0.5, 0.6

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from domains.config import Fit
-from domains.distillation.distiller import Distiller
-from domains.distillation.fit import run
 from domains.distillation.network_calls import DIFFERENTIATED, NetworkCalls
 from domains.distillation.objectives.adversarial import Adversarial
 from domains.distillation.objectives.sid import SiD
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws
+from domains.distillation.training.distiller import Distiller
+from domains.distillation.training.fit import run
 from domains.domain import Batch
 
 SAMPLES = 3

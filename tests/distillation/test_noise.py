@@ -6,7 +6,7 @@ from scipy import stats
 
 from domains.distillation.noise import KeyedNoise, SampleNoise, TimeDistribution, generator
 from domains.distillation.roles import Draws
-from domains.distillation.schedule import log_time
+from domains.distillation.sampling.schedule import log_time
 
 MANY = 40_000
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.distillation.sampler import renoise
+from domains.distillation.sampling.sampler import renoise
 from domains.domain import Batch
 
 # Of all objectives together.

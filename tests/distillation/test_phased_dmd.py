@@ -41,7 +41,7 @@ from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.phased_dmd import PhasedDMD
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.distillation.sampler import renoise
+from domains.distillation.sampling.sampler import renoise
 
 STEPS = 4
 every_step = pytest.mark.parametrize("step", range(STEPS))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from domains.distillation.objectives.progressive import Progressive
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.distillation.sampler import Step
+from domains.distillation.sampling.sampler import Step
 
 COUNT, SAMPLES, STD, STEPS = 40, 64, 0.5, 3
 ROLL_OUT = RollOut(PROCESS.times(STEPS), 0.6)

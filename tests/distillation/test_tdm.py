@@ -26,7 +26,7 @@ from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.tdm import TDM, diffuse
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.distillation.sampler import renoise
+from domains.distillation.sampling.sampler import renoise
 
 STEPS = 4
 every_target = pytest.mark.parametrize("target", ["clean", "interval"])

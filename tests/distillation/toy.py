@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from domains.config import Fit, Optimiser
-from domains.distillation.distiller import Distiller
 from domains.distillation.noise import TimeDistribution, generator
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.objectives.vsd import VSD
-from domains.distillation.plan import Plan
 from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws, RollOut
-from domains.distillation.sampler import last, renoise
+from domains.distillation.sampling.sampler import last, renoise
+from domains.distillation.training.distiller import Distiller
+from domains.distillation.training.plan import Plan
 from domains.domain import Batch
 
 TIMES = TimeDistribution("beta", 0.02, 0.98)

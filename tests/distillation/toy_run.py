@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from distillation.toy import blank_batches, toy_distiller, toy_validation
 
-import domains.distillation.state as state_module
-from domains.distillation.fit import run
-from domains.distillation.log_table import LogTable
+import domains.distillation.training.state as state_module
 from domains.distillation.roles import Draws
+from domains.distillation.training.fit import run
+from domains.distillation.training.log_table import LogTable
 from domains.domain import Batch
 
 STEPS = 24

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from domains.evaluation.sets import Metric
+from domains.evaluation.statistics.sets import Metric
 
 METRICS = {
     "good": Metric("Goodness", "Share of good samples.", "higher"),

@@ -21,7 +21,6 @@ from tiny_run import content, save_teacher
 
 from domains import cli
 from domains.evaluation import report  # noqa: F401
-from domains.protein import domain  # noqa: F401
 from domains.stages import sampling, training  # noqa: F401
 
 __all__ = ["STAGES", "Runs", "contents", "make_runs", "run_stage"]

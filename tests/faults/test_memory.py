@@ -14,7 +14,7 @@ from tiny_run import write_config
 from domains.config import load_config
 from domains.domain import Batch, Request, load_domain
 from domains.memory import out_of_memory
-from domains.protein.domain import ProteinDomain
+from domains.protein.field import ProteinDomain
 from domains.stages.generate import generate
 from domains.stages.sampling import Sampling
 

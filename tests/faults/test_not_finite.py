@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny_run import NETWORK, write_config
 
-from domains.distillation.distiller import Distiller
+from domains.distillation.training.distiller import Distiller
 from domains.domain import Batch
 from domains.errors import FewstepError
-from domains.protein.domain import ProteinDomain
-from domains.provenance import sha256
+from domains.files.provenance import sha256
+from domains.protein.field import ProteinDomain
 from domains.stages.pretrain import pretrain
 
 BAD = 3

@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 from domains.config import load_config
 from domains.errors import FewstepError
+from domains.files.model_files import read_pair
 from domains.lidar.checkpoint import read_teacher
+from domains.lidar.data.semantic_kitti import open_sequence
 from domains.lidar.files import read_points
-from domains.lidar.semantic_kitti import open_sequence
-from domains.model_files import read_pair
-from domains.protein.cath import CathMapping
-from domains.protein.checkpoint import read_checkpoint
-from domains.protein.dataset import load_domains
-from domains.protein.joint import JointDistribution
-from domains.protein.structure import read_chains
+from domains.protein.checkpoint.proteina import read_checkpoint
+from domains.protein.conditions.joint import JointDistribution
+from domains.protein.data.cath import CathMapping
+from domains.protein.data.dataset import load_domains
+from domains.protein.files.structure import read_chains
 
 __all__ = ["READERS", "Reader", "archive", "attempt", "nothing_runs"]
 

@@ -12,7 +12,7 @@ from protein.checkpoint_files import weights
 from safetensors.torch import save
 from tiny_run import content
 
-from domains.protein.structure import format_mmcif, format_pdb
+from domains.protein.files.structure import format_mmcif, format_pdb
 
 __all__ = ["SEEDS"]
 

@@ -17,7 +17,7 @@ from hostile.readers import attempt
 from refusals import Place
 from safetensors.torch import load_file, save
 
-from domains.provenance import sha256
+from domains.files.provenance import sha256
 
 # Weights in safetensors: the header lies
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile.readers import attempt
-from lidar.test_semantic_kitti import write as write_sequence
+from lidar.data.test_semantic_kitti import write as write_sequence
 from refusals import make_place
 from tiny_run import write_config
 
 from domains.errors import FewstepError
-from domains.lidar.semantic_kitti import open_sequence
+from domains.lidar.data.semantic_kitti import open_sequence
 
 WHOLE = {
     "steps_low": np.zeros((3, 4), "u1"),

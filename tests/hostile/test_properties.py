@@ -17,10 +17,10 @@ from tiny_run import content
 
 from domains.config import load_config, parse_config
 from domains.errors import FewstepError
+from domains.files.model_files import read_model, write_model
 from domains.lidar.files import read_points, write_points
-from domains.model_files import read_model, write_model
-from domains.protein.checkpoint import read_checkpoint
-from domains.protein.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.checkpoint.proteina import read_checkpoint
+from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
 
 few = settings(
     max_examples=40,

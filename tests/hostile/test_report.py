@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from domains.evaluation.report import build_report
-from domains.evaluation.sets import Metric
+from domains.evaluation.report.build import build_report
+from domains.evaluation.statistics.sets import Metric
 
 HARMLESS = "words"
 PAYLOADS = {

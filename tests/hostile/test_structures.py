@@ -11,7 +11,7 @@ import pytest
 from hostile.readers import attempt
 
 from domains.domain import load_domain
-from domains.protein.structure import read_chains
+from domains.protein.files.structure import read_chains
 
 ATOM = {"kind": "ATOM", "serial": 1, "name": " CA ", "alt": " ", "residue": "GLY", "chain": "A"}
 ATOM |= {"number": 1, "insertion": " ", "x": "1.000", "occupancy": "1.00"}

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from domains.domain import Batch
 from domains.errors import FewstepError
+from domains.files.model_files import read_model
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import time_of
+from domains.lidar.losses.noise_loss import noise_loss
 from domains.lidar.network.published import split
-from domains.lidar.noise_loss import noise_loss
 from domains.lidar.sparse import Cloud, voxelise
-from domains.model_files import read_model
 
 STEPS = torch.tensor([900, 150])
 TIME = time_of(STEPS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from domains.errors import FewstepError
-from domains.protein.checkpoint import read_checkpoint
+from domains.protein.checkpoint.proteina import read_checkpoint
 
 __all__ = ["golden_files", "refused", "rewrite", "save", "weights"]
 

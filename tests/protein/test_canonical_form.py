@@ -9,8 +9,8 @@ from protein.checkpoint_files import golden_files, refused, weights
 from safetensors.torch import load_file
 
 from domains.errors import FewstepError
-from domains.model_files import read_model, write_model
-from domains.protein.checkpoint import read_checkpoint
+from domains.files.model_files import read_model, write_model
+from domains.protein.checkpoint.proteina import read_checkpoint
 
 CONFIG = {"network": {"nlayers": 1}, "target": "v", "motif": True, "note": [1, None]}
 
@@ -39,7 +39,7 @@ def test_a_crash_between_the_two_files_leaves_no_pair(tmp_path, monkeypatch):
     def fails(path, content):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("domains.model_files.write_json", fails)
+    monkeypatch.setattr("domains.files.model_files.write_json", fails)
     with pytest.raises(KeyboardInterrupt):
         write_model(tmp_path, weights(2.0), CONFIG)
     assert not (tmp_path / "model.json").exists()

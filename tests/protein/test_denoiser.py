@@ -8,7 +8,7 @@ from tiny_run import NETWORK
 
 from domains.domain import Batch
 from domains.errors import FewstepError
-from domains.protein.cath import CathMapping
+from domains.protein.data.cath import CathMapping
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.initialise import initialise

@@ -10,11 +10,11 @@ import torch
 
 from domains.config import Evaluate
 from domains.domain import Sample
-from domains.protein.dataset import load_domains
+from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import gallery, measure, quick
 from domains.protein.metric_texts import METRICS
-from domains.protein.metrics.fold_distribution import FoldStatistics, save_reference
-from domains.protein.metrics.gearnet import load_gearnet
+from domains.protein.metrics.folds.fold_distribution import FoldStatistics, save_reference
+from domains.protein.metrics.folds.gearnet import load_gearnet
 
 CHEAP = Evaluate(proxy=False, novelty_shortlist=2)
 

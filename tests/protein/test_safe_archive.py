@@ -12,7 +12,7 @@ import torch
 from protein.checkpoint_files import refused, rewrite, save, weights
 
 from domains.errors import FewstepError
-from domains.protein.checkpoint import read_checkpoint
+from domains.protein.checkpoint.proteina import read_checkpoint
 
 # Hostile files: the marker must never appear
 

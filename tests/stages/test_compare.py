@@ -15,8 +15,8 @@ from tiny_matrix import matrix_content
 
 from domains.config import MatrixConfig, cells, parse_matrix, runs
 from domains.errors import FewstepError
-from domains.evaluation.matrix_results import MATRIX
-from domains.evaluation.table import read_table
+from domains.evaluation.matrix.results import MATRIX
+from domains.evaluation.statistics.table import read_table
 from domains.stages.compare import compare
 
 CHANGES = {

@@ -11,7 +11,7 @@ import yaml
 from manifest_files import CONTENT, local_index, wheel
 
 from domains.errors import FewstepError
-from domains.manifest import load_manifest
+from domains.manifest.table import load_manifest
 from domains.stages import fetch as module
 from domains.stages.fetch import fetch
 

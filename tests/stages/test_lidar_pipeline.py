@@ -14,7 +14,7 @@ from tiny_run import LIDAR_NETWORK, deep_update
 
 from domains.domain import load_domain
 from domains.errors import FewstepError
-from domains.evaluation.table import SUMMARY, read_table
+from domains.evaluation.statistics.table import SUMMARY, read_table
 from domains.lidar.files import read_points, write_points
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate

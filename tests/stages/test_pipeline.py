@@ -15,8 +15,8 @@ from tiny_run import save_teacher, write_config
 
 from domains.domain import load_domain
 from domains.errors import FewstepError
-from domains.evaluation.table import SAMPLE, SUMMARY, read_table
-from domains.provenance import sha256
+from domains.evaluation.statistics.table import SAMPLE, SUMMARY, read_table
+from domains.files.provenance import sha256
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
 from domains.stages.generate import generate
@@ -128,7 +128,7 @@ def test_sets_share_their_noise(run: Run) -> None:
 
 
 def test_data_are_held_out(run: Run) -> None:
-    from domains.protein.dataset import load_domains
+    from domains.protein.data.dataset import load_domains
 
     test = set(load_domains().subset("test").ids)
     assert {path.stem for path in run.samples("data").rglob("*.pdb")} <= test

@@ -10,7 +10,7 @@ from tiny_run import write_config
 
 from domains.domain import Batch, load_domain
 from domains.errors import FewstepError
-from domains.model_files import read_model
+from domains.files.model_files import read_model
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 

@@ -10,7 +10,7 @@ from tiny_run import NETWORK, write_config
 
 from domains.domain import load_domain
 from domains.errors import FewstepError
-from domains.protein.dataset import save_domains
+from domains.protein.data.dataset import save_domains
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain

@@ -8,7 +8,7 @@ import torch
 from tiny_run import content, save_teacher
 
 from domains.config import SampleSet, parse_config
-from domains.distillation import sampler
+from domains.distillation.sampling import sampler
 from domains.domain import Request, Sample, load_domain
 from domains.errors import FewstepError
 from domains.stages.sampling import Sampling

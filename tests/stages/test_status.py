@@ -13,7 +13,7 @@ from tiny_run import content
 
 from domains.config import parse_config
 from domains.errors import FewstepError
-from domains.lock import exclusive
+from domains.files.lock import exclusive
 from domains.stages.status import status
 
 # Of a process that has ended, of the highest number that Linux gives.

@@ -1,7 +1,7 @@
 # Files of data_manifest.yaml, shared by all runs; anything else in data/ is the user's own.
 import re
 
-from domains.manifest import load_manifest
+from domains.manifest.table import load_manifest
 
 ENTRIES = {e.id: e for e in load_manifest(f"{workflow.basedir}/data_manifest.yaml").entries}
 

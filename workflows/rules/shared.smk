@@ -1,5 +1,5 @@
 # Functions of the whole workflow, and what its own rules run in.
-from domains.provenance import write_text
+from domains.files.provenance import write_text
 
 ENVIRONMENT = f"{workflow.basedir}/envs/{RUNS[0].domain}.yaml"
 CONTAINER = f"{workflow.basedir}/envs/{RUNS[0].domain}.sif"
@@ -12,7 +12,7 @@ def check_programs(run):
     """
     if run.domain != "protein" or workflow.deployment_settings.deployment_method:
         return
-    from domains.protein.metrics.foldseek import chosen
+    from domains.protein.metrics.similarity.foldseek import chosen
 
     try:
         chosen(run.evaluate)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from domains.distillation.objectives.objective import Objective, per_sample
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.distillation.sampler import ode_step
+from domains.distillation.sampling.sampler import ode_step
 from domains.domain import Batch
 
 __all__ = ["FlowMap", "superposed"]

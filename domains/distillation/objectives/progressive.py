@@ -10,7 +10,7 @@ from torch import Tensor
 
 from domains.distillation.objectives.objective import Objective, per_sample
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.distillation.sampler import Step, last, renoise
+from domains.distillation.sampling.sampler import Step, last, renoise
 from domains.domain import Batch
 
 __all__ = ["Progressive"]

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from domains.errors import FewstepError
+from domains.files.provenance import atomic_path
 from domains.lidar.files import kitti_bin, pcd, ply
-from domains.provenance import atomic_path
 
 __all__ = ["read_points", "write_points"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from domains.evaluation.bootstrap import bootstrap_interval
-from domains.evaluation.measured import SetMeasure
+from domains.evaluation.statistics.bootstrap import bootstrap_interval
+from domains.evaluation.statistics.measured import SetMeasure
 from domains.lidar.metrics import iou
 from domains.lidar.metrics.clouds import check_cloud
 from domains.lidar.metrics.distances import (

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from domains.lidar.scene_map import first_per_voxel
+from domains.lidar.data.scene_map import first_per_voxel
 from domains.lidar.simulator.meshes import Mesh
 
 __all__ = ["surface_points"]

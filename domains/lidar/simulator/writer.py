@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from domains.errors import FewstepError
-from domains.lidar.scene_map import is_static, moved
-from domains.lidar.scene_sample import RANGE, near_partial
+from domains.files.provenance import atomic_directory
+from domains.lidar.data.scene_map import is_static, moved
+from domains.lidar.data.scene_sample import RANGE, near_partial
 from domains.lidar.simulator.sensor import (
     AZIMUTHS,
     HEIGHT,
@@ -19,7 +20,6 @@ from domains.lidar.simulator.sensor import (
 )
 from domains.lidar.simulator.street import Street, draw_street
 from domains.lidar.simulator.surface import surface_points
-from domains.provenance import atomic_directory
 
 __all__ = ["SURFACE_FILE", "simulate_sequence"]
 

@@ -2,7 +2,7 @@
 
 Not among Proteina's features. Distances are the same for a chain and its mirror image, and a
 small transformer that gets coordinates residue by residue does not learn their triple products
-in hours (``benchmarks/mirror_error.py``); here it is given them.
+in hours (``studies/mirror_error.py``); here it is given them.
 """
 
 import torch

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from domains.errors import FewstepError
-from domains.lidar.scene_map import is_static, moved
-from domains.lidar.semantic_kitti import open_sequence
+from domains.lidar.data.scene_map import is_static, moved
+from domains.lidar.data.semantic_kitti import open_sequence
 from domains.lidar.simulator.writer import simulate_sequence
 
 pytestmark = pytest.mark.usefixtures("open3d")

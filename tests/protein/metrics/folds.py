@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from domains.protein.metrics.decoys import globule, noised
+from domains.protein.metrics.geometry.decoys import globule, noised
 
 __all__ = ["fold", "near", "needs_tm_align"]
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from domains.protein.cath import CathMapping
+from domains.protein.data.cath import CathMapping
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs

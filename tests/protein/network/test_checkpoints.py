@@ -6,7 +6,7 @@ import torch
 from protein.network.golden_files import arrays, assert_close, golden_networks
 
 from domains.domain import Batch
-from domains.protein.checkpoint import read_checkpoint
+from domains.protein.checkpoint.proteina import read_checkpoint
 from domains.protein.denoiser import ProteinaDenoiser
 
 # The labels that the expected outputs were made with.

@@ -1,0 +1,1 @@
+"""Samplers: functions over any denoiser, and the times they ask it at."""

@@ -1,0 +1,1 @@
+"""The training loop: what is planned, updated, logged and saved."""

@@ -1,0 +1,299 @@
+"""The one LightningModule: alternates fake scores and student; contains no formula."""
+
+import copy
+from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from domains.distillation.denoiser import Denoiser
+from domains.distillation.network_calls import NetworkCalls
+from domains.distillation.roles import Draws, Loss, Roles
+from domains.distillation.training.degradation import DegradationPath
+from domains.distillation.training.optimiser import build_optimiser, learning_rate, set_rate
+from domains.distillation.training.plan import Plan
+from domains.errors import FewstepError
+
+__all__ = ["STUDENT", "Distiller"]
+
+STUDENT = "student"
+
+
+@dataclass
+class Best:
+    """The student's average that scored best in validation."""
+
+    score: float = float("-inf")
+    step: int = -1
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Distiller(pl.LightningModule):
+    """Trains a student, and the fake scores that its objective needs.
+
+    A step of the data loader is one update of the student, identified by its number alone:
+    all numbers are drawn by (seed, step, micro-batch, role), so a resumed run equals an
+    uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
+
+    Args:
+        plan: What to do.
+        student: Network to train (a copy of the teacher, or a fresh one).
+        teacher: Frozen network, or None when a teacher itself is trained.
+    """
+
+    def __init__(self, plan: Plan, student: nn.Module, teacher: nn.Module | None = None):
+        super().__init__()
+        self.automatic_optimization = False
+        self.plan = plan
+        self.student = student
+        first = student if teacher is None else teacher
+        self.fakes = nn.ModuleDict(
+            {name: copy.deepcopy(first).requires_grad_(True) for name in plan.objective.fake_scores}
+        )
+        self.average = copy.deepcopy(student).requires_grad_(False).eval()
+        # In a tuple, so that Lightning neither counts it as trainable nor saves it.
+        self._teacher = (None if teacher is None else teacher.requires_grad_(False).eval(),)
+        self.path = None if plan.degradation is None else DegradationPath(plan.degradation, first)
+        self.done = 0
+        self.network_calls = 0
+        self._progress = self._student_begun = 0.0
+        self.calls = NetworkCalls()
+        for network in (self.student, *self.fakes.values(), *self._teacher, *plan.companions):
+            if network is not None:
+                self.calls.watch(network)
+        self.best = Best()
+        self.role_optimisers: dict[str, Optimizer] = {
+            role: build_optimiser(network, plan.optimisers[role])
+            for role, network in self._networks().items()
+        }
+        # A part of the student that was frozen when it came stays frozen.
+        self._trainable = {
+            role: [parameter for parameter in network.parameters() if parameter.requires_grad]
+            for role, network in self._networks().items()
+        }
+        self.diagnostics: dict[str, Tensor | float] = {}
+        self._noted: defaultdict[str, list[Tensor | float]] = defaultdict(list)
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {STUDENT: self.student, **dict(self.fakes.items())}
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has reached its end."""
+        return self.plan.fit.is_done(self.done, self.network_calls)
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The frozen teacher."""
+        return self._teacher[0]
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Hand the optimisers to Lightning (they exist since construction)."""
+        return list(self.role_optimisers.values())
+
+    def on_fit_start(self) -> None:
+        """Move the teacher and its companions along, which Lightning does not see."""
+        for network in (self.teacher, *self.plan.companions):
+            if network is not None:
+                network.to(self.device)
+
+    def training_step(self, step: int, batch_idx: int) -> None:
+        """Update the fake scores, then, once the path is recorded, the student and its average."""
+        self._noted.clear()
+        self._progress = self.plan.fit.progress(step, self.network_calls)
+        for repeat in range(self.plan.fake_updates):
+            for name in self.plan.objective.fake_scores:
+                self._update(name, step, repeat)
+        if self.path is not None and self.path.recording(step):
+            self.path.record(step, self.fakes[self.plan.objective.fake_scores[0]])
+        else:
+            self._update_student(step)
+        self.done = step + 1
+        self._count_calls()
+        if self.finished and self.path is not None and step < self.path.plan.arrival:
+            raise FewstepError(
+                f"training ended at step {step}, on the way to the teacher",
+                expected=f"more than {self.path.plan.arrival} steps of degradation and return",
+                do="Give more network_calls, or a shorter degradation",
+            )
+        # Means over micro-batches and repeated updates.
+        self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
+
+    def _update_student(self, step: int) -> None:
+        if step == self._begun(STUDENT):
+            self._student_begun = self._progress
+        self._update(STUDENT, step, 0)
+        self._advance_average(step - self._begun(STUDENT))
+        self._maybe_reset(step)
+        if self.path is not None:
+            self._noted["degradation/stage"].append(float(self.path.stage(step)))
+
+    def _begun(self, role: str) -> int:
+        """Return the first step that updates a role."""
+        return self.path.plan.recording if self.path is not None and role == STUDENT else 0
+
+    def _behind(self, role: str) -> float:
+        """Return how much of a role's own training is behind it, 0 to 1."""
+        begun = self._student_begun if role == STUDENT else 0.0
+        return (self._progress - begun) / (1 - begun) if begun < 1 else 1.0
+
+    def _roles(self, role: str, step: int) -> Roles:
+        teacher: Denoiser | None = self.teacher if self.path is None else self.path.target(step)
+        if teacher is not None:
+            teacher = self.plan.as_teacher(teacher)
+        fakes: dict[str, Denoiser] = dict(self.fakes.items())
+        plan = self.plan
+        return Roles(
+            process=plan.process,
+            student=self.student,
+            teacher=teacher,
+            fakes=fakes,
+            roll_out=plan.roll_out,
+            as_fake=plan.as_fake if role == STUDENT else plan.as_learning_fake,
+            step=step,
+            calls=self.calls,
+        )
+
+    def _update(self, role: str, step: int, repeat: int) -> None:
+        """Make one optimiser step of one role over all micro-batches of all processes."""
+        optimiser, parameters = self.role_optimisers[role], self._trainable[role]
+        for name, others in self._trainable.items():
+            for parameter in others:
+                parameter.requires_grad_(name == role)
+        count, bad = self.plan.fit.accumulate, None
+        for micro in range(count):
+            loss = self._loss(role, step, repeat, micro * self.trainer.world_size)
+            bad = bad or self._note(loss, role)
+            # A NaN reaches all processes with the gradients, so that all stop at this step.
+            value = loss.value if bad is None else loss.value * float("nan")
+            with self._unsynchronised():
+                self.manual_backward(value / count)
+        self._average_gradients(parameters)
+        config = self.plan.optimisers[role]
+        norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+        if not torch.isfinite(norm):
+            raise _not_finite(step, role, bad or f"gradient of {self._first_bad(role, 'grad')}")
+        rate = learning_rate(config, step - self._begun(role), self._behind(role))
+        set_rate(optimiser, rate)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        # Before they can reach a checkpoint.
+        if not torch.isfinite(nn.utils.get_total_norm(parameters, float("inf"))):
+            raise _not_finite(step, role, f"weight {self._first_bad(role, 'data')}")
+        self._noted[f"{role}/gradient_norm"].append(norm)
+        self._noted[f"{role}/rate"].append(rate)
+
+    def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
+        objective, roles = self.plan.objective, self._roles(role, step)
+        micro += self.global_rank
+        draws = Draws((self.plan.seed, step, repeat, micro, role), self.device)
+        total = self.plan.fit.accumulate * self.trainer.world_size
+        batch = self.plan.batches(step * total + micro, draws).to(self.device)
+        if role == STUDENT:
+            return objective.student_loss(roles, batch, draws)
+        return objective.fake_score_loss(role, roles, batch, draws)
+
+    def _note(self, loss: Loss, role: str) -> str | None:
+        """Keep the terms for the log; return the name of one that is not finite."""
+        bad = None
+        for term, value in {"loss": loss.value, **loss.diagnostics}.items():
+            if not torch.isfinite(value.detach()).all():
+                bad = bad or term
+            self._noted[f"{role}/{term}"].append(value.detach())
+        return bad
+
+    def _unsynchronised(self) -> AbstractContextManager:
+        """Keep DDP from averaging after each micro-batch: it is done once, below."""
+        strategy = self.trainer.strategy
+        return (
+            strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
+        )
+
+    def _count_calls(self) -> None:
+        """Add the calls of this step, of all processes."""
+        made = torch.tensor(self.calls.total, device=self.device)
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(made)
+        self.network_calls += int(made)
+        self.calls.total = 0
+
+    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
+        if self.trainer.world_size == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad /= self.trainer.world_size
+
+    def _first_bad(self, role: str, part: Literal["grad", "data"]) -> str:
+        for name, parameter in self._networks()[role].named_parameters():
+            values = getattr(parameter, part)
+            if values is not None and not torch.isfinite(values).all():
+                return name
+        return "the network"
+
+    @torch.no_grad()
+    def _advance_average(self, step: int) -> None:
+        decay = min(self.plan.fit.ema, (1 + step) / (10 + step))
+        average, student = self.average, self.student
+        for ours, theirs in zip(average.parameters(), student.parameters(), strict=True):
+            ours.lerp_(theirs, 1 - decay)
+        for ours, theirs in zip(average.buffers(), student.buffers(), strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(theirs, 1 - decay)
+            else:
+                ours.copy_(theirs)
+
+    def _maybe_reset(self, step: int) -> None:
+        every = self.plan.reset_fake_every
+        if every and (step + 1) % every == 0 and self.teacher is not None:
+            for name, fake in self.fakes.items():
+                fake.load_state_dict(self.teacher.state_dict())
+                self.role_optimisers[name].state.clear()
+
+    def consider(self, score: float) -> bool:
+        """Remember the present average if it scores better than all before."""
+        if not score > self.best.score:  # NaN is never the best
+            return False
+        weights = {name: value.cpu().clone() for name, value in self.average.state_dict().items()}
+        self.best = Best(score, self.done, weights)
+        return True
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all that a resumed run needs."""
+        return {
+            "done": self.done,
+            "network_calls": self.network_calls,
+            "student_begun": self._student_begun,
+            "networks": {role: net.state_dict() for role, net in self._networks().items()},
+            "average": self.average.state_dict(),
+            "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
+            "best": vars(self.best),
+            "path": [] if self.path is None else self.path.records,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the state of an interrupted run."""
+        for role, network in self._networks().items():
+            network.load_state_dict(state["networks"][role])
+            self.role_optimisers[role].load_state_dict(state["optimisers"][role])
+        self.average.load_state_dict(state["average"])
+        if self.path is not None:
+            self.path.restore(state["path"])
+        self.best = Best(**state["best"])
+        self.done, self.network_calls = state["done"], state["network_calls"]
+        self._student_begun = state["student_begun"]
+
+
+def _not_finite(step: int, role: str, term: str) -> FewstepError:
+    return FewstepError(
+        f"training left the finite numbers at step {step}, role {role}, term {term}",
+        do="Lower the learning rate or the loss scale; the last checkpoint is whole",
+    )

@@ -1,0 +1,1 @@
+"""The comparison of a matrix of runs."""

@@ -1,0 +1,1 @@
+"""The report of a run: sections, figures and the page."""

@@ -1,0 +1,1 @@
+"""Measures of sets: values, intervals, comparisons and tables."""

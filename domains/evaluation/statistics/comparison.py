@@ -1,0 +1,242 @@
+"""Is the student as good as its teacher, and how much faster?"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from domains.evaluation.report.axis import format_number
+from domains.evaluation.statistics.sets import GENERATED, TIDY, EvaluationSet, Metric, of_role
+
+__all__ = [
+    "Comparison",
+    "best_set",
+    "cautions",
+    "compare",
+    "headline",
+    "primary_metric",
+    "student_rows",
+]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Student minus teacher for one metric.
+
+    Args:
+        difference: Student value minus teacher value.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        verdict: In the student's eyes; "same" means not distinguishable, "n/a" not comparable.
+    """
+
+    difference: float
+    low: float
+    high: float
+    verdict: Literal["better", "same", "worse", "n/a"]
+
+
+def compare(
+    student: tuple[float, float, float], teacher: tuple[float, float, float], better: str
+) -> Comparison:
+    """Compare two estimates by the interval of their difference.
+
+    The interval is built from the two single ones (MOVER, Zou and Donner 2008, Statistics
+    in Medicine 27:1693, eq. 7), which needs no symmetric errors:
+    low = d − sqrt((s − s_low)² + (t_high − t)²), and the mirror image for high.
+
+    Args:
+        student: Value, low, high.
+        teacher: Value, low, high.
+        better: "higher", "lower" or "none".
+    """
+    (s, s_low, s_high), (t, t_low, t_high) = student, teacher
+    difference = s - t
+    low = difference - math.hypot(s - s_low, t_high - t)
+    high = difference + math.hypot(s_high - s, t - t_low)
+    verdict: Literal["better", "same", "worse", "n/a"] = "same"
+    if better == "none" or not all(map(math.isfinite, (difference, low, high))):
+        verdict = "n/a"
+    elif low > 0 or high < 0:
+        verdict = "better" if (low > 0) == (better == "higher") else "worse"
+    return Comparison(difference, low, high, verdict)
+
+
+def primary_metric(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> str | None:
+    """Return the first directed metric of teacher and student that tells sets apart.
+
+    One that is the same in all of them, such as a pass rate of 0, says nothing: agreement on
+    it is no merit. It is left out here, and named in ``cautions``.
+    """
+    compared = of_role(sets, "teacher", "student")
+    named = {name for one in compared for name in one.metrics["metric"]}
+    directed = [key for key, metric in metrics.items() if metric.better != "none" and key in named]
+    telling = [key for key in directed if not _mute(compared, key)]
+    return next(iter(telling or directed), None)
+
+
+def _mute(sets: Sequence[EvaluationSet], key: str) -> bool:
+    """Return whether several sets have one and the same value, without any spread."""
+    estimates = [one.estimate(key) for one in sets]
+    return len(sets) > 1 and all(len({*e, *estimates[0]}) == 1 for e in estimates)
+
+
+def best_set(
+    sets: Sequence[EvaluationSet], key: str | None, metrics: Mapping[str, Metric]
+) -> EvaluationSet | None:
+    """Return the set that is best on ``key``; ties and n/a go to fewer steps."""
+    sign = -1.0 if key and metrics[key].better == "higher" else 1.0
+
+    def rank(one: EvaluationSet) -> tuple[float, float]:
+        value = sign * one.estimate(key)[0] if key else math.nan
+        return (
+            value if math.isfinite(value) else math.inf,
+            -one.number("steps") if one.role == "teacher" else one.number("steps"),
+        )
+
+    return min(sets, key=rank, default=None)
+
+
+def _speed(student: EvaluationSet, teacher: EvaluationSet) -> float:
+    fast, slow = student.number("seconds_per_sample"), teacher.number("seconds_per_sample")
+    return slow / fast if fast > 0 else math.nan
+
+
+def _speed_phrase(student: EvaluationSet, teacher: EvaluationSet) -> str:
+    ratio = _speed(student, teacher)
+    if not math.isfinite(ratio) or ratio <= 0:
+        return "its speed-up is n/a"
+    if 0.95 < ratio < 1.05:
+        return "is as fast"
+    word = "faster" if ratio > 1 else "slower"
+    return f"is {format_number(max(ratio, 1 / ratio))} times {word}"
+
+
+def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> str:
+    """Return one sentence: is the student as good as its teacher, and how much faster.
+
+    Judges the first metric of ``metrics`` that has a direction and tells sets apart, for the
+    student setting that is best on it, against the teacher setting that is best on it.
+    """
+    key = primary_metric(sets, metrics)
+    student = best_set(of_role(sets, "student"), key, metrics)
+    teacher = best_set(of_role(sets, "teacher"), key, metrics)
+    if student is None or teacher is None:
+        absent = " and no ".join(
+            name for name, one in (("student", student), ("teacher", teacher)) if one is None
+        )
+        return f"No {absent} was evaluated, so there is nothing to compare."
+    name = f"The {format_number(student.facts.get('steps'))}-step student"
+    speed = _speed_phrase(student, teacher)
+    if key is None:
+        return (
+            f"{name} {speed}; its quality isn't judged, as no metric has a direction."
+            if not speed.startswith("its")
+            else f"{name}: quality and speed-up are n/a."
+        )
+    values = student.estimate(key), teacher.estimate(key)
+    verdict = compare(*values, metrics[key].better).verdict
+    phrase = {
+        "better": "is better than its teacher on",
+        "worse": "is worse than its teacher on",
+        "same": "can't be told apart from its teacher on",
+        "n/a": "can't be compared with its teacher on",
+    }[verdict]
+    numbers = f"({format_number(values[0][0])} against {format_number(values[1][0])})"
+    slower = "slower" in speed or speed.startswith("its")
+    joint = "but" if (verdict in ("worse", "n/a")) != slower else "and"
+    return f"{name} {phrase} {metrics[key].label} {numbers}, {joint} {speed}."
+
+
+def student_rows(
+    sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]
+) -> list[dict[str, Any]]:
+    """Return what the page says of each student against the best teacher."""
+    key = primary_metric(sets, metrics)
+    teacher = best_set(of_role(sets, "teacher"), key, metrics)
+    best = best_set(of_role(sets, "student"), key, metrics)
+    rows = []
+    for student in of_role(sets, "student") if teacher else []:
+        assert teacher is not None
+        counts: dict[str, list[str]] = {"better": [], "same": [], "worse": [], "n/a": []}
+        for name, metric in metrics.items():
+            # A metric that only one of the two has is n/a, not left out.
+            if metric.better != "none" and any(
+                name in set(one.metrics["metric"]) for one in (student, teacher)
+            ):
+                pair = student.estimate(name), teacher.estimate(name)
+                counts[compare(*pair, metric.better).verdict].append(metric.label)
+        rows.append(
+            {
+                "set": student,
+                "chosen": student is best,
+                "counts": counts,
+                "speed": _speed(student, teacher),
+                "primary": compare(
+                    student.estimate(key), teacher.estimate(key), metrics[key].better
+                )
+                if key
+                else None,
+            }
+        )
+    return rows
+
+
+def _incomplete(one: EvaluationSet) -> list[str]:
+    """Say which samples of a set the measures have not seen."""
+    measured, made, skipped = (one.number(fact) for fact in ("n", "made", "skipped"))
+    notes = []
+    if made > measured:
+        drawn, of = format_number(measured), format_number(made)
+        notes.append(f"{one.label}: {drawn} of {of} samples, drawn at random, were measured.")
+    if skipped > 0:
+        many = format_number(skipped)
+        notes.append(f"{one.label}: {many} could not be made; samples/{one.path.name}/skipped.csv.")
+    return notes
+
+
+def cautions(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list[str]:
+    """Return what a careful reader should know before believing the headline."""
+    notes = []
+    compared = of_role(sets, "teacher", "student")
+    for name, metric in metrics.items():
+        if metric.better != "none" and _mute(compared, name):
+            value = format_number(compared[0].estimate(name)[0])
+            notes.append(
+                f"{metric.label} is {value} for every sample of teacher and students: "
+                "it can't rank them, and the headline doesn't use it."
+            )
+    shown = of_role(sets, *GENERATED)
+    notes += [note for one in shown for note in _incomplete(one)]
+    sizes = {one.number("n") for one in shown}
+    if len(sizes) > 1:
+        notes.append(
+            "The sets differ in size (n = "
+            + ", ".join(format_number(n) for n in sorted(sizes))
+            + ")."
+        )
+    for name, metric in metrics.items():
+        rows = pd.concat(
+            [one.metrics.loc[one.metrics["metric"] == name] for one in shown]
+            or [pd.DataFrame(columns=TIDY)]
+        )
+        tools = sorted({str(tool) for tool in rows["tool"]})
+        if len(tools) > 1:
+            notes.append(
+                f"{metric.label} was not computed with one tool in all sets: "
+                + ", ".join(tools)
+                + "."
+            )
+    for one in shown:
+        bad = one.metrics.loc[~np.isfinite(one.metrics["value"]), "metric"]
+        if len(bad):
+            notes.append(f"{one.label}: n/a for " + ", ".join(map(str, bad)) + ".")
+    if any(len(one.facts.get("seeds") or []) < 2 for one in of_role(sets, "student", "teacher")):
+        notes.append(
+            "Some sets use a single seed: intervals cover the choice of samples, "
+            "not another training run."
+        )
+    return notes

@@ -1,0 +1,36 @@
+"""What a domain's evaluation hands to the evaluate stage."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from domains.evaluation.statistics.table import Interval
+
+__all__ = ["Measured", "SetMeasure"]
+
+
+@dataclass(frozen=True)
+class SetMeasure:
+    """A measure of a whole set, such as its diversity."""
+
+    name: str
+    interval: Interval
+    n: int
+    tool: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measures of samples.
+
+    Attributes:
+        samples: One row per sample.
+        metrics: Columns of ``samples`` to average over the set.
+        of_set: Measures of the set.
+        tools: Program or model behind a column, with its version; else it is this package.
+    """
+
+    samples: pd.DataFrame
+    metrics: tuple[str, ...]
+    of_set: tuple[SetMeasure, ...] = ()
+    tools: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,158 @@
+"""The canonical form of a model: safetensors and a JSON file; it holds no program at all."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from domains.errors import FewstepError
+from domains.files.provenance import atomic_path, record, sha256, write_json
+from domains.files.safe_archive import UNSAFE
+
+__all__ = [
+    "check_weights",
+    "existing_file",
+    "named_tensors",
+    "read_model",
+    "read_pair",
+    "write_model",
+]
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_FORMAT = "fewstep-model-1"
+_MOST_DIMENSIONS = 64  # torch reduces no more
+
+
+def write_model(
+    directory: Path, weights: Mapping[str, Tensor], config: dict[str, Any], *, half: bool = False
+) -> None:
+    """Write the canonical form: ``model.safetensors`` and ``model.json``.
+
+    An earlier JSON file goes first, and the new one comes last and holds the hash of the weights:
+    a crash in between leaves no pair, and never a silent mixture.
+
+    Args:
+        directory: Where to; made if needed.
+        weights: Finite floating-point tensors by name.
+        config: Anything that JSON can hold. A domain finds its architecture in it.
+        half: Store the weights in float16.
+    """
+    path = Path(directory) / "model.safetensors"
+    if half:
+        weights = {name: value.half() for name, value in weights.items()}
+    check_weights(path, weights)
+    # Copies, because safetensors refuses tensors that share memory (tied weights).
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(plain, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise FewstepError(f"can't write {path}", got=error, do="Check the disk") from error
+        path.with_suffix(".json").unlink(missing_ok=True)
+    content = record(format=_FORMAT, sha256=sha256(path), config=config)
+    write_json(path.with_suffix(".json"), content)
+
+
+def read_model(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what ``write_model`` wrote, after checking the hash of the weights.
+
+    Returns:
+        Weights by name and the configuration.
+
+    Raises:
+        FewstepError: A file is missing, damaged, or not of its pair.
+    """
+    path = Path(directory) / "model.safetensors"
+    return read_pair(existing_file(path), path.with_suffix(".json"), required=True)
+
+
+def read_pair(
+    path: Path, sidecar: Path, *, required: bool
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read weights and, where it is required or exists, the file that describes them."""
+    config = {}
+    if required or sidecar.exists():
+        config = _read_sidecar(existing_file(sidecar), path)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise FewstepError(
+            f"{path} is not a whole safetensors file", got=str(error)[:200]
+        ) from error
+    check_weights(path, weights)
+    return weights, config
+
+
+def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise FewstepError(f"can't read {sidecar}", got=error) from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise FewstepError(f"{sidecar} is of another kind", expected=f"format {_FORMAT}")
+    if not isinstance(content.get("config"), dict):
+        raise FewstepError(f"{sidecar} has no config")
+    if (found := sha256(weights)) != content.get("sha256"):
+        raise FewstepError(
+            f"{weights} is not the file that {sidecar.name} describes",
+            expected=f"sha256 {content.get('sha256')}",
+            got=found,
+            do="Prepare the model again",
+        )
+    return content["config"]
+
+
+def named_tensors(path: Path, state: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a state dict read from ``path``, and refuse anything else in it."""
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            # Torch warns at the sight of a storage as a name.
+            kind = repr(name)[:80] if isinstance(name, str) else type(name).__name__
+            raise FewstepError(f"{path} holds more than tensors", got=kind, do=UNSAFE)
+        yield name, value
+
+
+def check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights of ``path`` that are none, not finite, or claim more than the file holds."""
+    if not weights:
+        raise FewstepError(f"no weights in {path}")
+    # A view can claim any size over a few bytes, so sizes come before values.
+    total = sum(value.numel() * value.element_size() for value in weights.values())
+    storages = [value.untyped_storage() for value in weights.values()]
+    held = {storage.data_ptr(): storage.nbytes() for storage in storages}
+    if total > 4 * sum(held.values()):
+        raise FewstepError(f"weights in {path} claim more memory than the file holds", got=total)
+    for key, value in weights.items():
+        name = (key if key.isprintable() else repr(key))[:80]
+        counter = value.dtype == torch.int64 and value.ndim == 0  # batch norms count steps
+        if value.dtype not in _FLOATS and not counter:
+            raise FewstepError(
+                f"weight {name} in {path}", expected="floating-point numbers", got=value.dtype
+            )
+        if value.ndim > _MOST_DIMENSIONS:
+            raise FewstepError(f"weight {name} in {path} has {value.ndim} dimensions")
+        if not bool(torch.isfinite(value).all()):
+            raise FewstepError(f"weight {name} in {path} is not finite", do="Use another file")
+
+
+def existing_file(path: Path) -> Path:
+    """Return the path if a weights file can be there.
+
+    Raises:
+        FewstepError: It is missing, no file, or a pickled module.
+    """
+    if not path.exists():
+        raise FewstepError(f"no file {path}", do="Check the path")
+    if not path.is_file():
+        raise FewstepError(f"{path} is not a file", do="Name the weights file itself")
+    if path.suffix == ".pkl":
+        raise FewstepError(
+            f"{path} is a pickled module, which is unsupported: reading it would run its code",
+            do=UNSAFE,
+        )
+    return path

@@ -1,0 +1,1 @@
+"""Scenes of drives: sequences, maps, samples and their augmentation."""

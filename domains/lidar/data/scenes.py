@@ -1,0 +1,166 @@
+"""Scenes of a run's sequences as requests to complete, and as training batches."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from domains.config import Data
+from domains.domain import Batch, Request
+from domains.errors import FewstepError
+from domains.lidar.data.scene_sample import SceneSample, Streets, farthest_points, near_sensor
+from domains.lidar.files import read_points
+from domains.lidar.network.config import NetworkConfig
+
+__all__ = ["Scenes", "batch_of"]
+
+_Made = TypeVar("_Made")
+
+
+class Scenes:
+    """Training, validation and held-out scenes; sequences are opened when first asked for.
+
+    Students are validated on the last training sequence, which they are then not trained on.
+
+    Args:
+        data: Where the sequences are.
+    """
+
+    def __init__(self, data: Data):
+        self.data = data
+        self._streets = lru_cache(maxsize=8)(self._open)
+
+    def training_batch(self, config: NetworkConfig, count: int, index: int, seed: int) -> Batch:
+        """Return augmented scenes for a teacher, ``count`` of the micro-batch ``index``."""
+        streets = self._streets(self.data.train, config.partial_points, config.points, True)
+        # Scans in random order, so that a batch does not hold neighbours of one street.
+        order = np.random.default_rng([seed, index]).integers(0, 1 << 40, count)
+        return batch_of([_request(streets.sample(int(k)), config) for k in order])
+
+    def training(self, config: NetworkConfig, numbers: Sequence[int]) -> list[Request]:
+        """Return augmented scenes for a student, by number."""
+        names = self.data.train[:-1] or self.data.train
+        streets = self._streets(names, config.partial_points, config.points, True)
+        return [_request(streets.sample(number), config) for number in numbers]
+
+    def validation(self, config: NetworkConfig, count: int) -> list[Request]:
+        """Return ``count`` scenes, evenly spread over the last training sequence."""
+        streets = self._streets(self.data.train[-1:], config.partial_points, None, False)
+        places = np.linspace(0, len(streets) - 1, count).round().astype(int)
+        return [_request(streets.sample(int(k)), config) for k in places]
+
+    def held_out(
+        self, config: NetworkConfig, numbers: Sequence[int], seed: int
+    ) -> list[Request | FewstepError]:
+        """Return held-out scenes by number, in an order that the seed decides.
+
+        A scan that can't be used gives the error that says why.
+        """
+        if self.data.scans is not None:
+            return [
+                _attempt(lambda path=path: _loose(path, config)) for path in self._files(numbers)
+            ]
+        streets = self._streets(self.data.held_out, config.partial_points, config.points, False)
+        places = self._places(streets, numbers, seed)
+        return [_attempt(lambda k=k: _request(streets.sample(k), config)) for k in places]
+
+    def whole(self, numbers: Sequence[int], seed: int) -> dict[int, SceneSample]:
+        """Return held-out scenes with all points of scan and ground truth, as far as usable."""
+        if self.data.scans is not None:
+            return {}
+        streets = self._streets(self.data.held_out, None, None, False)
+        places = self._places(streets, numbers, seed)
+        found = [_attempt(lambda k=k: streets.sample(k)) for k in places]
+        pairs = zip(numbers, found, strict=True)
+        return {number: scene for number, scene in pairs if not isinstance(scene, FewstepError)}
+
+    def by_name(self, names: Sequence[str]) -> list[SceneSample | None]:
+        """Return whole held-out scenes by name; loose scans have no ground truth."""
+        if self.data.scans is not None:
+            return [None] * len(names)
+        streets = self._streets(self.data.held_out, None, None, False)
+        numbers = streets.names()
+        return [streets.sample(numbers[name]) for name in names]
+
+    def _places(self, streets: Streets, numbers: Sequence[int], seed: int) -> list[int]:
+        _enough(numbers, len(streets), "the held-out sequences")
+        order = np.random.default_rng([seed, 0x5CE]).permutation(len(streets))
+        return [int(order[number]) for number in numbers]
+
+    def _files(self, numbers: Sequence[int]) -> list[Path]:
+        files, place = self.data.loose_scans(), self.data.scans
+        _enough(numbers, len(files), str(place))
+        if len({path.stem for path in files}) < len(files):
+            raise FewstepError(f"two scans in {place} differ in their suffix only", do="Rename one")
+        return [files[number] for number in numbers]
+
+    def _open(
+        self, names: tuple[str, ...], partial: int | None, truth: int | None, training: bool
+    ) -> Streets:
+        assert self.data.path is not None
+        root = Path(self.data.path) / "sequences"
+        if not root.is_dir():
+            raise FewstepError(
+                f"there are no sequences in {self.data.path}",
+                expected="a directory `sequences` in SemanticKITTI's layout",
+                do="Set data.path to the directory above it",
+            )
+        return Streets([root / name for name in names], partial, truth, training=training)
+
+
+def batch_of(requests: Sequence[Request]) -> Batch:
+    """Return scenes of one size as a batch: origin, condition and, if all have it, truth."""
+    origins = [request.origin for request in requests if request.origin is not None]
+    truths = [request.truth for request in requests if request.truth is not None]
+    same = len(truths) == len(requests) and len({len(truth) for truth in truths}) == 1
+    return Batch(
+        mask=torch.ones(len(requests), requests[0].size, dtype=torch.bool),
+        points=torch.stack(truths) if same and len(truths[0]) == requests[0].size else None,
+        origin=torch.stack(origins),
+        condition={"partial": torch.stack([r.condition["partial"] for r in requests])},
+    )
+
+
+def _attempt(make: Callable[[], _Made]) -> _Made | FewstepError:
+    try:
+        return make()
+    except FewstepError as error:
+        return error
+
+
+def _enough(numbers: Sequence[int], count: int, where: str) -> None:
+    if max(numbers, default=0) >= count:
+        raise FewstepError(
+            f"there are not so many scans in {where}",
+            expected=f"at most {count} of generate.scenes",
+            got=f"more than {max(numbers)}",
+        )
+
+
+def _loose(path: Path, config: NetworkConfig) -> Request:
+    """Return a scan without ground truth: cropped and thinned as LiDiff's input is."""
+    scan = near_sensor(read_points(path))
+    if not len(scan):
+        raise FewstepError(f"{path} has no points between 3.5 and 50 m")
+    partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))
+    origin = partial.repeat(config.copies, 1)
+    return Request(path.stem, config.points, {"partial": partial}, origin)
+
+
+def _request(scene: SceneSample, config: NetworkConfig) -> Request:
+    partial = torch.from_numpy(_contiguous(scene.partial))
+    return Request(
+        scene.name,
+        config.points,
+        {"partial": partial},
+        partial.repeat(config.copies, 1),
+        torch.from_numpy(_contiguous(scene.truth)),
+    )
+
+
+def _contiguous(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:
+    return np.ascontiguousarray(points, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Losses of LiDAR networks and completions."""

@@ -1,0 +1,1 @@
+"""Outside files: what they are, where they come from, and whether they are whole."""

@@ -1,0 +1,1 @@
+"""Public Proteina checkpoints, read without running what is in them."""

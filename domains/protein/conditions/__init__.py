@@ -1,0 +1,1 @@
+"""What a backbone is conditioned on: fold classes and motifs."""

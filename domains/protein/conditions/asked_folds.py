@@ -1,0 +1,81 @@
+"""Which fold class each sample is asked to be, by its number."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from domains.config import TRAINING_DOMAINS, FoldDistribution, Generate
+from domains.errors import FewstepError
+from domains.protein.conditions.folds import (
+    check_known,
+    condition_of,
+    drawn_level,
+    full_code,
+    known_part,
+)
+from domains.protein.conditions.joint import JointDistribution
+from domains.protein.data.dataset import CathDomains
+from domains.protein.denoiser import ProteinaDenoiser
+
+__all__ = ["asked_folds", "level_of"]
+
+
+def asked_folds(
+    plan: Generate,
+    numbers: Sequence[int],
+    denoiser: ProteinaDenoiser,
+    seed: int,
+    training: Callable[[], CathDomains],
+) -> list[dict[str, Any]]:
+    """Return the condition of each sample: its classes as far as they are told.
+
+    Args:
+        plan: What is asked for.
+        numbers: Of the samples.
+        denoiser: What is asked; of a drawn class, what it does not know is not told.
+        seed: Of the run; together with a sample's number it decides what is drawn.
+        training: Reads the run's training domains, if they are drawn from.
+
+    Raises:
+        FewstepError: A class is asked for that the model does not know, or it knows none.
+    """
+    fold, mapping = plan.fold, denoiser.mapping
+    if not isinstance(fold, FoldDistribution):
+        check_known(mapping, [full_code(code) for code in fold])
+        return [condition_of(plan.fold_of(number)) for number in numbers]
+    if not any(mapping.codes.values()):
+        raise FewstepError(
+            "the model knows no fold classes", do="Leave out generate.fold, or take another model"
+        )
+    joint = _joint(fold, training)
+    one = denoiser.network.config.multilabel_mode == "sample"
+    return [_drawn(joint, plan.size(k), fold, denoiser, one, seed, k) for k in numbers]
+
+
+def level_of(fold: FoldDistribution, seed: int, number: int) -> str | None:
+    """Return the level of CATH that a sample is told, None for nothing."""
+    return drawn_level(fold.told, random.Random(f"{seed} level {number}").random())
+
+
+def _joint(fold: FoldDistribution, training: Callable[[], CathDomains]) -> JointDistribution:
+    if fold.distribution == TRAINING_DOMAINS:
+        return JointDistribution.of(training())
+    return JointDistribution.read(Path(fold.distribution))
+
+
+def _drawn(
+    joint: JointDistribution,
+    size: int,
+    fold: FoldDistribution,
+    denoiser: ProteinaDenoiser,
+    one: bool,
+    seed: int,
+    number: int,
+) -> dict[str, Any]:
+    """Return a drawn condition; networks that keep one of several labels are given one."""
+    stream = random.Random(f"{seed} fold {number}")
+    codes = joint.draw(size, stream)
+    codes = (stream.choice(codes),) if one else codes
+    level = level_of(fold, seed, number)
+    return condition_of(*(known_part(code, denoiser.mapping, level) for code in codes))

@@ -1,0 +1,1 @@
+"""Protein domains: the packed set, its classes and its batches."""

@@ -1,0 +1,300 @@
+"""Protein backbones as a field of the engine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain, Told
+from domains.config.preferences import Ranking
+from domains.distillation.denoiser import Denoiser, Unconditional
+from domains.distillation.process import FlowMatching, NoiseProcess
+from domains.distillation.roles import Draws, Loss
+from domains.domain import Batch, Request, Sample
+from domains.errors import FewstepError
+from domains.evaluation.statistics.measured import Measured
+from domains.files.model_files import write_model
+from domains.protein.checkpoint.model_source import read_source
+from domains.protein.conditions.asked_folds import asked_folds
+from domains.protein.conditions.folds import MatchedDomains, condition_of, mapping_of, overriding
+from domains.protein.conditions.scaffold import check_motifs, draw_motif, motif_tensors
+from domains.protein.data import natives
+from domains.protein.data.dataset import CathDomains, load_domains
+from domains.protein.data.token_batches import TokenBatches, rotated
+from domains.protein.denoiser import ProteinaDenoiser
+from domains.protein.evaluation import gallery, measure, quick
+from domains.protein.files.remarks import format_remarks, read_condition
+from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.losses.flow_loss import proteina_loss
+from domains.protein.losses.preference import ByCrossNLL, by_quality
+from domains.protein.losses.structure_errors import structure_errors
+from domains.protein.metric_texts import METRICS
+from domains.protein.metrics.designability.proxy import load_proxy
+from domains.protein.network import NetworkConfig, Proteina
+from domains.protein.network.grow import grow
+from domains.protein.network.initialise import initialise
+
+__all__ = ["DOMAIN", "ProteinDomain"]
+
+
+class ProteinDomain:
+    """Teacher, data, files and measures of protein backbones (see ``Domain``)."""
+
+    name = "protein"
+    metrics = METRICS
+
+    def __init__(self, data: Data | None = None):
+        self.data = data or Data()
+        self._sources: dict[tuple[Lengths, Told | None], MatchedDomains] = {}
+
+    def with_data(self, data: Data) -> "ProteinDomain":
+        """Return this field with the packed domains of ``data``."""
+        return ProteinDomain(data)
+
+    def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
+        """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
+        weights, config = read_source(source, options)
+        write_model(output, weights, config, half=bool(options.get("half")))
+
+    def load(self, directory: Path) -> nn.Module:
+        """Return the denoiser stored in ``directory``."""
+        return ProteinaDenoiser.load(directory)
+
+    def save(self, denoiser: nn.Module, directory: Path, **provenance: Any) -> None:
+        """Write a denoiser in canonical form."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        denoiser.save(directory, **provenance)
+
+    def new(self, config: Pretrain, seed: int) -> nn.Module:
+        """Return an untrained denoiser that knows the fold classes of its data."""
+        network_config = NetworkConfig.parse(config.network, "pretrain.network")
+        labelled = "fold_emb" in network_config.feats_cond_seq
+        mapping = mapping_of(self._training_data(config.lengths) if labelled else None)
+        classes = mapping.classes
+        network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
+        initialise(network, seed)
+        motif = any("motif" in name for name in network_config.feats_init_seq)
+        return ProteinaDenoiser(network, "v", mapping, motif)
+
+    def recompute(self, denoiser: nn.Module) -> None:
+        """Keep each trunk layer's inputs only."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        denoiser.network.recompute = True
+
+    def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
+        """Go on from ``begun``, whose features may be fewer; without labels, keep its classes."""
+        assert isinstance(denoiser, ProteinaDenoiser) and isinstance(begun, ProteinaDenoiser)
+        if not any(denoiser.network.fold_classes):
+            config, classes = denoiser.network.config, begun.network.fold_classes
+            denoiser.network, denoiser.mapping = Proteina(config, classes), begun.mapping
+        grow(denoiser.network, begun.network)
+
+    def process(self, denoiser: nn.Module) -> NoiseProcess:
+        """Return Proteina's flow; motif models live in the motif's frame, uncentred."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        return FlowMatching("none" if denoiser.motif else "masked")
+
+    def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
+        """Return batches of rotated domains, of similar lengths, by number."""
+        batches = TokenBatches(self._training_data(config.lengths), config.residues_per_batch, seed)
+        return lambda index, _: batches.batch(index)
+
+    def teacher_loss(
+        self, denoiser: nn.Module, process: NoiseProcess, batch: Batch, draws: Draws
+    ) -> Loss:
+        """Return Proteina's training loss."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        return proteina_loss(denoiser, process, batch, draws)
+
+    def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
+        path = Path(self.data.path) if self.data.path else None
+        bounds = (lengths.low, lengths.high) if lengths else ()
+        return load_domains(path).subset("train", *bounds)
+
+    def requests(
+        self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
+    ) -> list[Request | FewstepError]:
+        """Return chains of the lengths, and of the fold classes, that the plan asks for."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
+        source = check_motifs(denoiser.motif, plan.scaffold)
+        asked = []
+        for number, condition in zip(numbers, folds, strict=True):
+            size = plan.size(number)
+            if source:
+                condition["motif"] = source.place(size, f"{seed} {number}")
+            asked.append(Request(f"sample_{number:07d}", size, condition))
+        return asked
+
+    def tuning_requests(
+        self, plan: Generate, count: int, denoiser: nn.Module, seed: int
+    ) -> list[Request]:
+        """Return chains as the plan has them; another seed makes others of them."""
+        found = self.requests(plan, range(count), denoiser, seed)
+        return [one for one in found if isinstance(one, Request)]
+
+    def training_requests(
+        self, section: Distil, denoiser: nn.Module, draws: Draws
+    ) -> list[Request]:
+        """Return chains of random lengths, with fold classes if the section says so."""
+        low, high = section.lengths.low, section.lengths.high
+        count = section.batch_size
+        sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
+        return self._asked(section, denoiser, sizes, _choices(draws, count))
+
+    def _asked(
+        self, section: Distil, denoiser: nn.Module, sizes: Sequence[int], choices: Sequence[int]
+    ) -> list[Request]:
+        """Return chains, with fold class and motif of a domain of their length where asked for."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        if section.fold is None and not denoiser.motif:
+            return [Request(str(k), size) for k, size in enumerate(sizes)]
+        source, asked = self._matched(section, denoiser), []
+        for k, (size, choice) in enumerate(zip(sizes, choices, strict=True)):
+            condition = condition_of(source.label(size, choice))
+            if denoiser.motif:
+                domain = np.array(source.domains.points(source.index(size, choice)), dtype=float)
+                condition["motif"] = draw_motif(domain[:size], np.random.default_rng(choice))
+            asked.append(Request(str(k), size, condition))
+        return asked
+
+    def _matched(self, section: Distil, denoiser: nn.Module) -> MatchedDomains:
+        assert isinstance(denoiser, ProteinaDenoiser)
+        key = (section.lengths, section.fold)
+        if key not in self._sources:
+            domains = self._training_data(section.lengths)
+            self._sources[key] = MatchedDomains(domains, denoiser.mapping, section.fold)
+        return self._sources[key]
+
+    def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
+        """Return training domains, rotated: of the lengths and with the classes of the samples.
+
+        Else a discriminator would tell real data by these.
+        """
+        if getattr(denoiser, "motif", False):
+            raise FewstepError(
+                "a discriminator would need real chains with the samples' motifs",
+                do="Take an objective without examples for a motif model",
+            )
+        source = self._matched(section, denoiser)
+
+        def draw(draws: Draws) -> Batch:
+            asked = self.training_requests(section, denoiser, draws)
+            choices = _choices(draws, len(asked))
+            pairs = [(one.size, choice) for one, choice in zip(asked, choices, strict=True)]
+            members = np.array([source.index(*pair) for pair in pairs])
+            stream = np.random.default_rng(draws.integer("rotation", 1 << 40))
+            batch = rotated(source.domains, members, stream)
+            return replace(batch, condition=self.blank(asked).condition)
+
+        return draw
+
+    def judge(
+        self, denoiser: Denoiser, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return clean estimate and logits of each residue (see ``Prediction``)."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        prediction = denoiser.predict(noisy, time, batch)
+        return prediction.coors_pred, prediction.logits
+
+    def overriding(
+        self, denoiser: nn.Module, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
+        """Return what finds samples of a fold class, and tells the teacher another for these."""
+        assert isinstance(denoiser, ProteinaDenoiser)
+        return overriding(denoiser.mapping, forget, instead)
+
+    def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
+        """Return chains of evenly spread lengths, asked for as in training."""
+        low, high = section.lengths.low, section.lengths.high
+        count = section.validation_samples
+        sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
+        return self._asked(section, denoiser, sizes, [7919 * k + 1 for k in range(count)])
+
+    def blank(self, requests: Sequence[Request]) -> Batch:
+        """Return a mask of chains of these lengths, and their fold classes and motifs if given."""
+        sizes = [request.size for request in requests]
+        mask = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
+        codes = [list(request.condition.get("cath_code", [])) for request in requests]
+        told = motif_tensors([request.condition.get("motif") for request in requests], mask)
+        return Batch(mask=mask, condition={**({"cath_code": codes} if any(codes) else {}), **told})
+
+    def encode(self, denoiser: nn.Module, batch: Batch) -> Batch:
+        """Return the batch: fold classes cost nothing."""
+        return batch
+
+    def unconditional(self, denoiser: Denoiser) -> Denoiser:
+        """Return the denoiser without fold classes."""
+        return Unconditional(denoiser, ("cath_code",))
+
+    def finish(
+        self, denoiser: nn.Module, points: torch.Tensor, request: Request, refine: bool
+    ) -> torch.Tensor:
+        """Return the chain; there is nothing to crop."""
+        if refine:
+            raise FewstepError("protein chains can't be refined", do="Remove refine from the set")
+        return points.cpu()
+
+    def preference(
+        self, kind: Ranking = "quick", tools: Path | None = None
+    ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+        """Return the quick quality of chains, or how well a designed sequence fits them."""
+        return by_quality if kind == "quick" else ByCrossNLL(load_proxy(tools))
+
+    def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return errors of bonds ("scene") and clashes ("point"), nm²."""
+        return structure_errors(points, batch.mask)
+
+    def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
+        """Write a PDB file, and mmCIF beside it on request."""
+        points = sample.points.numpy()
+        names = [f"{sample.name}.pdb"]
+        write_pdb(directory / names[0], points, remarks=format_remarks(sample.condition))
+        if "cif" in options.get("formats", ()):
+            names.append(f"{sample.name}.cif")
+            write_mmcif(directory / names[1], points)
+        return names
+
+    def read(self, path: Path) -> Sample:
+        """Read the Cα of a PDB or mmCIF file."""
+        points = torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32))
+        return Sample(path.stem, points, read_condition(path))
+
+    def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+        """Return test domains, for each sample one of the nearest length not yet taken.
+
+        Where samples are asked for a fold class, they are of that class.
+        """
+        taken = natives.held_out(plan, seed)
+        return {number: taken[number] for number in numbers if number in taken}
+
+    def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+        """Return wrong chains made from held-out domains, six kinds in turn."""
+        made = natives.decoys(plan, seed)
+        return {number: made[number] for number in numbers if number in made}
+
+    def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
+        """Return quick measures; ``quality`` is a proxy (see ``evaluation.quick``)."""
+        return quick(samples)
+
+    def evaluate(
+        self, samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
+    ) -> Measured:
+        """Measure samples."""
+        return measure(samples, config, seed, tools)
+
+    def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Return traces and distance maps."""
+        return gallery(samples)
+
+
+def _choices(draws: Draws, count: int) -> list[int]:
+    """Return what decides which domain a sample's fold class and its real partner are of."""
+    return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
+
+
+DOMAIN = ProteinDomain()

@@ -1,0 +1,1 @@
+"""Losses and preferences of protein backbones."""

@@ -1,0 +1,158 @@
+"""``designability_proxy``: what can be said of designability without a structure predictor.
+
+Designability asks whether a sequence designed for a backbone folds back to it, and only a
+folding network can answer (``designability.py``). This proxy asks two networks that are real
+and small. One (ProteinMPNN v_48_020) designs sequences for the backbone; another, trained
+with ten times less noise and so sensitive to detail and handedness (v_48_002), says how
+likely they are there: the *cross NLL*. A backbone that no sequence fits gets sequences that
+the second network finds no better than any other. Plain geometry is checked beside it.
+
+How far this separates real domains from decoys, and what it can't see, was measured by
+``studies/derive_proxy.py`` and stands in ``docs/designability_proxy.md``. Never report it
+as designability.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from domains.errors import FewstepError
+from domains.protein.metrics.designability import reprof
+from domains.protein.metrics.designability.mpnn import RELEASE, ProteinMPNN, load
+from domains.protein.metrics.geometry import chain as geometry
+
+__all__ = ["Gates", "Proxy", "load_proxy"]
+
+DESIGNER, SCORER = "v_48_020", "v_48_002"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Limits that a sample must keep; derived by ``studies/derive_proxy.py``.
+
+    Args:
+        cross_nll: Largest cross NLL, nat per residue; fitted on 40-96 residues.
+        bond_fraction: Smallest share of Cα steps in 0.36-0.40 nm.
+        clashes: Largest number of Cα pairs closer than 0.3 nm; real domains have none.
+        rg_ratio: Largest Rg over that of a compact fold of the same length.
+        right_handed: Smallest right-handed share of helix windows; a chain without passes.
+    """
+
+    cross_nll: float = 1.47
+    bond_fraction: float = 0.95
+    clashes: float = 0
+    rg_ratio: float = 1.6
+    right_handed: float = 0.9
+
+    def judge(self, row: dict[str, float]) -> dict[str, bool]:
+        """Return one ``gate_<name>`` per limit; a NaN never passes, but for no helix at all."""
+        return {
+            "gate_cross_nll": row["cross_nll"] <= self.cross_nll,
+            "gate_bond_fraction": row["bond_fraction"] >= self.bond_fraction,
+            "gate_clashes": row["clashes"] <= self.clashes,
+            "gate_rg_ratio": row["rg_ratio"] <= self.rg_ratio,
+            "gate_right_handed": row["helix_windows"] == 0
+            or row["right_handed"] >= self.right_handed,
+        }
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The proxy with its two networks; ``load_proxy`` makes one.
+
+    Args:
+        designer: Designs the sequences.
+        scorer: Scores them; other weights than the designer's.
+        gates: Limits for the pass flag.
+        count: Sequences per sample.
+        agreement: Sequences given to ``reprof``; 0 leaves it out. It costs 0.4 s each.
+    """
+
+    designer: ProteinMPNN
+    scorer: ProteinMPNN
+    gates: Gates = field(default_factory=Gates)
+    count: int = 8
+    agreement: int = 0
+
+    @property
+    def backend(self) -> str:
+        """Name of everything that decided a number, for every table row."""
+        names = f"proteinmpnn-ca {RELEASE} {self.designer.name}→{self.scorer.name} + geometry"
+        return f"{names} + reprof" if self.agreement else names
+
+    def describe(self, points: Float[np.ndarray, "n 3"], seed: int = 0) -> dict[str, float | str]:
+        """Return all columns of one sample; NaN and no pass if coordinates aren't finite.
+
+        Args:
+            points: Cα coordinates [n, 3], nm; centred here, because the networks see the
+                origin (see ``mpnn``).
+            seed: Decides the sequences.
+
+        Returns:
+            ``cross_nll`` (nat per residue, mean over the sequences), the geometry columns,
+            one ``gate_*`` each, ``designability_proxy`` (all gates) and ``proxy_backend``.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        row = dict(geometry.describe(points))
+        row |= self._networks(points - points.mean(0), seed) if row["finite"] else self._missing()
+        gates = self.gates.judge(row)
+        return {
+            **row,
+            **{name: float(passed) for name, passed in gates.items()},
+            "designability_proxy": float(all(gates.values())),
+            "proxy_backend": self.backend,
+        }
+
+    def describe_all(
+        self, samples: Iterable[Float[np.ndarray, "_ 3"]], seed: int = 0
+    ) -> list[dict[str, float | str]]:
+        """Return one row per sample."""
+        return [self.describe(points, seed) for points in samples]
+
+    def cross_nll(self, points: Float[np.ndarray, "n 3"], seed: int = 0) -> float:
+        """Return the cross NLL alone, nat per residue; NaN if coordinates aren't finite."""
+        points = np.asarray(points, dtype=np.float64)
+        if not np.isfinite(points).all():
+            return math.nan
+        return self._networks(points - points.mean(0), seed)["cross_nll"]
+
+    def _networks(self, points: Float[np.ndarray, "n 3"], seed: int) -> dict[str, float]:
+        sequences = self.designer.design(points, count=self.count, temperature=0.1, seed=seed)
+        found = {"cross_nll": float(self.scorer.nll(points, sequences).mean())}
+        if self.agreement:
+            found |= reprof.agreement(points, sequences[: self.agreement])
+        return found
+
+    def _missing(self) -> dict[str, float]:
+        names = ["cross_nll", *(["reprof_states", "reprof_burial"] if self.agreement else [])]
+        return dict.fromkeys(names, math.nan)
+
+
+def load_proxy(
+    weights: Path | None = None, *, gates: Gates | None = None, count: int = 8, agreement: int = 0
+) -> Proxy:
+    """Return the proxy with both networks loaded.
+
+    Args:
+        weights: Where the ProteinMPNN weights are; see ``mpnn.find_weights``.
+        gates: Other limits than the derived ones.
+        count: Sequences per sample.
+        agreement: Sequences per sample given to ``reprof``.
+
+    Raises:
+        FewstepError: Weights are missing, or ``reprof`` is asked for and not installed.
+    """
+    if agreement and not reprof.installed():
+        raise FewstepError(
+            "reprof is not installed", do="apt install reprof, or set agreement to 0"
+        )
+    return Proxy(load(DESIGNER, weights), load(SCORER, weights), gates or Gates(), count, agreement)
+
+
+def record(proxy: Proxy) -> dict[str, object]:
+    """Return what decided the numbers, for a table's provenance."""
+    return {"backend": proxy.backend, "sequences": proxy.count, "gates": asdict(proxy.gates)}

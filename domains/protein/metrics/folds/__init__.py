@@ -1,0 +1,1 @@
+"""Fold classes of sets of chains: classifiers and distributions."""

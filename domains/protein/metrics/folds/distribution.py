@@ -1,0 +1,113 @@
+"""How the folds of a set of chains are distributed, beside those of natives."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from domains.config import Evaluate
+from domains.evaluation.statistics.jackknife import all_but_one, jackknife_interval
+from domains.evaluation.statistics.measured import SetMeasure
+from domains.files.provenance import named, sha256
+from domains.protein.metrics.folds.fold_judge import ContentJudge
+from domains.protein.metrics.geometry import secondary_structure
+from domains.protein.metrics.similarity import descriptors
+
+__all__ = ["by_classifier", "by_descriptors", "described"]
+
+_LEAST = 10  # chains of which a covariance says something
+
+
+def described(chains: Sequence[Float[np.ndarray, "_ 3"]]) -> Float[np.ndarray, "n d"]:
+    """Return the descriptors of chains; the first two are the shares of helix and strand."""
+    rows = [descriptors.describe(chain) for chain in chains]
+    return np.array(rows).reshape(-1, len(descriptors.DESCRIPTORS))
+
+
+def by_descriptors(
+    chains: Sequence[Float[np.ndarray, "_ 3"]],
+    known: Float[np.ndarray, "m d"],
+    codes: Sequence[str],
+    seed: int,
+) -> Iterator[SetMeasure]:
+    """Yield ``descriptor_frechet`` and ``sse_class_jsd``, where there are enough chains.
+
+    Args:
+        chains: Finite samples, nm.
+        known: Descriptors of training domains of their sizes.
+        codes: Their CATH codes.
+        seed: Of the intervals.
+    """
+    if min(len(chains), len(known)) < _LEAST:
+        return
+    found = described(chains)
+    kinds = f"{len(descriptors.DESCRIPTORS)} descriptors, {len(known)} training domains"
+    yield _measure(
+        "descriptor_frechet",
+        lambda rows: descriptors.descriptor_frechet(found[rows], known),
+        len(chains),
+        seed,
+        f"{named('fewstep')}, {kinds}",
+    )
+    judge = ContentJudge(known[:, :2], codes)
+    classes = [[judge.judge(*row) for row in values[:, :2]] for values in (found, known)]
+    yield _measure(
+        "sse_class_jsd",
+        lambda rows: descriptors.class_jsd([classes[0][k] for k in rows], classes[1]),
+        len(chains),
+        seed,
+        f"{secondary_structure.tool()}, {len(known)} training domains",
+    )
+
+
+def by_classifier(
+    chains: Sequence[Float[np.ndarray, "_ 3"]], config: Evaluate, seed: int
+) -> Iterator[SetMeasure]:
+    """Yield fS, and FPSD and fJSD to each reference file; nothing without a classifier.
+
+    Args:
+        chains: Finite samples, nm.
+        config: Where the classifier and the reference files are.
+        seed: Of the intervals.
+    """
+    if not config.fold_classifier or len(chains) < 2:
+        return
+    from domains.protein.metrics.folds import fold_distribution as folds
+    from domains.protein.metrics.folds.gearnet import LEVELS, load_gearnet
+
+    references = {
+        name: folds.read_reference(Path(path)) for name, path in config.fold_references.items()
+    }
+    weights = Path(config.fold_classifier)
+    classified = load_gearnet(weights).classify(chains)
+    tool = f"{named('fewstep')}, GearNet-Cα of sha256 {sha256(weights)[:12]}"
+    if classified.capped:
+        tool += f", {classified.capped} residues with more than 64 neighbours"
+
+    def of(rows: Any) -> folds.FoldStatistics:
+        return folds.FoldStatistics.of(classified, rows)
+
+    whole, parts = of(slice(None)), [of(rows) for rows in all_but_one(len(chains), seed)]
+    found: dict[str, tuple[Callable[[folds.FoldStatistics], float], str]] = {
+        f"fs_{level.lower()}": (partial(folds.fold_score, level=level), tool) for level in LEVELS
+    }
+    for name, reference in references.items():
+        said = f"{tool}, {reference.count} structures of {name}"
+        found[f"fpsd_{name}"] = partial(folds.fpsd, reference=reference), said
+        for level in LEVELS:
+            compare = partial(folds.fold_jsd, reference=reference, level=level)
+            found[f"fjsd_{level.lower()}_{name}"] = compare, said
+    for name, (metric, said) in found.items():
+        interval = jackknife_interval(metric(whole), [metric(part) for part in parts])
+        yield SetMeasure(name, interval, len(chains), said)
+
+
+def _measure(
+    name: str, metric: Callable[[Any], float], count: int, seed: int, tool: str
+) -> SetMeasure:
+    """Return a measure of all rows, with the interval of leaving groups of them out."""
+    without = [metric(rows) for rows in all_but_one(count, seed)]
+    return SetMeasure(name, jackknife_interval(metric(range(count)), without), count, tool)

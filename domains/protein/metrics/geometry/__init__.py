@@ -1,0 +1,1 @@
+"""Geometry and secondary structure of a chain, and decoys with wrong ones."""

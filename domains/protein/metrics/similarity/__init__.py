@@ -1,0 +1,1 @@
+"""How alike chains are: superposition, TM-score, clusters."""

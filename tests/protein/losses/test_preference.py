@@ -1,0 +1,152 @@
+"""Contract: pairs are ranked by structure alone, by a measure that checkpoints aren't chosen by.
+
+Missing weights are one line before training; scores depend neither on padding nor on the batch.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_run import write_config
+
+from domains.config import Distil, parse_config
+from domains.distillation.objectives.pair import Preference
+from domains.domain import Batch, Sample, load_domain
+from domains.errors import FewstepError
+from domains.protein.data.dataset import load_domains
+from domains.protein.evaluation import quick
+from domains.protein.losses.preference import ByCrossNLL
+from domains.protein.metrics.designability import mpnn
+from domains.protein.metrics.designability.mpnn import ProteinMPNN
+from domains.protein.metrics.designability.mpnn_network import Network
+from domains.protein.metrics.designability.proxy import Proxy, load_proxy
+from domains.protein.metrics.geometry import decoys
+from domains.stages.distill import distill
+from domains.stages.objective import build_objective
+
+DOMAIN = load_domain("protein")
+BY_CROSS_NLL = {"objective": {"kind": "distillation_dpo", "preference": "cross_nll"}}
+every_kind = pytest.mark.parametrize("kind", ["quick", "cross_nll"])
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Proxy:
+    torch.manual_seed(0)
+    designer, scorer = (ProteinMPNN(name, Network().eval().requires_grad_(False)) for name in "ab")
+    return Proxy(designer, scorer, count=2)
+
+
+@pytest.fixture
+def preference(kind: str, untrained: Proxy) -> Preference:
+    return DOMAIN.preference() if kind == "quick" else ByCrossNLL(untrained)
+
+
+def natives(count: int) -> list[np.ndarray]:
+    found = load_domains().subset("test", 40, 60)
+    return [np.array(found.points(k)) for k in range(count)]
+
+
+def batch_of(chains: list[np.ndarray], length: int, fill: float) -> tuple[torch.Tensor, Batch]:
+    points = torch.full((len(chains), length, 3), fill)
+    for row, chain in enumerate(chains):
+        points[row, : len(chain)] = torch.from_numpy(chain)
+    return points, Batch(torch.arange(length) < torch.tensor([[len(c)] for c in chains]))
+
+
+@every_kind
+def test_scores_are_of_each_chain_alone(preference: Preference) -> None:
+    chains = natives(2)
+    length = max(map(len, chains))
+    together = preference(*batch_of(chains, length, 0.0))
+    padded = preference(*batch_of(chains, length + 9, 7.0))
+    alone = [preference(*batch_of([chain], len(chain), 0.0)) for chain in chains]
+    assert torch.equal(together, padded) and torch.equal(together, torch.cat(alone))
+    assert not together.requires_grad and together.shape == (2,)
+
+
+def test_it_is_minus_the_measure_that_is_evaluated(untrained: Proxy) -> None:
+    chain = natives(1)[0]
+    found = ByCrossNLL(untrained)(*batch_of([chain], len(chain), 0.0))
+    assert found.item() == pytest.approx(-float(untrained.describe(chain)["cross_nll"]), rel=1e-4)
+
+
+def test_a_chain_that_is_not_finite_has_no_score(untrained: Proxy) -> None:
+    chain = natives(1)[0]
+    broken = np.full_like(chain, np.nan)
+    found = ByCrossNLL(untrained)(*batch_of([broken, chain], len(chain), 0.0))
+    assert found[0].isnan() and found[1].isfinite()
+
+
+def test_designable_chains_are_preferred_to_their_mirror_images() -> None:
+    try:
+        place: Path = mpnn.find_weights()
+    except FewstepError:
+        pytest.skip("ProteinMPNN weights are not here")
+    chains = natives(3)
+    preference = ByCrossNLL(load_proxy(place))
+    length = max(map(len, chains))
+    right = preference(*batch_of(chains, length, 0.0))
+    left = preference(*batch_of([chain * [1, 1, -1] for chain in chains], length, 0.0))
+    assert (right > left).all()
+
+
+def test_what_is_reported_beside_quality_gives_its_cheats_away() -> None:
+    """One long helix is as good as any protein by quality, and no protein's size."""
+    native, rod = natives(1)[0], decoys.build(np.full(58, 91.0), np.full(57, 50.0))
+    own, cheat, mirrored, straight = (
+        quick([Sample("", torch.from_numpy(np.asarray(chain, dtype=np.float32)))])
+        for chain in (native, rod, rod * [1, 1, -1], np.cumsum(np.full((40, 3), 0.22), 0))
+    )
+    assert cheat["quality"] >= own["quality"]
+    assert cheat["rg_ratio"] > 1.5 > own["rg_ratio"]
+    assert own["right_handed"] == cheat["right_handed"] == 1 and mirrored["right_handed"] == 0
+    assert "right_handed" not in straight
+
+
+def section(kind: str, **objective: Any) -> Distil:
+    return Distil.model_validate({"objective": {"kind": kind, **objective}, "fit": {"steps": 1}})
+
+
+@pytest.mark.parametrize("kind", ["distillation_dpo", "diffusion_dpo"])
+def test_settings_choose_what_ranks(
+    kind: str, untrained: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "domains.protein.field.load_proxy", lambda tools: asked.append(tools) or untrained
+    )
+    plain, told = section(kind), section(kind, preference="cross_nll")
+    assert told.needs_tools and not plain.needs_tools and not section("sid").needs_tools
+    network = torch.nn.Identity()
+    assert not isinstance(build_objective(plain, DOMAIN, network).preference, ByCrossNLL)  # type: ignore[attr-defined]
+    assert not asked
+    built = build_objective(told, DOMAIN, network, Path("tools"))
+    assert built.preference == ByCrossNLL(untrained)  # type: ignore[attr-defined]
+    assert asked == [Path("tools")]
+
+
+def test_missing_weights_are_one_line_before_training(tmp_path: Path, teacher: Path) -> None:
+    config = write_config(tmp_path / "run.yaml", students={"student": BY_CROSS_NLL})
+    places = [tmp_path / name for name in ("state", "output", "nowhere")]
+    with pytest.raises(FewstepError, match="ProteinMPNN weights not found") as error:
+        distill(config, "student", teacher, places[0], places[1], tools=places[2])
+    assert "\n" not in str(error.value)
+    assert not any(place.exists() for place in places)
+
+
+def test_scenes_are_not_ranked_by_it() -> None:
+    with pytest.raises(FewstepError, match="Chamfer"):
+        load_domain("lidar").preference("cross_nll")
+    content = {
+        "name": "x",
+        "domain": "lidar",
+        "teacher": "t",
+        "data": {"path": "x"},
+        "students": {"student": {**BY_CROSS_NLL, "fit": {"steps": 1}}},
+        "generate": {"scenes": 1},
+        "sets": {},
+    }
+    with pytest.raises(FewstepError, match="cross_nll is of proteins"):
+        parse_config(content)
