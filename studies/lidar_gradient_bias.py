@@ -31,17 +31,17 @@ import torch
 from torch import Tensor
 
 import domains.lidar
-from domains.config import Data
+from domains.batch import Batch, Request
 from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import ask_at, denoise
 from domains.distillation.objectives.sid import sid_loss
 from domains.distillation.objectives.sim import sim_loss
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.domain import Batch, Request
 from domains.evaluation.statistics.bootstrap import bootstrap_interval
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import LocalNoise
+from domains.lidar.settings import LidarData
 from domains.lidar.simulator.writer import simulate_sequence
 
 TEACHER = Path(domains.lidar.__file__).parent / "assets" / "lidiff-mini"
@@ -55,7 +55,7 @@ def batches(teacher: LidarDenoiser, count: int, farthest: float) -> list[Batch]:
     """Return scenes of a simulated street, the part within ``farthest`` metres, encoded."""
     with tempfile.TemporaryDirectory() as directory:
         simulate_sequence(Path(directory) / "sequences" / "00", seed=0, scans=count, surface=False)
-        scenes = Scenes(Data(path=directory, train=("00",), held_out=("01",)))
+        scenes = Scenes(LidarData(path=directory, train=("00",), held_out=("01",)))
         requests = scenes.training(teacher.config, range(count))
     with torch.no_grad():
         return [teacher.encode(batch_of([cropped(each, farthest)])) for each in requests]

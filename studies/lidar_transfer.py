@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from domains.batch import Request
 from domains.distillation.noise import SampleNoise, generator
 from domains.distillation.sampling.dpm_solver import solve
 from domains.distillation.sampling.sampler import last, renoise
-from domains.domain import Request
 from domains.lidar.data.scene_sample import (
     HIGHEST,
     LOWEST,

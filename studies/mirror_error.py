@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 
+from domains.batch import Batch
+from domains.config import located
 from domains.distillation.noise import generator
-from domains.domain import Batch, load_domain
+from domains.field import load_field
 from domains.protein.data.dataset import load_domains
 from domains.protein.data.token_batches import TokenBatches
-from domains.stages.prepare import locate
 
 TIMES = (0.5, 0.7, 0.8, 0.9, 0.95)
 SHORTEST, LONGEST = 40, 80
@@ -25,7 +26,7 @@ def rms_error(model: Path, time: float, sign: float) -> float:
 
     Noise is mirrored along with the chain, so an achiral network errs equally.
     """
-    domain = load_domain("protein")
+    domain = load_field("protein")
     network = domain.load(model).eval()
     process, mirror = domain.process(network), torch.tensor([1.0, 1.0, sign])
     batches = TokenBatches(load_domains().subset("val", SHORTEST, LONGEST), 1000)
@@ -45,7 +46,7 @@ def rms_error(model: Path, time: float, sign: float) -> float:
 
 def main() -> None:
     """Print the two errors and their ratio for each time."""
-    model = locate(sys.argv[1] if len(sys.argv) > 1 else "proteina-mini")
+    model = located(sys.argv[1] if len(sys.argv) > 1 else "proteina-mini")
     print("time  native (nm)  mirrored (nm)  ratio")
     for time in TIMES:
         native, mirrored = (rms_error(model, time, sign) for sign in (1.0, -1.0))

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from domains.batch import Request
 from domains.distillation.noise import SampleNoise, generator
 from domains.distillation.sampling.sampler import last, renoise
-from domains.domain import Request, load_domain
+from domains.field import load_field
 from domains.protein.data.dataset import save_domains
 
 BATCH = 24
@@ -29,7 +30,7 @@ PACKED_PER_NM = 1000
 
 def chains(model: Path, sizes: list[int], steps: int, noise_scale: float) -> list[np.ndarray]:
     """Sample one chain of each size, nm, by numbers that depend on its place only."""
-    domain = load_domain("protein")
+    domain = load_field("protein")
     network = domain.load(model).eval()
     process, made = domain.process(network), []
     for start in tqdm(range(0, len(sizes), BATCH), unit="batch"):

@@ -22,8 +22,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from domains.config import Evaluate
-from domains.domain import Sample
+from domains.batch import Sample
 from domains.evaluation.report.axis import format_number
 from domains.evaluation.statistics.table import (
     SUMMARY,
@@ -39,6 +38,7 @@ from domains.protein.data.dataset import CathDomains, load_domains
 from domains.protein.evaluation import measure
 from domains.protein.metric_texts import METRICS
 from domains.protein.metrics.geometry import decoys
+from domains.protein.settings import ProteinEvaluate
 
 Chain = Float[np.ndarray, "n 3"]
 LOW, HIGH = 50, 96  # residues; beyond 96 the proxy's limit was not fitted
@@ -118,7 +118,7 @@ def sets(count: int, seed: int) -> Iterator[tuple[str, list[Told]]]:
     yield LABELS, [Told(one.name, one.points, str(code), one.motif) for one, code in pairs]
 
 
-def measured(name: str, chains: Sequence[Told], config: Evaluate, seed: int) -> pd.DataFrame:
+def measured(name: str, chains: Sequence[Told], config: ProteinEvaluate, seed: int) -> pd.DataFrame:
     """Return the summary of a set, as the evaluate stage makes it."""
     role = "data" if name in (REFERENCE, OTHER, LABELS) else "decoys"
     setting = Setting(f"{RUN}/{name}", "protein", role, 0, math.nan, (seed,))
@@ -174,7 +174,7 @@ def main() -> None:
         for name, chains in sets(arguments.count, arguments.seed):
             # Labels change only what was asked for.
             models = name != LABELS
-            config = Evaluate(proxy=models, diversity=models, novelty_shortlist=_SHORTLIST)
+            config = ProteinEvaluate(proxy=models, diversity=models, novelty_shortlist=_SHORTLIST)
             rows.append(measured(name, chains, config, arguments.seed))
             write_table(arguments.output, pd.concat(rows), SUMMARY)
             print(f"{name}: {len(chains)} chains, {time.process_time():.0f} s", flush=True)

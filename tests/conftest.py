@@ -7,7 +7,7 @@ import torch
 from refusals import Place, make_place
 from tiny_run import save_teacher, simulate_streets
 
-from domains.config import Data
+from domains.lidar.settings import LidarData
 
 torch.set_num_threads(1)
 
@@ -37,7 +37,7 @@ def open3d() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_streets(open3d: None, tmp_path_factory: pytest.TempPathFactory) -> Data:
+def tiny_streets(open3d: None, tmp_path_factory: pytest.TempPathFactory) -> LidarData:
     """Two training streets and a held-out one."""
     return simulate_streets(tmp_path_factory.mktemp("streets"))
 

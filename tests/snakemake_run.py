@@ -22,7 +22,7 @@ def snakemake(
     command += ["--configfile", *configs, "--cores", "1", "--nocolor", *options]
     environment = os.environ | {
         "PATH": f"{BIN}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)),
         "OMP_NUM_THREADS": "1",
         "XDG_CACHE_HOME": str(directory / "cache"),
     }

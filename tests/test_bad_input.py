@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 from tiny_run import write_config
 
 from domains import cli
-from domains.domain import load_domain
 from domains.errors import FewstepError
+from domains.field import load_field
 from domains.files import provenance
 
 # Names and numbers of the command line
@@ -39,7 +39,7 @@ def test_names(place: Place) -> None:
     assert "unknown set" in place.refused(*many, "--set-name", "x")
     assert "incomplete" in place.refused(*many, "--set-name", "data")
     teacher = ("prepare", "--source", place / "teacher", *out)
-    assert "unknown domain" in place.refused(*teacher, "--domain", "weather")
+    assert "unknown field" in place.refused(*teacher, "--domain", "weather")
     made = ("report", "--config", config, "--evaluations", place / "e", "--table", place / "t.csv")
     assert "set.csv" in place.refused(*made, "--output", place / "report.html")
     assert "no pretrain section" in place.refused(
@@ -238,7 +238,7 @@ def test_structure_without_residues(tmp_path: Path, atom: str | None) -> None:
     line = "HETATM    1  O   HOH A   1       0.000   0.000   0.000  1.00  0.00           O  \n"
     path.write_text(line if atom else "HEADER    nothing\nEND\n")
     with pytest.raises(FewstepError, match=r"a\.pdb"):
-        load_domain("protein").read(path)
+        load_field("protein").read(path)
 
 
 def test_evaluation_without_tools(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,13 @@ import pytest
 from tiny_matrix import matrix_content
 from tiny_run import deep_update
 
-from domains.config import Tuned, cells, parse_config, parse_matrix, read_yaml, runs, untrained
+from domains.config import cells, parse_config, parse_matrix, read_yaml, runs, untrained
 from domains.config.matrix import merged
-from domains.config.sampling import Renoise
+from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 
 CONFIGS = Path(__file__).parents[1] / "workflows/config"
-TDM = {"objective": {"kind": "tdm"}, "roll_out": {"deterministic": True, "noise_scale": 0.9}}
+TDM = {"objective": {"kind": "tdm"}, "roll_out": {"eta": 0.0, "noise_scale": 0.9}}
 FULL: dict[str, Any] = {
     "seeds": [0, 3],
     "steps": [2, 4],
@@ -75,7 +75,7 @@ def test_students_are_sampled_and_validated_as_they_were_trained() -> None:
             assert isinstance(sampler, Renoise) and run.sets[name].model == name
             assert sampler.steps == student.roll_out.steps and f"_k{sampler.steps}_" in name
             assert name.endswith(f"_s{student.seed}")
-            assert sampler.deterministic == student.roll_out.deterministic == ("tdm" in name)
+            assert sampler.is_deterministic == student.roll_out.is_deterministic == ("tdm" in name)
             scale = 0.9 if "tdm" in name else usual
             assert sampler.noise_scale == student.validation_noise_scale == scale
 

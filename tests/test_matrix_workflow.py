@@ -13,14 +13,14 @@ from snakemake_run import CONFIGS, planned, snakemake
 from tiny_matrix import matrix_content
 from tiny_run import LIDAR_NETWORK, save_teacher
 
-from domains.config import Pretrain
-from domains.domain import load_domain
+from domains.field import load_field
+from domains.lidar.settings import LidarPretrain
 
 
 def save_teachers(directory: Path) -> None:
     save_teacher(directory / "protein_teacher")
-    lidar, fit = load_domain("lidar"), {"steps": 1}
-    config = Pretrain.model_validate({"network": LIDAR_NETWORK, "fit": fit})
+    lidar, fit = load_field("lidar"), {"steps": 1}
+    config = LidarPretrain.model_validate({"network": LIDAR_NETWORK, "fit": fit})
     lidar.save(lidar.new(config, 0), directory / "lidar_teacher", made_by="tests")
 
 

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from tiny_run import content
 
-from domains.config import Generate, continued, parse_config
+from domains.config import continued, parse_config
 from domains.errors import FewstepError
+from domains.protein.settings import ProteinGenerate
 
 
-def plan(count: int, size: int, **more: object) -> Generate:
+def plan(count: int, size: int, **more: object) -> ProteinGenerate:
     facts = {"lengths": [40], "per_length": count, "shard_size": size, **more}
-    return Generate.model_validate(facts)
+    return ProteinGenerate.model_validate(facts)
 
 
 @pytest.mark.parametrize("first", [1, 3, 4, 5, 8])
@@ -27,7 +28,7 @@ def test_more_samples_change_no_shard(first: int, counts: tuple[int, ...], size:
         assert [number for shard in shards for number in shard] == list(range(count))
         assert shards[: earlier.shards] == [earlier.shard(k) for k in range(earlier.shards)]
         assert max(map(len, shards[earlier.shards :]), default=0) <= size
-        assert Generate.model_validate(later.model_dump()) == later
+        assert ProteinGenerate.model_validate(later.model_dump()) == later
         earlier = later
 
 

@@ -7,7 +7,7 @@ import pytest
 from tiny_run import content
 
 from domains.config import RunConfig, parse_config
-from domains.config.samplers import Renoise
+from domains.distillation.sampling.settings import Renoise
 from domains.errors import FewstepError
 
 SWEEP = {
@@ -105,14 +105,14 @@ def test_a_set_of_what_is_varied_is_refused() -> None:
 
 def test_students_of_deterministic_roll_outs_are_sampled_so() -> None:
     settings = plain()
-    settings["students"]["student"]["roll_out"] = {"deterministic": True}
+    settings["students"]["student"]["roll_out"] = {"eta": 0.0}
     run = parse_config({**settings, "sweep": SWEEP})
     swept_sets = [one for name, one in run.sets.items() if name.startswith("student_k")]
     assert len(swept_sets) == 16
     for one in swept_sets:
-        assert isinstance(one.sampler, Renoise) and one.sampler.deterministic
+        assert isinstance(one.sampler, Renoise) and one.sampler.is_deterministic
     teachers = [one for name, one in run.sets.items() if name.startswith("teacher_k")]
-    assert all(isinstance(s.sampler, Renoise) and not s.sampler.deterministic for s in teachers)
+    assert all(isinstance(s.sampler, Renoise) and not s.sampler.is_deterministic for s in teachers)
 
 
 def test_students_with_times_of_their_own_are_not_varied() -> None:

@@ -17,8 +17,7 @@ import yaml
 from snakemake_run import CONFIGS, planned, snakemake
 from tiny_run import content, deep_update, save_teacher
 
-from domains.config import PRETRAIN, load_config
-from domains.stages.prepare import BUNDLED
+from domains.config import PRETRAIN, bundled_models, load_config
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(CONFIGS.glob("[!m]*.yaml"))
@@ -49,7 +48,7 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / f"scans/{number}.bin").touch()
     run = load_config(path)
     start = run.pretrain.start if run.pretrain else None
-    for source in {run.teacher, start} - {*BUNDLED, PRETRAIN, None}:
+    for source in {run.teacher, start} - {*bundled_models(), PRETRAIN, None}:
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).touch()
     jobs = planned(tmp_path, path)

@@ -5,8 +5,9 @@ from typing import Any
 
 import yaml
 
-from domains.config import Data, Pretrain, Simulate
-from domains.domain import load_domain
+from domains.field import load_field
+from domains.lidar.settings import LidarData, Simulate
+from domains.protein.settings import ProteinPretrain
 
 __all__ = [
     "LIDAR_NETWORK",
@@ -44,11 +45,11 @@ LIDAR_NETWORK: dict[str, Any] = {
 }
 
 
-def simulate_streets(root: Path) -> Data:
+def simulate_streets(root: Path) -> LidarData:
     """Write two training streets and a held-out one, of two coarse scans each."""
     from domains.lidar.simulator.writer import simulate_sequence
 
-    data = Data(simulate=Simulate(train=2, held_out=1)).located(str(root))
+    data = LidarData(simulate=Simulate(train=2, held_out=1)).located(str(root))
     for name in (*data.train, *data.held_out):
         simulate_sequence(root / "sequences" / name, int(name), 2, azimuths=96, surface=False)
     return data
@@ -56,9 +57,9 @@ def simulate_streets(root: Path) -> Data:
 
 def save_teacher(directory: Path, seed: int = 0, **changes: Any) -> Path:
     """Write an untrained teacher in canonical form."""
-    domain = load_domain("protein")
+    domain = load_field("protein")
     fit: Any = {"steps": 1}
-    config = Pretrain(network=NETWORK | changes, fit=fit)
+    config = ProteinPretrain(network=NETWORK | changes, fit=fit)
     domain.save(domain.new(config, seed), directory, made_by="tests")
     return directory
 

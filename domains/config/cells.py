@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from domains.config.applicability import obstacle
-from domains.config.base import DomainName
 from domains.config.explain import explained
+from domains.config.fields import field_names, field_settings
 from domains.config.matrix import MatrixConfig, merged
-from domains.config.objectives import DiffusionDPOConfig
 from domains.config.run import RunConfig
-from domains.config.samplers import Renoise, Tuned
-from domains.config.sampling import Sampler, SampleSet
+from domains.config.sections import Sampler, SampleSet
 from domains.config.training import Distil
 from domains.config.yaml_file import read_yaml
+from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 
 __all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "runs", "untrained"]
@@ -39,7 +37,7 @@ class Cell:
         obstacle: What keeps it from being trained; empty if it can be.
     """
 
-    domain: DomainName
+    domain: str
     objective: str
     variation: str
     steps: int
@@ -59,7 +57,7 @@ class Cell:
         return f"{of}, {self.steps} step{'s' * (self.steps > 1)}, seed {self.seed}"
 
 
-def cells(matrix: MatrixConfig, domain: DomainName) -> list[Cell]:
+def cells(matrix: MatrixConfig, domain: str) -> list[Cell]:
     """Return all cells of a field, those that can't be trained too.
 
     Raises:
@@ -76,7 +74,7 @@ def cells(matrix: MatrixConfig, domain: DomainName) -> list[Cell]:
 
 def _cell(
     matrix: MatrixConfig,
-    domain: DomainName,
+    domain: str,
     objective: str,
     steps: int,
     seed: int,
@@ -91,30 +89,48 @@ def _cell(
     where = f"sensitivity.{variation}" if variation else f"objectives.{objective}"
     key = domain, objective, variation, steps, seed
     try:
-        student = Distil.model_validate(given)
+        student = _student_settings(domain).model_validate(given)
     except ValidationError as error:
+        if reason := _setting_of_others(domain, error):
+            return Cell(*key, None, reason)
         if error.errors()[0]["loc"]:
             raise explained(error, f"{where}, as {domain} has it") from error
         # What the settings are is fine, but not together: such as more phases than steps.
         return Cell(*key, None, error.errors()[0]["msg"].removeprefix("Value error, "))
     scale = _noise_scale(field.noise_scale, student)
     student = student.model_copy(update={"validation_noise_scale": scale})
-    return Cell(*key, student, _unfit(student) or obstacle(domain, student))
+    return Cell(*key, student, _unfit(student) or field_settings(domain).run.obstacle(student))
+
+
+def _setting_of_others(domain: str, error: ValidationError) -> str:
+    """Say that a key is of another field's students, if that is what is wrong."""
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden" or len(first["loc"]) != 1:
+        return ""
+    key = str(first["loc"][0])
+    others = [one for one in field_names() if key in _student_settings(one).model_fields]
+    return f"{key}: the {domain} field has none, only {', '.join(others)}" if others else ""
+
+
+def _student_settings(domain: str) -> type[Distil]:
+    """Return the class of a field's students."""
+    students = field_settings(domain).run.model_fields["students"].annotation
+    return get_args(students)[1]
 
 
 def _unfit(student: Distil) -> str:
     """Return why a student is none of a matrix."""
-    if isinstance(student.objective, DiffusionDPOConfig):
+    if student.objective.kind == "diffusion_dpo":
         return "it aligns a teacher: what comes out takes as many steps as its teacher"
     return ""
 
 
 def _noise_scale(usual: float, student: Distil) -> float:
     """Return γ of the sampling: a trajectory's only noise is that of the roll-out."""
-    return student.roll_out.noise_scale if student.roll_out.deterministic else usual
+    return student.roll_out.noise_scale if student.roll_out.is_deterministic else usual
 
 
-def runs(matrix: MatrixConfig) -> dict[DomainName, RunConfig]:
+def runs(matrix: MatrixConfig) -> dict[str, RunConfig]:
     """Return the run of each field, by its name: all cells that can be trained.
 
     Raises:
@@ -123,7 +139,7 @@ def runs(matrix: MatrixConfig) -> dict[DomainName, RunConfig]:
     return {domain: _run(matrix, domain) for domain in matrix.domains}
 
 
-def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
+def _run(matrix: MatrixConfig, domain: str) -> RunConfig:
     field = matrix.domains[domain]
     trained = {c: c.student for c in cells(matrix, domain) if c.student and not c.obstacle}
     free = {name: one for name, (_, one) in untrained(matrix, domain).items()}
@@ -145,12 +161,12 @@ def _run(matrix: MatrixConfig, domain: DomainName) -> RunConfig:
         "title": f"{matrix.title or matrix.name}: {domain}",
     }
     try:
-        return RunConfig.model_validate(given)
+        return field_settings(domain).run.model_validate(given)
     except ValidationError as error:
         raise explained(error, f"domains.{domain}") from error
 
 
-def untrained(matrix: MatrixConfig, domain: DomainName) -> dict[str, tuple[str, SampleSet]]:
+def untrained(matrix: MatrixConfig, domain: str) -> dict[str, tuple[str, SampleSet]]:
     """Return the teacher with each number of steps, what costs no training: line and set by name.
 
     It is re-noised as the students are, and with the best of many schedules, judged by as many

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Union, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from domains.config.fields import OWN_FIELDS, field_settings
 from domains.config.matrix import MatrixConfig
 from domains.config.run import RunConfig
 from domains.files.provenance import write_text
@@ -42,17 +42,35 @@ _BOUNDS = {
 }
 
 
-def schema(model: type[BaseModel] = RunConfig) -> str:
-    """Return the JSON schema of the settings of a run, or of a matrix."""
-    return json.dumps(model.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+def schema() -> str:
+    """Write the JSON schema of a run's settings, of whatever field."""
+    runs = Annotated[Union[tuple(_run_settings())], Field(discriminator="domain")]  # noqa: UP007
+    return _json(TypeAdapter(runs).json_schema())
+
+
+def matrix_schema() -> str:
+    """Write the JSON schema of a matrix's settings."""
+    return _json(MatrixConfig.model_json_schema())
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _run_settings() -> list[type[BaseModel]]:
+    """Return the settings of the runs of fewstep's own fields."""
+    return [field_settings(name).run for name in OWN_FIELDS]
 
 
 def markdown() -> str:
-    """Return the documentation: every key with its meaning, values and default."""
-    of_run = _models(RunConfig)
-    of_matrix = [model for model in _models(MatrixConfig) if model not in of_run]
-    parts = [*map(_section, of_run), _MATRIX, *map(_section, of_matrix)]
-    return "\n".join([_HEAD, *parts])
+    """Write the documentation: every key with its meaning, values and default."""
+    shown: list[type[BaseModel]] = []
+    parts = [_HEAD]
+    for root, head in [*((run, "") for run in _run_settings()), (MatrixConfig, _MATRIX)]:
+        new = [model for model in _models(root) if model not in shown]
+        shown += new
+        parts += [*([head] if head else []), *map(_section, new)]
+    return "\n".join(parts)
 
 
 def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
@@ -74,7 +92,9 @@ def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _section(model: type[BaseModel]) -> str:
     """Return the heading, meaning and table of one model."""
-    title = "The file" if model is RunConfig else f"`{model.__name__}`"
+    title = f"`{model.__name__}`"
+    if issubclass(model, RunConfig):
+        title = f"A run's file: `domain: {get_args(model.model_fields['domain'].annotation)[0]}`"
     text = _one_line(model.__doc__).replace("``", "`")
     properties = model.model_json_schema()["properties"]
     rows = [
@@ -136,7 +156,7 @@ def _default(field: FieldInfo) -> str:
 PLACES = {
     Path("docs/configuration.md"): markdown,
     Path("workflows/config/schema.json"): schema,
-    Path("workflows/config/matrix_schema.json"): partial(schema, MatrixConfig),
+    Path("workflows/config/matrix_schema.json"): matrix_schema,
 }
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from domains.config.base import MOST_SEED, Config, DomainName, Name
-from domains.config.data import Data
-from domains.config.sampling import Evaluate, Generate, SampleSet
+from domains.config.fields import field_names
+from domains.config.sections import SampleSet
+from domains.settings import MOST_SEED, Config, Name
 
 __all__ = ["MatrixConfig", "MatrixDomain", "Variation", "is_matrix", "merged"]
 
@@ -22,8 +22,8 @@ class MatrixDomain(Config):
 
     teacher: str = Field(min_length=1)
     """Checkpoint file, model directory or bundled name."""
-    data: Data = Data()
-    """Where its data are; for proteins those of the package if not given."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the field's data; none: what it brings along."""
     network_calls: int = Field(ge=1, le=1_000_000_000_000)
     """Of one training, at a `budget` of 1; see `fit.network_calls`."""
     steps: Steps = ()
@@ -42,10 +42,10 @@ class MatrixDomain(Config):
     tuned: int = Field(default=0, ge=0, le=10_000)
     """Schedules that are tried for the teacher with each number of steps (see `Tuned`): what the
     best of them makes joins the sets. 0: no search."""
-    generate: Generate
-    """How many samples of which sizes."""
-    evaluate: Evaluate = Evaluate()
-    """What is measured."""
+    generate: dict[str, Any]
+    """Keys of the field's `generate`."""
+    evaluate: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the field's `evaluate`."""
     measures: tuple[Name, ...] = ()
     """Measures that are shown, the most important first; none: all that have a direction."""
 
@@ -57,7 +57,7 @@ class Variation(Config):
     """Which of `objectives`."""
     changes: dict[str, Any]
     """Keys of `Distil` that differ."""
-    domains: tuple[DomainName, ...] = ()
+    domains: tuple[str, ...] = ()
     """In which fields; none: in all."""
 
 
@@ -76,12 +76,20 @@ class MatrixConfig(Config):
     """Seeds of the trainings; samples share their noise, whatever the training's seed."""
     steps: Steps = Field(default=(1, 4, 8), min_length=1)
     """Steps of roll-outs and sampling: a student is sampled as it was trained."""
-    domains: dict[DomainName, MatrixDomain] = Field(min_length=1)
+    domains: dict[str, MatrixDomain] = Field(min_length=1)
     """Fields by name."""
     objectives: dict[Name, dict[str, Any]] = Field(min_length=1)
     """Keys of `Distil` by label, `objective` first of all."""
     sensitivity: dict[Name, Variation] | None = None
     """Hyper-parameters to vary, by label."""
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> MatrixConfig:
+        named = [*self.domains, *(name for one in self.variations.values() for name in one.domains)]
+        for name in named:
+            if name not in field_names():
+                raise ValueError(f"domains: {name!r} is no field: {', '.join(field_names())}")
+        return self
 
     @model_validator(mode="after")
     def _known_objectives(self) -> MatrixConfig:
@@ -112,15 +120,15 @@ class MatrixConfig(Config):
         """Return the hyper-parameters to vary."""
         return self.sensitivity or {}
 
-    def steps_of(self, domain: DomainName) -> tuple[int, ...]:
+    def steps_of(self, domain: str) -> tuple[int, ...]:
         """Return the numbers of steps of a field."""
         return self.domains[domain].steps or self.steps
 
-    def main_steps(self, domain: DomainName) -> int:
+    def main_steps(self, domain: str) -> int:
         """Return the number of steps at which a field's objectives are ranked."""
         return self.domains[domain].main_steps or max(self.steps_of(domain))
 
-    def network_calls(self, domain: DomainName) -> int:
+    def network_calls(self, domain: str) -> int:
         """Return the network calls of one training in a field."""
         return max(1, round(self.domains[domain].network_calls * self.budget))
 

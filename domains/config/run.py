@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from domains.config.applicability import obstacle
-from domains.config.base import MOST_SEED, Config, DomainName, Name
-from domains.config.data import Data
 from domains.config.explain import explained
-from domains.config.sampling import UNMODELLED, Evaluate, Generate, SampleSet
+from domains.config.fields import field_names, field_settings
+from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
 from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
 from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
+from domains.settings import MOST_SEED, Config, Name
 
-__all__ = ["PRETRAIN", "RunConfig", "continued", "load_config", "parse_config"]
+__all__ = ["PRETRAIN", "RunConfig", "continued", "load_config", "parse_config", "run_settings"]
 
 # As the teacher: train one from scratch.
 PRETRAIN = "pretrain"
-_SAMPLERS = {"protein": ("renoise", "sde", "ode", "tuned"), "lidar": ("renoise", "dpm", "tuned")}
 
 
 class RunConfig(Config):
-    """A whole run, from teacher to report."""
+    """A whole run, from teacher to report; each field extends it by its own sections."""
+
+    samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
+    """Kinds of samplers that the field has."""
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
-    domain: DomainName
+    domain: str
     """Scientific field."""
     seed: int = Field(default=0, ge=0, le=MOST_SEED)
     """Decides every random number."""
@@ -39,10 +43,10 @@ class RunConfig(Config):
     """A weaker model of the same kind, such as an early checkpoint, which autoguidance pushes away
     from; given as `teacher` is (proteins)."""
     data: Data = Data()
-    """Where its data are; for proteins those of the package if not given."""
+    """Where its data are."""
     pretrain: Pretrain | None = None
     """How, with `teacher: pretrain`."""
-    students: dict[Name, Distil] = Field(default_factory=dict)
+    students: Mapping[Name, Distil] = Field(default_factory=dict)
     """Students by name."""
     generate: Generate
     """How many samples of which sizes."""
@@ -56,6 +60,13 @@ class RunConfig(Config):
     """Title of the report; the run's name if empty."""
     notes: str = ""
     """Text of the report; blank lines part paragraphs."""
+
+    @classmethod
+    def obstacle(cls, student: Distil) -> str:
+        """Say what keeps the field from training a student; nothing if it can."""
+        if student.roll_out.self_conditioning and "self_conditioning" not in cls.abilities:
+            return "roll_out.self_conditioning: the networks of this field have none"
+        return ""
 
     @model_validator(mode="after")
     def _teacher_is_described(self) -> RunConfig:
@@ -79,8 +90,8 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _autoguidance_has_a_weaker_model(self) -> RunConfig:
         for key, weight in self._autoguided().items():
-            if self.domain != "protein":
-                raise ValueError(f"{key}: autoguidance is of the protein domain only")
+            if "autoguidance" not in self.abilities:
+                raise ValueError(f"{key}: the {self.domain} field has no autoguidance")
             if self.weaker is None:
                 raise ValueError(f"{key}: there is no weaker model; give it as weaker")
             if weight == 1:
@@ -93,54 +104,31 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _samples_are_of_the_field(self) -> RunConfig:
-        lidar, plan = self.domain == "lidar", self.generate
-        if lidar and not (self.data.path or self.data.simulate or self.data.scans):
-            raise ValueError("data: the lidar domain needs path, scans or simulate")
-        learns = self.students or self.pretrain or self._tuned
-        if lidar and self.data.scans and not self.data.path and learns:
-            raise ValueError("data: to train or tune, the lidar domain needs path or simulate")
-        counted = plan.scenes is not None or self.data.scans
-        if lidar and (not counted or plan.lengths):
-            raise ValueError("generate.scenes: the lidar domain takes scenes, not lengths")
-        if not lidar and (not plan.lengths or plan.scenes is not None):
-            raise ValueError("generate.lengths: the protein domain takes lengths, not scenes")
-        if lidar and plan.fold:
-            raise ValueError("generate.fold: fold classes are of the protein domain only")
-        if not lidar and (self.data.simulate or self.data.scans):
-            raise ValueError("data: scans and simulate are of the lidar domain")
-        if other := {"cif"} & set(plan.formats) if lidar else set(plan.formats) - {"cif"}:
-            raise ValueError(f"generate.formats: {min(other)} is not of the {self.domain} domain")
-        return self
-
-    @model_validator(mode="after")
     def _students_are_of_the_field(self) -> RunConfig:
         for name, student in self.students.items():
-            if reason := obstacle(self.domain, student):
+            if reason := self.obstacle(student):
                 raise ValueError(f"students.{name}.{reason}")
         return self
 
     @model_validator(mode="after")
     def _samplers_are_of_the_field(self) -> RunConfig:
-        known = _SAMPLERS[self.domain]
         for name, sample_set in self.sets.items():
-            if sample_set.sampler.kind not in known:
+            sampler, where = sample_set.sampler, f"sets.{name}.sampler"
+            if sampler.kind not in self.samplers:
                 raise ValueError(
-                    f"sets.{name}.sampler: {sample_set.sampler.kind} is none of the"
-                    f" {self.domain} domain, which has {', '.join(known)}"
+                    f"{where}: {sampler.kind} is none of the"
+                    f" {self.domain} domain, which has {', '.join(self.samplers)}"
                 )
-            if self.domain == "lidar" and getattr(sample_set.sampler, "self_conditioning", False):
-                raise ValueError(f"sets.{name}.sampler.self_conditioning: of proteins only")
-            if sample_set.refine and self.domain != "lidar":
-                raise ValueError(f"sets.{name}.refine: only LiDAR scenes are refined")
+            told = getattr(sampler, "self_conditioning", False)
+            if told and "self_conditioning" not in self.abilities:
+                raise ValueError(f"{where}.self_conditioning: its networks have none")
+            if sample_set.refine and "refine" not in self.abilities:
+                raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
         return self
 
     def written_out(self) -> dict[str, Any]:
-        """Return the settings with the sets of the sweep, and the number of scans there are."""
+        """Write out the students and sets of the sweep."""
         written = dict(self)
-        if self.domain == "lidar" and self.data.scans and self.generate.scenes is None:
-            scenes = {"scenes": len(self.data.loose_scans())}
-            written["generate"] = self.generate.model_copy(update=scenes)
         if self.sweep is not None:
             students, sets = combined(self.sweep, self.students, self.sets)
             written |= {"students": students, "sets": sets, "sweep": None}
@@ -157,7 +145,8 @@ class RunConfig(Config):
         }
 
     @property
-    def _tuned(self) -> bool:
+    def searches(self) -> bool:
+        """Whether a set's sampler is searched."""
         return any(one.sampler.kind == "tuned" for one in self.sets.values())
 
     @property
@@ -173,8 +162,7 @@ class RunConfig(Config):
     @property
     def needs_tools(self) -> bool:
         """Whether a measure needs weights that have to be fetched."""
-        wanted = self.evaluate.proxy or self.evaluate.folding_model is not None
-        return self.domain == "protein" and wanted
+        return False
 
     def sample_set(self, name: str) -> SampleSet:
         """Return a set by its name.
@@ -198,11 +186,39 @@ def load_config(path: Path) -> RunConfig:
 
 def parse_config(content: Any, source: str = "config") -> RunConfig:
     """Validate a run's settings as read from YAML; ``source`` names them in messages."""
+    settings = run_settings(content, source)
     try:
-        run = RunConfig.model_validate(content)
-        return RunConfig.model_validate(run.written_out())
+        run = settings.model_validate(content)
+        return settings.model_validate(run.written_out())
     except ValidationError as error:
         raise explained(error, source) from error
+
+
+class _Named(BaseModel):
+    """What every run says, whatever its field."""
+
+    name: Name
+    domain: str
+
+
+def run_settings(content: Any, source: str = "config") -> type[RunConfig]:
+    """Return the settings class of the field that a run names.
+
+    Raises:
+        FewstepError: It names none that there is.
+    """
+    try:
+        name = _Named.model_validate(content).domain
+    except ValidationError as error:
+        raise explained(error, source) from error
+    if name not in field_names():
+        raise FewstepError(
+            f"{source}, domain: no such field",
+            expected=" or ".join(field_names()),
+            got=repr(name),
+            do="See docs/configuration.md for the keys and their ranges",
+        )
+    return field_settings(name).run
 
 
 def continued(settings: RunConfig, path: Path) -> RunConfig:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from domains.config.base import MOST_SEED, Config, Name
-from domains.config.roll_out import RollOutConfig
-from domains.config.sampling import SampleSet
+from domains.config.sections import SampleSet
 from domains.config.training import Distil
+from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.settings import MOST_SEED, Config, Name
 
 __all__ = ["Sweep", "combined"]
 

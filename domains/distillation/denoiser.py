@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
-from torch import Tensor
 
-from domains.domain import Batch
+from domains.batch import Batch
+from domains.lazy import torch
 
 __all__ = ["Denoiser", "Guided", "Tempered", "Unconditional"]
 
@@ -24,11 +24,11 @@ class Denoiser(Protocol):
 
     def __call__(
         self,
-        noisy: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-        previous: Float[Tensor, "b n 3"] | None = None,
-    ) -> Float[Tensor, "b n 3"]:
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points.
 
         Args:
@@ -49,11 +49,11 @@ class Unconditional:
 
     def __call__(
         self,
-        noisy: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-        previous: Float[Tensor, "b n 3"] | None = None,
-    ) -> Float[Tensor, "b n 3"]:
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points without the dropped conditions."""
         kept = {key: value for key, value in batch.condition.items() if key not in self.drop}
         return self.denoiser(noisy, time, replace(batch, condition=kept), previous)
@@ -86,11 +86,11 @@ class Guided:
 
     def __call__(
         self,
-        noisy: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-        previous: Float[Tensor, "b n 3"] | None = None,
-    ) -> Float[Tensor, "b n 3"]:
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points, pushed away from the weaker estimates."""
         clean = self.denoiser(noisy, time, batch, previous)
         if self.weight == 1.0:
@@ -124,11 +124,11 @@ class Tempered:
 
     def __call__(
         self,
-        noisy: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-        previous: Float[Tensor, "b n 3"] | None = None,
-    ) -> Float[Tensor, "b n 3"]:
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points of the sharpened density; time must be above 0."""
         if self.noise_scale == 1.0:
             return self.denoiser(noisy, time, batch, previous)

@@ -1,9 +1,10 @@
 """What training costs, in the one unit that all objectives share: network calls."""
 
+from __future__ import annotations
+
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from domains.lazy import torch
 
 __all__ = ["DIFFERENTIATED", "NetworkCalls"]
 
@@ -22,7 +23,7 @@ class NetworkCalls:
     def __init__(self) -> None:
         self.total = 0
 
-    def __deepcopy__(self, _: dict) -> "NetworkCalls":
+    def __deepcopy__(self, _: dict) -> NetworkCalls:
         """Return this: a copy of a watched network is counted with it."""
         return self
 
@@ -30,9 +31,9 @@ class NetworkCalls:
         """Count one pass of a batch of ``samples``."""
         self.total += samples * (DIFFERENTIATED if differentiated else 1)
 
-    def watch(self, network: nn.Module) -> None:
+    def watch(self, network: torch.nn.Module) -> None:
         """Count whenever ``network`` is called."""
         network.register_forward_hook(self._called)
 
-    def _called(self, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
+    def _called(self, _: torch.nn.Module, __: tuple[Any, ...], output: torch.Tensor) -> None:
         self.add(len(output), torch.is_grad_enabled() and output.requires_grad)

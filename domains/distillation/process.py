@@ -1,19 +1,20 @@
 """Forward noise processes: one equation, its inverses, and what it cannot see."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.sampling.schedule import renoise_times
-from domains.domain import Batch
+from domains.lazy import torch
 
 __all__ = ["Centring", "FlowMatching", "NoiseProcess"]
 
-Centring = Literal["masked", "reference", "none"]
+Centring = Literal["masked", "none"]
 
 
 class NoiseProcess(ABC):
@@ -23,28 +24,28 @@ class NoiseProcess(ABC):
     """
 
     @abstractmethod
-    def alpha(self, time: Tensor) -> Tensor:
+    def alpha(self, time: torch.Tensor) -> torch.Tensor:
         """Return the share of the clean signal."""
 
     @abstractmethod
-    def sigma(self, time: Tensor) -> Tensor:
+    def sigma(self, time: torch.Tensor) -> torch.Tensor:
         """Return the standard deviation of the noise."""
 
     @abstractmethod
-    def times(self, steps: int) -> Float[Tensor, " k"]:
+    def times(self, steps: int) -> Float[torch.Tensor, " k"]:
         """Return the default times of a few-step roll-out, from noisy to clean."""
 
     @abstractmethod
-    def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    def denoising_weight(self, time: Float[torch.Tensor, " b"]) -> Float[torch.Tensor, " b"]:
         """Return the weight of ‖x − D‖² in the teacher's own training loss."""
 
     def regulariser(
         self,
-        estimate: Float[Tensor, "b n 3"],
-        noisy: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        estimate: Float[torch.Tensor, "b n 3"],
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-    ) -> Float[Tensor, " b"]:
+    ) -> Float[torch.Tensor, " b"]:
         """Return what the teacher's training loss adds to its error, by default nothing.
 
         A fake score is asked the same: else it differs from the teacher on perfect samples.
@@ -52,21 +53,25 @@ class NoiseProcess(ABC):
         return torch.zeros_like(time)
 
     @abstractmethod
-    def project(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+    def project(
+        self, points: Float[torch.Tensor, "b n 3"], batch: Batch
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Return the points without padding and without what the process is blind to."""
 
-    def target(self, clean: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+    def target(
+        self, clean: Float[torch.Tensor, "b n 3"], batch: Batch
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Return a clean estimate as a training target: what no denoiser can see, removed."""
         relative = self.project(clean - _origin(batch), batch)
         return (relative + _origin(batch)) * batch.mask[..., None]
 
     def perturb(
         self,
-        clean: Float[Tensor, "b n 3"],
-        noise: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        clean: Float[torch.Tensor, "b n 3"],
+        noise: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-    ) -> Float[Tensor, "b n 3"]:
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Return x_t of clean points; differentiable in ``clean``."""
         t = _column(time)
         clean, noise = self._relative(clean, batch), self._noise(noise, batch)
@@ -75,37 +80,37 @@ class NoiseProcess(ABC):
             mixed = mixed + batch.origin
         return mixed * batch.mask[..., None]
 
-    def _relative(self, clean: Tensor, batch: Batch) -> Tensor:
+    def _relative(self, clean: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self.project(clean if batch.origin is None else clean - batch.origin, batch)
 
-    def _noise(self, noise: Tensor, batch: Batch) -> Tensor:
+    def _noise(self, noise: torch.Tensor, batch: Batch) -> torch.Tensor:
         return self.project(noise, batch)
 
-    def noise_of(self, clean: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
+    def noise_of(
+        self, clean: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+    ) -> torch.Tensor:
         """Return ε = (x_t − origin − α (x − origin)) / σ."""
         t, origin = _column(time), _origin(batch)
         return (noisy - origin - self.alpha(t) * (clean - origin)) / self.sigma(t)
 
-    def clean_of_noise(self, noise: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
+    def clean_of_noise(
+        self, noise: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+    ) -> torch.Tensor:
         """Return x = origin + (x_t − origin − σ ε) / α."""
         t, origin = _column(time), _origin(batch)
         return origin + (noisy - origin - self.sigma(t) * noise) / self.alpha(t)
 
-    def between(self, time: Tensor, later: Tensor, share: float) -> Tensor:
+    def between(self, time: torch.Tensor, later: torch.Tensor, share: float) -> torch.Tensor:
         """Return a time so far along the way from one to a later one, by default evenly."""
         return torch.lerp(time, later, share)
 
-    def kept(self, time: Tensor, noisier: Tensor) -> Tensor:
+    def kept(self, time: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
         """Return the share of its own noise that a point at ``time`` keeps at ``noisier``.
 
         Diffused on, x_t is there x with the noise share · ε + sqrt(1 − share²) · ε', ε' fresh:
         share = α' σ / (α σ').
         """
         return self.alpha(noisier) * self.sigma(time) / (self.alpha(time) * self.sigma(noisier))
-
-    def score_of(self, clean: Tensor, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
-        """Return the score ∇ log p(x_t) = −ε / σ of the estimate ``clean``."""
-        return -self.noise_of(clean, noisy, time, batch) / self.sigma(_column(time))
 
 
 @dataclass(frozen=True)
@@ -114,36 +119,36 @@ class FlowMatching(NoiseProcess):
 
     Args:
         centring: What "centred" means. "masked" removes the centre of mass of the real
-            residues. "reference" is SiD_Protein's: the mean runs over padding too, so a
-            result depends on the padded length; kept for the golden values only. "none" is
-            for motif models, whose frame is the motif.
+            residues. "none" is for motif models, whose frame is the motif.
     """
 
     centring: Centring = "masked"
 
-    def alpha(self, time: Tensor) -> Tensor:
+    def alpha(self, time: torch.Tensor) -> torch.Tensor:
         """Return t."""
         return time
 
-    def sigma(self, time: Tensor) -> Tensor:
+    def sigma(self, time: torch.Tensor) -> torch.Tensor:
         """Return 1 − t."""
         return 1 - time
 
-    def times(self, steps: int) -> Float[Tensor, " k"]:
+    def times(self, steps: int) -> Float[torch.Tensor, " k"]:
         """Return SiD's times (arXiv 2510.03095)."""
         return renoise_times(steps)
 
-    def between(self, time: Tensor, later: Tensor, share: float) -> Tensor:
+    def between(self, time: torch.Tensor, later: torch.Tensor, share: float) -> torch.Tensor:
         """Return a time so far along the way, evenly in the logarithm of the noise."""
         if share == 1:
             return later
         return 1 - (1 - time) ** (1 - share) * (1 - later) ** share
 
-    def denoising_weight(self, time: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    def denoising_weight(self, time: Float[torch.Tensor, " b"]) -> Float[torch.Tensor, " b"]:
         """Return 1/((1−t)² + 1e-5): the velocity's error, finite at t = 1 (Proteina, eq. 3)."""
         return 1 / ((1 - time) ** 2 + 1e-5)
 
-    def project(self, points: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
+    def project(
+        self, points: Float[torch.Tensor, "b n 3"], batch: Batch
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Return the points masked and centred."""
         mask = batch.mask[..., None]
         points = points * mask
@@ -152,34 +157,10 @@ class FlowMatching(NoiseProcess):
         mean = points.sum(1, keepdim=True) / batch.sizes.to(points.dtype)[:, None, None]
         return (points - mean) * mask
 
-    def target(self, clean: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, "b n 3"]:
-        """Return a clean estimate masked, and centred unless the reference is followed."""
-        if self.centring == "reference":
-            return clean * batch.mask[..., None]
-        return super().target(clean, batch)
 
-    def _relative(self, clean: Tensor, batch: Batch) -> Tensor:
-        if self.centring != "reference":
-            return super()._relative(clean, batch)
-        clean = clean * batch.mask[..., None]
-        return clean - clean.mean(1, keepdim=True)
-
-    def _noise(self, noise: Tensor, batch: Batch) -> Tensor:
-        noise = self.project(noise, batch)
-        return noise - noise.mean(1, keepdim=True) if self.centring == "reference" else noise
-
-    def velocity_of(self, clean: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
-        """Return v = (x − x_t) / (1 − t)."""
-        return (clean - noisy) / (1 - _column(time))
-
-    def clean_of_velocity(self, velocity: Tensor, noisy: Tensor, time: Tensor) -> Tensor:
-        """Return x = x_t + (1 − t) v."""
-        return noisy + (1 - _column(time)) * velocity
-
-
-def _column(time: Tensor) -> Tensor:
+def _column(time: torch.Tensor) -> torch.Tensor:
     return time[:, None, None]
 
 
-def _origin(batch: Batch) -> Tensor | float:
+def _origin(batch: Batch) -> torch.Tensor | float:
     return 0.0 if batch.origin is None else batch.origin

@@ -1,30 +1,33 @@
 """Who takes part in distillation, and how the student plays its few steps."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.noise import KeyedNoise, generator
 from domains.distillation.process import NoiseProcess
 from domains.distillation.sampling.rescale import Rescale, Rescaled
+from domains.distillation.sampling.roll_out import RollOutConfig
 from domains.distillation.sampling.sampler import Step, renoise
-from domains.domain import Batch
+from domains.distillation.sampling.settings import Renoise
+from domains.lazy import torch
 
-__all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time"]
+__all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time", "call_times"]
 
 
 class Loss(NamedTuple):
     """A scalar to minimise, and numbers to log."""
 
-    value: Float[Tensor, ""]
-    diagnostics: dict[str, Tensor]
+    value: Float[torch.Tensor, ""]
+    diagnostics: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,13 @@ class Draws:
         return int(torch.randint(below, (1,), generator=self.source(name)))
 
 
+def call_times(
+    sampler: Renoise | RollOutConfig, process: NoiseProcess
+) -> Float[torch.Tensor, " k"]:
+    """Return the times of a sampler's calls, the process's own where it has none."""
+    return torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
+
+
 @dataclass(frozen=True)
 class RollOut:
     """The student's few-step sampling during training.
@@ -58,10 +68,20 @@ class RollOut:
         self_conditioning: Hand each step's clean estimate to the next.
     """
 
-    times: Float[Tensor, " k"]
+    times: Float[torch.Tensor, " k"]
     noise_scale: float = 1.0
     eta: float = 1.0
     self_conditioning: bool = False
+
+    @classmethod
+    def of(cls, settings: RollOutConfig, process: NoiseProcess) -> RollOut:
+        """Build the roll-out that the settings describe."""
+        return cls(
+            times=call_times(settings, process),
+            noise_scale=settings.noise_scale,
+            eta=settings.eta,
+            self_conditioning=settings.self_conditioning,
+        )
 
     def steps(
         self, student: Denoiser, process: NoiseProcess, batch: Batch, draws: Draws
@@ -123,7 +143,7 @@ class RollOut:
         *,
         gradient: bool,
         step: int | None = None,
-    ) -> Float[Tensor, "b n 3"]:
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Return the output of one step, a sample (see ``take``)."""
         taken = self.take(student, process, batch, draws, gradient=gradient, step=step)
         with torch.set_grad_enabled(gradient):
@@ -170,7 +190,7 @@ class Roles:
 
     def play(
         self, batch: Batch, draws: Draws, *, gradient: bool, step: int | None = None
-    ) -> Float[Tensor, "b n 3"]:
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Return a sample of the student's roll-out: the output of one step, drawn when None.
 
         Raises:
@@ -205,7 +225,9 @@ class Roles:
 _TIME_EDGES = (0.0, 0.4, 0.7, 0.9, 1.01)
 
 
-def by_time(name: str, values: Float[Tensor, " b"], time: Float[Tensor, " b"]) -> dict[str, Tensor]:
+def by_time(
+    name: str, values: Float[torch.Tensor, " b"], time: Float[torch.Tensor, " b"]
+) -> dict[str, torch.Tensor]:
     """Return the mean of ``values`` in each time bin that holds a sample."""
     found = {}
     for low, high in pairwise(_TIME_EDGES):

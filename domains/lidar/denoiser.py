@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
 from domains.lidar.local_noise import LocalNoise

@@ -8,13 +8,13 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from domains.config import Evaluate
-from domains.domain import Request, Sample
+from domains.batch import Request, Sample
 from domains.evaluation.statistics.measured import Measured
 from domains.files.provenance import named
 from domains.lidar.data.scene_sample import SceneSample
 from domains.lidar.metrics.distances import chamfer, nearest_distances
 from domains.lidar.metrics.scene import AVERAGED, scene_metrics, set_iou
+from domains.lidar.settings import LidarEvaluate
 
 __all__ = ["gallery", "half_truth", "measure", "quick"]
 
@@ -25,7 +25,10 @@ _CELL, _HALF_EDGE = 0.8, 50.0
 
 
 def measure(
-    samples: Sequence[Sample], scenes: Sequence[SceneSample | None], config: Evaluate, seed: int
+    samples: Sequence[Sample],
+    scenes: Sequence[SceneSample | None],
+    config: LidarEvaluate,
+    seed: int,
 ) -> Measured:
     """Measure each completion against its scene's ground truth.
 

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
-from domains.config import Data, Distil, Evaluate, Generate, Pretrain
-from domains.config.preferences import Ranking
+from domains.batch import Batch, Request, Sample
+from domains.config import Distil
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss
-from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.evaluation.statistics.measured import Measured
+from domains.field import Field
 from domains.files.model_files import read_model
 from domains.lidar import evaluation
 from domains.lidar.checkpoint import read_teacher
@@ -26,27 +26,27 @@ from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss
 from domains.lidar.losses.refinement_loss import refinement_loss
 from domains.lidar.losses.structure import chamfer_to, structure
-from domains.lidar.metric_texts import METRICS
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.pictures import bird_eye, perspective, write_png
 from domains.lidar.post_filter import post_filter
+from domains.lidar.settings import LidarData, LidarEvaluate, LidarGenerate, LidarPretrain
+from domains.lidar.simulator.streets import simulate_streets
 
-__all__ = ["DOMAIN", "LidarDomain"]
+__all__ = ["FIELD", "LidarField"]
 
 
-class LidarDomain:
-    """Teacher, data, files and measures of completed scenes (see ``Domain``)."""
+class LidarField(Field[LidarDenoiser]):
+    """Teacher, data, files and measures of completed scenes (see ``Field``)."""
 
     name = "lidar"
-    metrics = METRICS
 
-    def __init__(self, data: Data | None = None):
-        self.data = data or Data()
+    def __init__(self, data: LidarData | None = None):
+        self.data = data or LidarData()
         self.scenes = Scenes(self.data)
 
-    def with_data(self, data: Data) -> "LidarDomain":
+    def with_data(self, data: LidarData) -> "LidarField":
         """Return this field with the sequences of ``data``."""
-        return LidarDomain(data)
+        return LidarField(data)
 
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a public LiDiff checkpoint, or a canonical directory, into canonical form."""
@@ -58,15 +58,15 @@ class LidarDomain:
             denoiser, facts = read_teacher(source, options), {"source": source.name}
         denoiser.save(output, half=bool(options.get("half")), **facts)
 
-    def load(self, directory: Path) -> nn.Module:
+    def load(self, directory: Path) -> LidarDenoiser:
         """Return the denoiser stored in ``directory``."""
         return LidarDenoiser.load(directory)
 
-    def save(self, denoiser: nn.Module, directory: Path, **provenance: Any) -> None:
+    def save(self, denoiser: LidarDenoiser, directory: Path, **provenance: Any) -> None:
         """Write a denoiser in canonical form."""
-        _lidar(denoiser).save(directory, **provenance)
+        denoiser.save(directory, **provenance)
 
-    def new(self, config: Pretrain, seed: int) -> nn.Module:
+    def new(self, config: LidarPretrain, seed: int) -> LidarDenoiser:
         """Return an untrained denoiser, or one whose refinement alone is to be trained."""
         network = NetworkConfig.parse(config.network, "pretrain.network")
         refined = config.part == "refinement"
@@ -78,111 +78,103 @@ class LidarDomain:
             part.requires_grad_(not refined)
         return denoiser
 
-    def recompute(self, denoiser: nn.Module) -> None:
+    def recompute(self, denoiser: LidarDenoiser) -> None:
         """Keep the inputs of each stage of the U-Nets only."""
-        ours = _lidar(denoiser)
-        ours.predictor.recompute = True
-        if ours.refinement is not None:
-            ours.refinement.recompute = True
+        denoiser.predictor.recompute = True
+        if denoiser.refinement is not None:
+            denoiser.refinement.recompute = True
 
-    def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
+    def start(self, denoiser: LidarDenoiser, begun: LidarDenoiser) -> None:
         """Go on from ``begun``; a new refinement stays as it is."""
-        ours, theirs = _lidar(denoiser), _lidar(begun)
-        if ours.config != theirs.config:
+        if denoiser.config != begun.config:
             raise FewstepError(
                 "pretrain.start is of another architecture",
-                expected=ours.config.model_dump(),
-                got=theirs.config.model_dump(),
+                expected=denoiser.config.model_dump(),
+                got=begun.config.model_dump(),
             )
-        ours.encoder.load_state_dict(theirs.encoder.state_dict())
-        ours.predictor.load_state_dict(theirs.predictor.state_dict())
-        if ours.refinement is not None and theirs.refinement is not None:
-            ours.refinement.load_state_dict(theirs.refinement.state_dict())
+        denoiser.encoder.load_state_dict(begun.encoder.state_dict())
+        denoiser.predictor.load_state_dict(begun.predictor.state_dict())
+        if denoiser.refinement is not None and begun.refinement is not None:
+            denoiser.refinement.load_state_dict(begun.refinement.state_dict())
 
-    def process(self, denoiser: nn.Module) -> NoiseProcess:
+    def process(self, denoiser: LidarDenoiser) -> NoiseProcess:
         """Return LiDiff's local noise."""
         return LocalNoise()
 
-    def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
+    def training_batches(self, config: LidarPretrain, seed: int) -> Callable[[int, Draws], Batch]:
         """Return batches of augmented scenes by number."""
         network = NetworkConfig.parse(config.network, "pretrain.network")
         count = config.scenes_per_batch
         return lambda index, _: self.scenes.training_batch(network, count, index, seed)
 
     def teacher_loss(
-        self, denoiser: nn.Module, process: NoiseProcess, batch: Batch, draws: Draws
+        self, denoiser: LidarDenoiser, process: NoiseProcess, batch: Batch, draws: Draws
     ) -> Loss:
         """Return LiDiff's training loss of the part that is trained."""
-        ours = _lidar(denoiser)
-        if ours.training_part == "refinement":
-            return refinement_loss(ours, batch, draws)
+        if denoiser.training_part == "refinement":
+            return refinement_loss(denoiser, batch, draws)
         assert isinstance(process, LocalNoise)
-        return lidiff_loss(ours, process, batch, draws)
+        return lidiff_loss(denoiser, process, batch, draws)
+
+    def simulate(self, output: Path) -> None:
+        """Make streets in SemanticKITTI's layout, and their maps."""
+        simulate_streets(self.data, output)
 
     def requests(
-        self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
+        self, plan: LidarGenerate, numbers: Sequence[int], denoiser: LidarDenoiser, seed: int
     ) -> list[Request | FewstepError]:
         """Return held-out scans to complete."""
-        return self.scenes.held_out(_lidar(denoiser).config, numbers, seed)
+        return self.scenes.held_out(denoiser.config, numbers, seed)
 
     def training_requests(
-        self, section: Distil, denoiser: nn.Module, draws: Draws
+        self, section: Distil, denoiser: LidarDenoiser, draws: Draws
     ) -> list[Request]:
         """Return random training scans, augmented."""
         numbers = [draws.integer(f"scene {k}", 1 << 40) for k in range(section.batch_size)]
-        return self.scenes.training(_lidar(denoiser).config, numbers)
+        return self.scenes.training(denoiser.config, numbers)
 
-    def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
+    def examples(self, section: Distil, denoiser: LidarDenoiser) -> Callable[[Draws], Batch]:
         """Return random training scans with their ground truth, augmented."""
         return lambda draws: batch_of(self.training_requests(section, denoiser, draws))
 
     def judge(
-        self, denoiser: Denoiser, noisy: Tensor, time: Tensor, batch: Batch
+        self, denoiser: LidarDenoiser, noisy: Tensor, time: Tensor, batch: Batch
     ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
         """Return clean estimate and logits of each point (see ``LidarDenoiser.judge``)."""
-        assert isinstance(denoiser, LidarDenoiser)
         return denoiser.judge(noisy, time, batch)
 
-    def overriding(
-        self, denoiser: nn.Module, forget: str, instead: str | None
-    ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
-        """Refuse: scans have no classes."""
-        raise FewstepError(
-            f"scans have no classes to forget, such as {forget}", do="Take another objective"
-        )
-
-    def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
+    def validation_requests(self, section: Distil, denoiser: LidarDenoiser) -> list[Request]:
         """Return scans of the last training sequence."""
-        return self.scenes.validation(_lidar(denoiser).config, section.validation_samples)
+        return self.scenes.validation(denoiser.config, section.validation_samples)
 
     def tuning_requests(
-        self, plan: Generate, count: int, denoiser: nn.Module, seed: int
+        self, plan: LidarGenerate, count: int, denoiser: LidarDenoiser, seed: int
     ) -> list[Request]:
         """Return scans of the last training sequence."""
-        return self.scenes.validation(_lidar(denoiser).config, count)
+        return self.scenes.validation(denoiser.config, count)
 
     def blank(self, requests: Sequence[Request]) -> Batch:
         """Return scans, each point many times, as the places that noise is added to."""
         return batch_of(requests)
 
-    def encode(self, denoiser: nn.Module, batch: Batch) -> Batch:
+    def encode(self, denoiser: LidarDenoiser, batch: Batch) -> Batch:
         """Return the batch with its partial scans encoded."""
-        return _lidar(denoiser).encode(batch)
+        return denoiser.encode(batch)
 
     def unconditional(self, denoiser: Denoiser) -> Denoiser:
         """Return the denoiser without the scan."""
         return Unconditional(denoiser, ("partial", "encoded"))
 
     def finish(
-        self, denoiser: nn.Module, points: Tensor, request: Request, refine: bool
+        self, denoiser: LidarDenoiser, points: Tensor, request: Request, refine: bool
     ) -> Float[Tensor, "m 3"]:
         """Return the completion after LiDiff's post-filter and, if asked, refined."""
         scan = request.condition["partial"].numpy()
         kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan))
-        return _lidar(denoiser).refine(kept.to(points.device)).cpu() if refine else kept
+        return denoiser.refine(kept.to(points.device)).cpu() if refine else kept
 
     def preference(
-        self, kind: Ranking = "quick", tools: Path | None = None
+        self, kind: str = "quick", tools: Path | None = None
     ) -> Callable[[Tensor, Batch], Tensor]:
         """Return the negative Chamfer distance to the ground truth; there is no other kind."""
         if kind != "quick":
@@ -214,17 +206,17 @@ class LidarDomain:
         """Read a file that ``write`` has written."""
         return Sample(path.stem, torch.from_numpy(read_points(path)))
 
-    def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+    def held_out(self, plan: LidarGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return half of the ground truth: nearly what no completion can beat."""
         return evaluation.half_truth(self.scenes.whole(numbers, seed), seed)
 
-    def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+    def decoys(self, plan: LidarGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return the scans themselves, not completed."""
         whole = self.scenes.whole(numbers, seed)
         return {k: Sample(s.name, torch.from_numpy(s.partial)) for k, s in whole.items()}
 
     def evaluate(
-        self, samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
+        self, samples: Sequence[Sample], config: LidarEvaluate, seed: int, tools: Path | None
     ) -> Measured:
         """Measure samples against the ground truth of their scenes."""
         scenes = self.scenes.by_name([sample.name for sample in samples])
@@ -235,9 +227,4 @@ class LidarDomain:
         return evaluation.gallery(samples)
 
 
-def _lidar(denoiser: nn.Module) -> LidarDenoiser:
-    assert isinstance(denoiser, LidarDenoiser)
-    return denoiser
-
-
-DOMAIN = LidarDomain()
+FIELD = LidarField()

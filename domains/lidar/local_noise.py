@@ -1,12 +1,15 @@
 """LiDiff's noise: every point moves about its own place, and none is ever scaled."""
 
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.process import NoiseProcess
-from domains.domain import Batch
 from domains.errors import FewstepError
 
 __all__ = ["STEPS", "LocalNoise", "moment_loss", "solver_timesteps", "time_of"]
@@ -38,16 +41,20 @@ def moment_loss(predicted: Tensor) -> Float[Tensor, ""]:
     return _REGULARISER * (predicted.mean() ** 2 + (predicted.std() - 1) ** 2)
 
 
+@cache
+def _sigmas() -> Float[Tensor, " k"]:
+    """Return σ of each timestep."""
+    betas = np.linspace(*_BETAS, STEPS)
+    return torch.from_numpy(np.sqrt(1 - np.cumprod(1 - betas))).float()
+
+
+@dataclass(frozen=True)
 class LocalNoise(NoiseProcess):
     """x_t = x + σ_t ε in metre, σ_t = sqrt(1 − ᾱ_t), linear betas (Nunes et al. 2024, eq. 5).
 
     The time is 1 − s/1000 with LiDiff's timestep s, so that here too it grows towards the
     data; times between two timesteps count as the nearest.
     """
-
-    def __init__(self):
-        betas = np.linspace(*_BETAS, STEPS)
-        self._sigma = torch.from_numpy(np.sqrt(1 - np.cumprod(1 - betas))).float()
 
     def timestep(self, time: Tensor) -> Tensor:
         """Return LiDiff's timestep of each time, 0 to 999."""
@@ -59,7 +66,7 @@ class LocalNoise(NoiseProcess):
 
     def sigma(self, time: Tensor) -> Tensor:
         """Return the standard deviation in metre."""
-        return self._sigma.to(time.device)[self.timestep(time)]
+        return _sigmas().to(time.device)[self.timestep(time)]
 
     def times(self, steps: int) -> Float[Tensor, " k"]:
         """Return the times of the solver's timesteps."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from domains.config import Fit
+from domains.distillation.training.settings import Fit
 from domains.errors import FewstepError
 
 __all__ = ["sampling", "training"]

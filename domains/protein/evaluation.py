@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from domains.config import Evaluate
-from domains.domain import Sample
+from domains.batch import Sample
 from domains.evaluation.statistics.bootstrap import bootstrap_groups
 from domains.evaluation.statistics.measured import Measured, SetMeasure
 from domains.evaluation.statistics.table import Interval, bootstrap_interval, bootstrap_pairs
@@ -24,6 +23,7 @@ from domains.protein.metrics.geometry import secondary_structure
 from domains.protein.metrics.similarity import diversity as similarity
 from domains.protein.metrics.similarity.foldseek import Foldseek, chosen
 from domains.protein.metrics.similarity.superpose import rmsd
+from domains.protein.settings import ProteinEvaluate
 
 __all__ = ["gallery", "measure", "quick"]
 
@@ -35,7 +35,9 @@ _QUICK = ("bond_fraction", *_STRUCTURE, "rg_ratio")
 _NO_REFERENCES = "no training domain has these sizes"
 
 
-def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None) -> Measured:
+def measure(
+    samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
+) -> Measured:
     """Measure chains: geometry, secondary structure, proxy, designability, diversity, novelty.
 
     Args:
@@ -80,7 +82,7 @@ def measure(samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path 
 
 
 def _judges(
-    chains: list, config: Evaluate, seed: int, tools: Path | None
+    chains: list, config: ProteinEvaluate, seed: int, tools: Path | None
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
     if config.proxy:
@@ -100,7 +102,7 @@ def _judges(
 
 
 def _nearest(
-    chains: list, asked: list, references: list, config: Evaluate, foldseek: Foldseek | None
+    chains: list, asked: list, references: list, config: ProteinEvaluate, foldseek: Foldseek | None
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Look for the most similar known structure: novelty, and whether it is of the asked fold."""
     database = Path(config.novelty_database) if config.novelty_database else None
@@ -187,7 +189,7 @@ def _structure_gaps(
 
 
 def _diversity(
-    finite: list, config: Evaluate, foldseek: Foldseek | None, seed: int
+    finite: list, config: ProteinEvaluate, foldseek: Foldseek | None, seed: int
 ) -> list[SetMeasure]:
     if not config.diversity or len(finite) < 2:
         return []

@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from domains.config import Data, Distil, Evaluate, Generate, Lengths, Pretrain, Told
-from domains.config.preferences import Ranking
+from domains.batch import Batch, Request, Sample
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
-from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.evaluation.statistics.measured import Measured
+from domains.field import Field
 from domains.files.model_files import write_model
 from domains.protein.checkpoint.model_source import read_source
 from domains.protein.conditions.asked_folds import asked_folds
@@ -32,44 +30,50 @@ from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
 from domains.protein.losses.flow_loss import proteina_loss
 from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors
-from domains.protein.metric_texts import METRICS
 from domains.protein.metrics.designability.proxy import load_proxy
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
+from domains.protein.settings import (
+    Lengths,
+    ProteinData,
+    ProteinDistil,
+    ProteinEvaluate,
+    ProteinGenerate,
+    ProteinPretrain,
+    Told,
+)
 
-__all__ = ["DOMAIN", "ProteinDomain"]
+__all__ = ["FIELD", "ProteinField"]
 
 
-class ProteinDomain:
-    """Teacher, data, files and measures of protein backbones (see ``Domain``)."""
+class ProteinField(Field[ProteinaDenoiser]):
+    """Teacher, data, files and measures of protein backbones (see ``Field``)."""
 
     name = "protein"
-    metrics = METRICS
 
-    def __init__(self, data: Data | None = None):
-        self.data = data or Data()
+    def __init__(self, data: ProteinData | None = None):
+        self.data = data or ProteinData()
         self._sources: dict[tuple[Lengths, Told | None], MatchedDomains] = {}
 
-    def with_data(self, data: Data) -> "ProteinDomain":
+    def with_data(self, data: ProteinData) -> "ProteinField":
         """Return this field with the packed domains of ``data``."""
-        return ProteinDomain(data)
+        return ProteinField(data)
 
     def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
         """Turn a public Proteina checkpoint, or a canonical directory, into canonical form."""
         weights, config = read_source(source, options)
         write_model(output, weights, config, half=bool(options.get("half")))
 
-    def load(self, directory: Path) -> nn.Module:
+    def load(self, directory: Path) -> ProteinaDenoiser:
         """Return the denoiser stored in ``directory``."""
         return ProteinaDenoiser.load(directory)
 
-    def save(self, denoiser: nn.Module, directory: Path, **provenance: Any) -> None:
+    def save(self, denoiser: ProteinaDenoiser, directory: Path, **provenance: Any) -> None:
         """Write a denoiser in canonical form."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         denoiser.save(directory, **provenance)
 
-    def new(self, config: Pretrain, seed: int) -> nn.Module:
+    def new(self, config: ProteinPretrain, seed: int) -> ProteinaDenoiser:
         """Return an untrained denoiser that knows the fold classes of its data."""
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
         labelled = "fold_emb" in network_config.feats_cond_seq
@@ -80,34 +84,30 @@ class ProteinDomain:
         motif = any("motif" in name for name in network_config.feats_init_seq)
         return ProteinaDenoiser(network, "v", mapping, motif)
 
-    def recompute(self, denoiser: nn.Module) -> None:
+    def recompute(self, denoiser: ProteinaDenoiser) -> None:
         """Keep each trunk layer's inputs only."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         denoiser.network.recompute = True
 
-    def start(self, denoiser: nn.Module, begun: nn.Module) -> None:
+    def start(self, denoiser: ProteinaDenoiser, begun: ProteinaDenoiser) -> None:
         """Go on from ``begun``, whose features may be fewer; without labels, keep its classes."""
-        assert isinstance(denoiser, ProteinaDenoiser) and isinstance(begun, ProteinaDenoiser)
         if not any(denoiser.network.fold_classes):
             config, classes = denoiser.network.config, begun.network.fold_classes
             denoiser.network, denoiser.mapping = Proteina(config, classes), begun.mapping
         grow(denoiser.network, begun.network)
 
-    def process(self, denoiser: nn.Module) -> NoiseProcess:
+    def process(self, denoiser: ProteinaDenoiser) -> NoiseProcess:
         """Return Proteina's flow; motif models live in the motif's frame, uncentred."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         return FlowMatching("none" if denoiser.motif else "masked")
 
-    def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
+    def training_batches(self, config: ProteinPretrain, seed: int) -> Callable[[int, Draws], Batch]:
         """Return batches of rotated domains, of similar lengths, by number."""
         batches = TokenBatches(self._training_data(config.lengths), config.residues_per_batch, seed)
         return lambda index, _: batches.batch(index)
 
     def teacher_loss(
-        self, denoiser: nn.Module, process: NoiseProcess, batch: Batch, draws: Draws
+        self, denoiser: ProteinaDenoiser, process: NoiseProcess, batch: Batch, draws: Draws
     ) -> Loss:
         """Return Proteina's training loss."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         return proteina_loss(denoiser, process, batch, draws)
 
     def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
@@ -116,10 +116,9 @@ class ProteinDomain:
         return load_domains(path).subset("train", *bounds)
 
     def requests(
-        self, plan: Generate, numbers: Sequence[int], denoiser: nn.Module, seed: int
+        self, plan: ProteinGenerate, numbers: Sequence[int], denoiser: ProteinaDenoiser, seed: int
     ) -> list[Request | FewstepError]:
         """Return chains of the lengths, and of the fold classes, that the plan asks for."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
         source = check_motifs(denoiser.motif, plan.scaffold)
         asked = []
@@ -130,15 +129,8 @@ class ProteinDomain:
             asked.append(Request(f"sample_{number:07d}", size, condition))
         return asked
 
-    def tuning_requests(
-        self, plan: Generate, count: int, denoiser: nn.Module, seed: int
-    ) -> list[Request]:
-        """Return chains as the plan has them; another seed makes others of them."""
-        found = self.requests(plan, range(count), denoiser, seed)
-        return [one for one in found if isinstance(one, Request)]
-
     def training_requests(
-        self, section: Distil, denoiser: nn.Module, draws: Draws
+        self, section: ProteinDistil, denoiser: ProteinaDenoiser, draws: Draws
     ) -> list[Request]:
         """Return chains of random lengths, with fold classes if the section says so."""
         low, high = section.lengths.low, section.lengths.high
@@ -147,10 +139,13 @@ class ProteinDomain:
         return self._asked(section, denoiser, sizes, _choices(draws, count))
 
     def _asked(
-        self, section: Distil, denoiser: nn.Module, sizes: Sequence[int], choices: Sequence[int]
+        self,
+        section: ProteinDistil,
+        denoiser: ProteinaDenoiser,
+        sizes: Sequence[int],
+        choices: Sequence[int],
     ) -> list[Request]:
         """Return chains, with fold class and motif of a domain of their length where asked for."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         if section.fold is None and not denoiser.motif:
             return [Request(str(k), size) for k, size in enumerate(sizes)]
         source, asked = self._matched(section, denoiser), []
@@ -162,20 +157,21 @@ class ProteinDomain:
             asked.append(Request(str(k), size, condition))
         return asked
 
-    def _matched(self, section: Distil, denoiser: nn.Module) -> MatchedDomains:
-        assert isinstance(denoiser, ProteinaDenoiser)
+    def _matched(self, section: ProteinDistil, denoiser: ProteinaDenoiser) -> MatchedDomains:
         key = (section.lengths, section.fold)
         if key not in self._sources:
             domains = self._training_data(section.lengths)
             self._sources[key] = MatchedDomains(domains, denoiser.mapping, section.fold)
         return self._sources[key]
 
-    def examples(self, section: Distil, denoiser: nn.Module) -> Callable[[Draws], Batch]:
+    def examples(
+        self, section: ProteinDistil, denoiser: ProteinaDenoiser
+    ) -> Callable[[Draws], Batch]:
         """Return training domains, rotated: of the lengths and with the classes of the samples.
 
         Else a discriminator would tell real data by these.
         """
-        if getattr(denoiser, "motif", False):
+        if denoiser.motif:
             raise FewstepError(
                 "a discriminator would need real chains with the samples' motifs",
                 do="Take an objective without examples for a motif model",
@@ -194,21 +190,21 @@ class ProteinDomain:
         return draw
 
     def judge(
-        self, denoiser: Denoiser, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+        self, denoiser: ProteinaDenoiser, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return clean estimate and logits of each residue (see ``Prediction``)."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         prediction = denoiser.predict(noisy, time, batch)
         return prediction.coors_pred, prediction.logits
 
     def overriding(
-        self, denoiser: nn.Module, forget: str, instead: str | None
+        self, denoiser: ProteinaDenoiser, forget: str, instead: str | None
     ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
         """Return what finds samples of a fold class, and tells the teacher another for these."""
-        assert isinstance(denoiser, ProteinaDenoiser)
         return overriding(denoiser.mapping, forget, instead)
 
-    def validation_requests(self, section: Distil, denoiser: nn.Module) -> list[Request]:
+    def validation_requests(
+        self, section: ProteinDistil, denoiser: ProteinaDenoiser
+    ) -> list[Request]:
         """Return chains of evenly spread lengths, asked for as in training."""
         low, high = section.lengths.low, section.lengths.high
         count = section.validation_samples
@@ -223,24 +219,12 @@ class ProteinDomain:
         told = motif_tensors([request.condition.get("motif") for request in requests], mask)
         return Batch(mask=mask, condition={**({"cath_code": codes} if any(codes) else {}), **told})
 
-    def encode(self, denoiser: nn.Module, batch: Batch) -> Batch:
-        """Return the batch: fold classes cost nothing."""
-        return batch
-
     def unconditional(self, denoiser: Denoiser) -> Denoiser:
         """Return the denoiser without fold classes."""
         return Unconditional(denoiser, ("cath_code",))
 
-    def finish(
-        self, denoiser: nn.Module, points: torch.Tensor, request: Request, refine: bool
-    ) -> torch.Tensor:
-        """Return the chain; there is nothing to crop."""
-        if refine:
-            raise FewstepError("protein chains can't be refined", do="Remove refine from the set")
-        return points.cpu()
-
     def preference(
-        self, kind: Ranking = "quick", tools: Path | None = None
+        self, kind: str = "quick", tools: Path | None = None
     ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
         """Return the quick quality of chains, or how well a designed sequence fits them."""
         return by_quality if kind == "quick" else ByCrossNLL(load_proxy(tools))
@@ -264,7 +248,9 @@ class ProteinDomain:
         points = torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32))
         return Sample(path.stem, points, read_condition(path))
 
-    def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+    def held_out(
+        self, plan: ProteinGenerate, numbers: Sequence[int], seed: int
+    ) -> dict[int, Sample]:
         """Return test domains, for each sample one of the nearest length not yet taken.
 
         Where samples are asked for a fold class, they are of that class.
@@ -272,7 +258,7 @@ class ProteinDomain:
         taken = natives.held_out(plan, seed)
         return {number: taken[number] for number in numbers if number in taken}
 
-    def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+    def decoys(self, plan: ProteinGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return wrong chains made from held-out domains, six kinds in turn."""
         made = natives.decoys(plan, seed)
         return {number: made[number] for number in numbers if number in made}
@@ -282,7 +268,7 @@ class ProteinDomain:
         return quick(samples)
 
     def evaluate(
-        self, samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
+        self, samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
     ) -> Measured:
         """Measure samples."""
         return measure(samples, config, seed, tools)
@@ -297,4 +283,4 @@ def _choices(draws: Draws, count: int) -> list[int]:
     return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
 
 
-DOMAIN = ProteinDomain()
+FIELD = ProteinField()

@@ -1,7 +1,7 @@
 """What the report says of each measure of protein backbones."""
 
-from domains.config import FOLD_REFERENCES
 from domains.evaluation.statistics.sets import Metric
+from domains.protein.settings import FOLD_REFERENCES
 
 __all__ = ["METRICS"]
 

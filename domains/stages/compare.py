@@ -6,11 +6,19 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domains.config import Cell, MatrixConfig, RunConfig, cells, load_matrix, runs, untrained
+from domains.config import (
+    Cell,
+    MatrixConfig,
+    RunConfig,
+    cells,
+    field_settings,
+    load_matrix,
+    runs,
+    untrained,
+)
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
-    from domains.config.base import DomainName
     from domains.evaluation.matrix.results import Entry, FieldResults
     from domains.evaluation.statistics.sets import EvaluationSet, Metric
 
@@ -40,7 +48,7 @@ def compare(config: Path, results: Path, output: Path, table: Path) -> None:
     build_comparison(fields, output, table, name=matrix.name, title=title, notes=matrix.notes)
 
 
-def _field(matrix: MatrixConfig, domain: DomainName, run: RunConfig, results: Path) -> FieldResults:
+def _field(matrix: MatrixConfig, domain: str, run: RunConfig, results: Path) -> FieldResults:
     from domains.evaluation.matrix.results import FieldResults
 
     directory, of_field = results / run.name, cells(matrix, domain)
@@ -100,14 +108,11 @@ def _compared(path: Path, line: str) -> Entry:
     return Entry(line, "", int(found.facts["steps"]), None, found)
 
 
-def _shown(
-    matrix: MatrixConfig, domain: DomainName, found: list[EvaluationSet]
-) -> dict[str, Metric]:
+def _shown(matrix: MatrixConfig, domain: str, found: list[EvaluationSet]) -> dict[str, Metric]:
     """Return the measures that the page shows: those that are asked for, or have a direction."""
-    from domains.domain import load_metrics
     from domains.evaluation.statistics.sets import all_metrics
 
-    measured = all_metrics(found, load_metrics(domain))
+    measured = all_metrics(found, field_settings(domain).load_metrics())
     asked = matrix.domains[domain].measures
     if unknown := [name for name in asked if found and name not in measured]:
         raise FewstepError(

@@ -12,12 +12,13 @@ from domains.errors import FewstepError
 if TYPE_CHECKING:
     from torch import nn
 
+    from domains.batch import Batch
     from domains.distillation.denoiser import Denoiser
     from domains.distillation.process import NoiseProcess
     from domains.distillation.roles import Draws
     from domains.distillation.training.distiller import Distiller
     from domains.distillation.training.plan import Plan
-    from domains.domain import Batch, Domain
+    from domains.field import Field
 
 __all__ = ["distill"]
 
@@ -45,7 +46,7 @@ def distill(
     import copy
 
     from domains.distillation.training.distiller import Distiller
-    from domains.domain import load_domain
+    from domains.field import Recomputing, capability, load_field
     from domains.files.provenance import sha256
     from domains.stages.training import train_and_save
     from domains.stages.weaker import load_weaker
@@ -55,22 +56,22 @@ def distill(
         known = ", ".join(settings.students) or "none"
         raise FewstepError("unknown student", expected=f"one of {known}", got=student)
     section = settings.students[student]
-    domain = load_domain(settings.domain).with_data(settings.located_data)
-    network = domain.load(teacher)
+    field = load_field(settings.domain).with_data(settings.located_data)
+    network = field.load(teacher)
     if section.fit.activation_checkpointing:
-        domain.recompute(network)
+        capability(field, Recomputing, "can't recompute activations").recompute(network)
     seed = settings.seed if section.seed is None else section.seed
-    auto = load_weaker(domain, weaker, network) if section.teacher_autoguidance else None
+    auto = load_weaker(field, weaker, network) if section.teacher_autoguidance else None
     read = {"teacher": teacher} | ({"weaker": weaker} if auto and weaker else {})
-    plan = _plan(domain, section, network, seed, auto, tools)
+    plan = _plan(field, section, network, seed, auto, tools)
     distiller = Distiller(plan, copy.deepcopy(network), network)
     train_and_save(
-        domain,
+        field,
         distiller,
         state,
         output,
         settings,
-        validate=_validation(domain, section, network, settings.seed),
+        validate=_validation(field, section, network, settings.seed),
         student=student,
         distil=section.model_dump(mode="json"),
         **{f"{name}_sha256": sha256(at / "model.safetensors") for name, at in read.items()},
@@ -78,7 +79,7 @@ def distill(
 
 
 def _plan(
-    domain: Domain,
+    field: Field,
     section: Distil,
     network: nn.Module,
     seed: int,
@@ -88,26 +89,25 @@ def _plan(
     import torch
 
     from domains.distillation.denoiser import Guided
+    from domains.distillation.objectives.registry import build_objective
     from domains.distillation.roles import RollOut
     from domains.distillation.training.distiller import STUDENT
     from domains.distillation.training.plan import Plan
-    from domains.stages.objective import build_objective
-    from domains.stages.sampling import call_times
+    from domains.stages.resources import FieldResources
 
-    process = domain.process(network)
-    objective = build_objective(section, domain, network, tools)
+    process = field.process(network)
+    resources = FieldResources(field, section, network, tools)
+    objective = build_objective(section.objective, resources)
 
     def batches(_: int, draws: Draws) -> Batch:
-        requests = domain.training_requests(section, network, draws)
+        requests = field.training_requests(section, network, draws)
         # Encoded by the teacher for all roles: what a student knows of its condition is frozen.
         with torch.no_grad():
-            return domain.encode(network, domain.blank(requests).to(draws.device))
+            return field.encode(network, field.blank(requests).to(draws.device))
 
     def guided(fake: Denoiser, weight: float) -> Denoiser:
-        return Guided(fake, weight, domain.unconditional(fake))
+        return Guided(fake, weight, field.unconditional(fake))
 
-    scale = section.roll_out.noise_scale
-    played = section.roll_out.sampler(scale)
     return Plan(
         objective=objective,
         process=process,
@@ -116,21 +116,19 @@ def _plan(
         optimisers={STUDENT: section.student}
         | {name: section.fake for name in objective.fake_scores},
         seed=seed,
-        roll_out=RollOut(
-            call_times(played, process), scale, played.fresh[0], played.self_conditioning
-        ),
+        roll_out=RollOut.of(section.roll_out, process),
         fake_updates=section.fake_updates,
         reset_fake_every=section.reset_fake_every,
         as_fake=partial(guided, weight=section.fake_guidance),
         as_learning_fake=partial(guided, weight=section.fake_training_guidance),
         degradation=section.degradation,
-        as_teacher=lambda teacher: _as_teacher(domain, section, process, teacher, weaker),
+        as_teacher=lambda teacher: _as_teacher(field, section, process, teacher, weaker),
         companions=() if weaker is None else (weaker,),
     )
 
 
 def _as_teacher(
-    domain: Domain,
+    field: Field,
     section: Distil,
     process: NoiseProcess,
     teacher: Denoiser,
@@ -139,31 +137,30 @@ def _as_teacher(
     """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled."""
     from domains.distillation.denoiser import Guided, Tempered
     from domains.distillation.sampling.rescale import Rescaled
-    from domains.stages.sampling import rescale_of
 
     scale, weight = section.teacher_noise_scale, section.teacher_guidance
-    unconditional = Tempered(domain.unconditional(teacher), scale)
+    unconditional = Tempered(field.unconditional(teacher), scale)
     auto = None if weaker is None else Tempered(weaker, scale)
     share = section.teacher_autoguidance
     guided = Guided(Tempered(teacher, scale), weight, unconditional, auto, share)
-    rescale = rescale_of(section.teacher_rescale)
+    rescale = section.teacher_rescale
     return guided if rescale is None else Rescaled(guided, process, rescale)
 
 
-def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
+def _validation(field: Field, section: Distil, network: nn.Module, seed: int):
     """Return a function that samples the averaged student and measures the samples."""
     import torch
 
+    from domains.batch import Sample
     from domains.distillation.noise import SampleNoise, generator
     from domains.distillation.sampling.sampler import last
-    from domains.domain import Sample
     from domains.stages.sampling import few_steps
 
     sampler = section.roll_out.sampler(section.validation_noise_scale)
 
     def validate(distiller: Distiller) -> dict[str, float]:
         plan, average = distiller.plan, distiller.average
-        requests = domain.validation_requests(section, network)
+        requests = field.validation_requests(section, network)
         samples: list[Sample] = []
         for start in range(0, len(requests), section.batch_size):
             part = requests[start : start + section.batch_size]
@@ -171,11 +168,11 @@ def _validation(domain: Domain, section: Distil, network: nn.Module, seed: int):
             sources = [generator(seed, "validation", start + k) for k in range(len(part))]
             noise = SampleNoise(sources, sizes, distiller.device)
             with torch.no_grad():
-                batch = domain.encode(average, domain.blank(part).to(distiller.device))
+                batch = field.encode(average, field.blank(part).to(distiller.device))
                 points = last(few_steps(sampler, average, plan.process, batch, noise))
             for row, request in enumerate(part):
-                finished = domain.finish(average, points[row, : request.size], request, False)
+                finished = field.finish(average, points[row, : request.size], request, False)
                 samples.append(Sample(request.name, finished))
-        return domain.validate(samples, requests)
+        return field.validate(samples, requests)
 
     return validate

@@ -27,26 +27,26 @@ def evaluate(
         output: Directory of the tables.
         tools: Directory of fetched tools (ProteinMPNN weights).
     """
-    from domains.domain import load_domain
     from domains.evaluation.statistics.table import SAMPLE, SUMMARY, write_table
+    from domains.field import load_field
     from domains.files.lock import exclusive
     from domains.files.provenance import write_json
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
-    domain = load_domain(settings.domain).with_data(settings.located_data)
+    field = load_field(settings.domain).with_data(settings.located_data)
     made = _index(samples, settings.generate.shards)
     index = _drawn(made, settings)
     files = zip(index["shard"], index["file"], strict=True)
-    read = [domain.read(samples / shard / file) for shard, file in files]
-    measured = domain.evaluate(read, settings.evaluate, settings.seed, tools)
+    read = [field.read(samples / shard / file) for shard, file in files]
+    measured = field.evaluate(read, settings.evaluate, settings.seed, tools)
     table = _sample_table(settings, sample_set, index, measured.samples)
     summary = _summary(settings, sample_set, table, measured)
     with exclusive(output):
         (output / "set.json").unlink(missing_ok=True)
         write_table(output / "samples.csv", table, SAMPLE)
         write_table(output / "set.csv", summary, SUMMARY)
-        write_json(output / "gallery.json", domain.gallery(read[: settings.evaluate.gallery]))
+        write_json(output / "gallery.json", field.gallery(read[: settings.evaluate.gallery]))
         facts = _facts(settings, sample_set, index, made)
         write_json(output / "set.json", {**facts, "skipped": _skipped(samples, settings)})
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domains.config import UNMODELLED, RunConfig, SampleSet, Tuned, load_config
+from domains.config import UNMODELLED, RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from domains.domain import Domain, Request, Sample
+    from domains.batch import Request, Sample
+    from domains.field import Field
 
 __all__ = ["generate", "read_index", "set_aside"]
 
@@ -49,14 +50,14 @@ def generate(
     """
     import pandas as pd
 
-    from domains.domain import load_domain
+    from domains.field import load_field
     from domains.files.lock import exclusive
     from domains.files.provenance import atomic_path, sha256
     from domains.memory import peak_memory
 
     settings = load_config(config)
     sample_set = _settled(_known(settings, set_name, shard), sampler)
-    domain = load_domain(settings.domain).with_data(settings.located_data)
+    field = load_field(settings.domain).with_data(settings.located_data)
     numbers = list(settings.generate.shard(shard))
     with exclusive(output):
         # Written last: without it a shard that is being made again does not look finished.
@@ -64,8 +65,8 @@ def generate(
         rows = []
         skipped: dict[int, str] = {}
         models = model, weaker
-        for sample, facts in _samples(domain, settings, sample_set, numbers, models, skipped):
-            files = domain.write(sample, output, {"formats": settings.generate.formats})
+        for sample, facts in _samples(field, settings, sample_set, numbers, models, skipped):
+            files = field.write(sample, output, {"formats": settings.generate.formats})
             digest = sha256(output / files[0])
             rows.append({**facts, "file": files[0], "sha256": digest})
         _list_skipped(output / SKIPPED, skipped)
@@ -104,7 +105,7 @@ def _settled(sample_set: SampleSet, sampler: Path | None) -> SampleSet:
     """Return the set with the sampler that was found for it, if one was searched for."""
     from domains.stages.tune import read_sampler
 
-    if not isinstance(sample_set.sampler, Tuned):
+    if sample_set.sampler.kind != "tuned":
         return sample_set
     if sampler is None:
         raise FewstepError("the set's sampler is tuned", do="Run fewstep tune, give --sampler")
@@ -112,7 +113,7 @@ def _settled(sample_set: SampleSet, sampler: Path | None) -> SampleSet:
 
 
 def _samples(
-    domain: Domain,
+    field: Field,
     settings: RunConfig,
     sample_set: SampleSet,
     numbers: list[int],
@@ -120,19 +121,21 @@ def _samples(
     skipped: dict[int, str],
 ) -> Iterator[tuple[Sample, dict[str, Any]]]:
     """Yield samples and their index rows, batch by batch; note those that can't be made."""
-    from domains.domain import Request, Sample
+    from domains.batch import Request, Sample
+    from domains.field import HeldOut, capability
     from domains.stages.sampling import Sampling, batches
 
     plan, seed = settings.generate, settings.seed
     if sample_set.model in UNMODELLED:
-        source = domain.held_out if sample_set.model == "data" else domain.decoys
+        known = capability(field, HeldOut, "has no held-out data")
+        source = known.held_out if sample_set.model == "data" else known.decoys
         for number, sample in source(plan, numbers, seed).items():
             yield sample, _row(number, len(sample.points), 0, 0.0, 0)
         return
-    network, weaker = _loaded(domain, sample_set, *models)
-    sampling = Sampling(domain, network, sample_set, seed, weaker)
+    network, weaker = _loaded(field, sample_set, *models)
+    sampling = Sampling(field, network, sample_set, seed, weaker)
     asked: dict[int, Request] = {}
-    found = domain.requests(plan, numbers, network, seed)
+    found = field.requests(plan, numbers, network, seed)
     for number, request in zip(numbers, found, strict=True):
         if isinstance(request, Request):
             asked[number] = request
@@ -151,7 +154,7 @@ def _samples(
 
 
 def _loaded(
-    domain: Domain, sample_set: SampleSet, model: Path | None, weaker: Path | None
+    field: Field, sample_set: SampleSet, model: Path | None, weaker: Path | None
 ) -> tuple[nn.Module, nn.Module | None]:
     """Return the set's model, and the weaker one where autoguidance needs it."""
     import torch
@@ -161,10 +164,10 @@ def _loaded(
     if model is None:
         raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = domain.load(model).eval().to(device)
+    network = field.load(model).eval().to(device)
     if not sample_set.sampler.autoguidance:
         return network, None
-    return network, load_weaker(domain, weaker, network).to(device)
+    return network, load_weaker(field, weaker, network).to(device)
 
 
 def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[str, Any]:

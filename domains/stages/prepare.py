@@ -3,15 +3,10 @@
 import json
 from pathlib import Path
 
+from domains.config import located
 from domains.errors import FewstepError
 
-__all__ = ["BUNDLED", "locate", "prepare"]
-
-# Teachers that come with the package: name → directory beside the package.
-BUNDLED = {
-    "proteina-mini": "protein/assets/proteina-mini",
-    "lidiff-mini": "lidar/assets/lidiff-mini",
-}
+__all__ = ["prepare"]
 
 
 def prepare(
@@ -27,7 +22,7 @@ def prepare(
     """Turn a teacher's checkpoint into model.safetensors + model.json; runs no pickled code.
 
     Args:
-        source: Checkpoint file, model directory or bundled name (proteina-mini, lidiff-mini).
+        source: Checkpoint file, model directory or bundled name (such as proteina-mini).
         output: Directory of the model.
         domain: Scientific field.
         architecture: model.json of the architecture, for files that hold weights only.
@@ -36,10 +31,10 @@ def prepare(
         sha256: Expected checksum of the checkpoint file.
         half: Store the weights in float16 (half the size; computing stays in float32).
     """
-    from domains.domain import load_domain
+    from domains.field import load_field
     from domains.files import provenance
 
-    path = locate(source)
+    path = located(source)
     if sha256 and path.is_file() and provenance.sha256(path) != sha256:
         raise FewstepError(
             f"checksum of {path}",
@@ -49,22 +44,7 @@ def prepare(
         )
     options = {"lora_alpha": lora_alpha, "half": half, "fold_classes": fold_classes}
     options |= _architecture(architecture)
-    load_domain(domain).prepare(path, output, options)
-
-
-def locate(source: str) -> Path:
-    """Return where a checkpoint, a model directory or a bundled model is.
-
-    Raises:
-        FewstepError: It is nowhere.
-    """
-    path = Path(__file__).parents[1] / BUNDLED[source] if source in BUNDLED else Path(source)
-    if not path.exists():
-        raise FewstepError(
-            f"there is no checkpoint {source}",
-            expected=f"a file, a model directory, or one of {', '.join(BUNDLED)}",
-        )
-    return path
+    load_field(domain).prepare(path, output, options)
 
 
 def _architecture(path: Path | None) -> dict:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from domains.config import load_config
+from domains.config import field_settings, load_config
 
 __all__ = ["report"]
 
@@ -27,7 +27,6 @@ def report(
     """
     import pandas as pd
 
-    from domains.domain import load_domain
     from domains.evaluation.report.build import build_report
     from domains.evaluation.report.latex import latex_table
     from domains.evaluation.statistics.published import read_published, rows_beside
@@ -36,13 +35,13 @@ def report(
     from domains.files.provenance import write_text
 
     settings = load_config(config)
-    domain, name = load_domain(settings.domain), settings.name
+    field, name = field_settings(settings.domain), settings.name
+    metrics = field.load_metrics()
     sets = [evaluations / one for one in settings.sets]
     # Two students of one run may agree in all that the other columns say.
     named = [read_table(one / "set.csv", SUMMARY).assign(run=f"{name}/{one.name}") for one in sets]
     results = pd.concat(named)
-    assets = Path(__file__).parents[1] / settings.domain / "assets"
-    papers = rows_beside(settings, read_published(assets / "published.yaml"), teacher)
+    papers = rows_beside(settings, read_published(field.published), teacher)
     build_report(
         sets,
         output,
@@ -50,9 +49,9 @@ def report(
         published=papers,
         training_log=training_log,
         notes=settings.notes,
-        metrics=domain.metrics,
+        metrics=metrics,
     )
     write_table(table, results, SUMMARY)
     shown = [*map(read_set, sets), *published_sets(papers)]
-    latex = latex_table(shown, domain.metrics, settings.title or name)
+    latex = latex_table(shown, metrics, settings.title or name)
     write_text(table.with_suffix(".tex"), latex)

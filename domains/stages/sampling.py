@@ -8,19 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from domains.config import Generate, Renoise, RescaleConfig, SampleSet
+from domains.batch import Batch, Request
+from domains.config import Generate, SampleSet
 from domains.distillation.denoiser import Denoiser, Guided
 from domains.distillation.noise import NoiseSource, SampleNoise, generator
 from domains.distillation.process import NoiseProcess
+from domains.distillation.roles import call_times
 from domains.distillation.sampling.dpm_solver import solve
-from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.sampler import SDE, Step, integrate, polish, renoise
 from domains.distillation.sampling.schedule import polish_times, sampling_times
-from domains.domain import Batch, Domain, Request
+from domains.distillation.sampling.settings import Renoise
 from domains.errors import FewstepError
+from domains.field import Field
 from domains.memory import out_of_memory
 
-__all__ = ["Sampled", "Sampling", "batches", "call_times", "few_steps", "rescale_of"]
+__all__ = ["Sampled", "Sampling", "batches", "few_steps"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +42,6 @@ class Sampled:
     calls: int
 
 
-def call_times(sampler: Renoise, process: NoiseProcess) -> Tensor:
-    """Return the times of a sampler's calls, the field's own where it has none."""
-    return torch.tensor(sampler.times) if sampler.times else process.times(sampler.steps)
-
-
 def few_steps(
     sampler: Renoise, denoiser: Denoiser, process: NoiseProcess, batch: Batch, noise: NoiseSource
 ) -> Iterator[Step]:
@@ -56,15 +53,10 @@ def few_steps(
         call_times(sampler, process),
         noise,
         sampler.noise_scales,
-        eta=sampler.fresh,
+        eta=sampler.etas,
         self_conditioning=sampler.self_conditioning,
-        rescale=rescale_of(sampler.rescale),
+        rescale=sampler.rescale,
     )
-
-
-def rescale_of(config: RescaleConfig | None) -> Rescale | None:
-    """Return how a sampler's, or a teacher's, score is rescaled, if it is."""
-    return None if config is None else Rescale(config.sharpness, config.spread)
 
 
 @dataclass(frozen=True)
@@ -72,14 +64,14 @@ class Sampling:
     """How samples are made.
 
     Attributes:
-        domain: The field.
+        field: The field.
         network: The denoiser, on the device that it runs on.
         sample_set: Sampler and refinement.
         seed: Decides all noise, together with a sample's number.
         weaker: The denoiser that autoguidance pushes away from, on the same device.
     """
 
-    domain: Domain
+    field: Field
     network: nn.Module
     sample_set: SampleSet
     seed: int
@@ -124,8 +116,8 @@ class Sampling:
         noise = SampleNoise(sources, [request.size for request in requests], device)
         points, calls = None, 0
         with torch.inference_mode():
-            blank = self.domain.blank(requests).to(device)
-            batch = self.domain.encode(self.network, blank)
+            blank = self.field.blank(requests).to(device)
+            batch = self.field.encode(self.network, blank)
             for step in self._steps(batch, noise):
                 points, calls = step.points, calls + 1
             finished = self._finish(points, batch, requests)
@@ -133,7 +125,7 @@ class Sampling:
 
     def _denoiser(self) -> Guided:
         """Return the network, guided as the set says."""
-        sampler, unconditional = self.sample_set.sampler, self.domain.unconditional(self.network)
+        sampler, unconditional = self.sample_set.sampler, self.field.unconditional(self.network)
         share = sampler.autoguidance
         return Guided(self.network, sampler.guidance, unconditional, self.weaker, share)
 
@@ -145,16 +137,16 @@ class Sampling:
                 f"sampling with {self.sample_set.model} ended in {bad}",
                 do="Check the model; a smaller noise scale or more steps may help",
             )
-        points = self.domain.process(self.network).target(points, batch)
+        points = self.field.process(self.network).target(points, batch)
         refine = self.sample_set.refine
         return [
-            self.domain.finish(self.network, points[row, : request.size], request, refine)
+            self.field.finish(self.network, points[row, : request.size], request, refine)
             for row, request in enumerate(requests)
         ]
 
     def _steps(self, batch: Batch, noise: NoiseSource) -> Iterator[Step]:
         """Return the steps of the set's sampler."""
-        sampler, process = self.sample_set.sampler, self.domain.process(self.network)
+        sampler, process = self.sample_set.sampler, self.field.process(self.network)
         assert sampler.kind != "tuned", "the stage puts what was found in its place"
         denoiser = self._denoiser()
         if sampler.kind == "renoise":
@@ -168,7 +160,7 @@ class Sampling:
         if sampler.kind == "sde":
             until = sampler.stochastic_until
             sde = SDE(sampler.noise_scale, sampler.diffusion, until=until)
-        how = sde, sampler.self_conditioning, rescale_of(sampler.rescale)
+        how = sde, sampler.self_conditioning, sampler.rescale
         body = integrate(denoiser, process, batch, times, noise, *how)
         if not sampler.polish:
             return body

@@ -1,4 +1,4 @@
-"""Stage: simulate LiDAR streets."""
+"""Stage: make the data that a run simulates."""
 
 from pathlib import Path
 
@@ -7,31 +7,18 @@ from domains.errors import FewstepError
 
 __all__ = ["simulate"]
 
-# Streets of two seeds never meet: a run has fewer than 1,000.
-_STREETS_PER_SEED = 1000
-
 
 def simulate(config: Path, output: Path) -> None:
-    """Simulate a run's streets in SemanticKITTI's layout; those already there are kept.
+    """Make the data that a run's settings describe; what is there already is kept.
 
     Args:
         config: Run configuration (YAML) with ``data.simulate``.
-        output: Directory that ``sequences`` is made in.
+        output: Directory that the data are made in.
     """
-    from tqdm import tqdm
-
-    from domains.lidar.data.scene_sample import Streets
-    from domains.lidar.simulator.writer import simulate_sequence
+    from domains.field import Simulating, capability, load_field
 
     settings = load_config(config)
-    plan = settings.data.simulate
-    if plan is None:
+    if not settings.data.is_simulated:
         raise FewstepError(f"{config} has no data.simulate", do="Add it, or set data.path")
-    data = settings.data.located(str(output))
-    for name in tqdm([*data.train, *data.held_out], desc="streets", mininterval=1.0):
-        street = output / "sequences" / name
-        if not street.exists():
-            seed = plan.seed * _STREETS_PER_SEED + int(name)
-            simulate_sequence(street, seed, plan.scans, plan.azimuths, surface=False)
-        # Builds its map, which else several later jobs would do at the same time.
-        Streets([street])
+    field = load_field(settings.domain).with_data(settings.data)
+    capability(field, Simulating, "simulates no data").simulate(output)

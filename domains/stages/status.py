@@ -56,10 +56,10 @@ def _latest() -> Path:
 def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
     """Yield one row per stage and model or set, in the order of the workflow."""
     logs = run / "logs"
-    if settings.data.simulate:
-        data, work = settings.located_data, run / "streets"
-        streets = [work / "sequences" / name for name in (*data.train, *data.held_out)]
-        yield _row("simulate", "", [Part(one, logs / "simulate.log", work) for one in streets])
+    if settings.data.is_simulated:
+        work = run / "streets"
+        parts = [Part(one, logs / "simulate.log", work) for one in settings.data.simulated(work)]
+        yield _row("simulate", "", parts)
     teacher, state = run / "teacher/model.json", run / "state/teacher"
     if settings.teacher == PRETRAIN and settings.pretrain is not None:
         progress = training(state, settings.pretrain.fit)

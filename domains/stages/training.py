@@ -10,12 +10,13 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
-from domains.config import INCIDENTAL, RunConfig
+from domains.config import RunConfig
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import process_count, run, way
+from domains.distillation.training.settings import INCIDENTAL
 from domains.distillation.training.state import claim
-from domains.domain import Domain
 from domains.errors import FewstepError
+from domains.field import Field
 from domains.files.lock import exclusive
 from domains.files.provenance import record
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 def train_and_save(
-    domain: Domain,
+    field: Field,
     distiller: Distiller,
     state: Path,
     output: Path,
@@ -50,10 +51,10 @@ def train_and_save(
                 do="Run the same command again to resume",
             )
         if rank_zero_only.rank == 0:
-            _write_model(domain, distiller, output, run=config.name, seed=seed, **provenance)
+            _write_model(field, distiller, output, run=config.name, seed=seed, **provenance)
 
 
-def _write_model(domain: Domain, distiller: Distiller, output: Path, **facts: Any) -> None:
+def _write_model(field: Field, distiller: Distiller, output: Path, **facts: Any) -> None:
     """Write the average that scored best, or the last one where none was scored."""
     denoiser: nn.Module = copy.deepcopy(distiller.average)
     chosen = distiller.done
@@ -63,7 +64,7 @@ def _write_model(domain: Domain, distiller: Distiller, output: Path, **facts: An
     with exclusive(output):
         calls = {"network_calls": distiller.network_calls}
         progress = {"steps": distiller.done, "chosen_step": chosen, **calls}
-        domain.save(denoiser, output, **record(**facts, **progress))
+        field.save(denoiser, output, **record(**facts, **progress))
     _log.info("wrote %s (average of step %d)", output, chosen)
 
 

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domains.config import Renoise, RunConfig, SampleSet, Tuned, load_config
+from domains.config import RunConfig, SampleSet, load_config
+from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from domains.domain import Domain
+    from domains.field import Field
 
 __all__ = ["read_sampler", "tune"]
 
@@ -43,16 +44,16 @@ def tune(config: Path, set_name: str, model: Path, output: Path) -> None:
     """
     import torch
 
-    from domains.domain import load_domain
+    from domains.field import load_field
     from domains.files.provenance import write_json
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
     if not isinstance(sample_set.sampler, Tuned):
         raise FewstepError(f"the sampler of {set_name} is not tuned", got=sample_set.sampler.kind)
-    domain = load_domain(settings.domain).with_data(settings.located_data)
-    network = domain.load(model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
-    judge = _Judge(domain, network, settings, sample_set, sample_set.sampler)
+    field = load_field(settings.domain).with_data(settings.located_data)
+    network = field.load(model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    judge = _Judge(field, network, settings, sample_set, sample_set.sampler)
     usual = [judge.usual(scale) for scale in _USUAL]
     drawn = _drawn(sample_set.sampler, settings.seed)
     first = judge.round(1, [*usual, *drawn])
@@ -119,14 +120,14 @@ class _Judge:
     """Says how good samplers are, each by samples of the same noise.
 
     Attributes:
-        domain: The field.
+        field: The field.
         network: The model, on the device that it runs on.
         settings: Of the run.
         sample_set: Whose sampler is searched.
         wanted: What is known of the sampler before.
     """
 
-    domain: Domain
+    field: Field
     network: nn.Module
     settings: RunConfig
     sample_set: SampleSet
@@ -134,7 +135,7 @@ class _Judge:
 
     def usual(self, noise_scale: float) -> Renoise:
         """Return a sampler with the field's own times."""
-        times = tuple(self.domain.process(self.network).times(self.wanted.steps).tolist())
+        times = tuple(self.field.process(self.network).times(self.wanted.steps).tolist())
         return Renoise(
             steps=self.wanted.steps,
             times=times,
@@ -156,13 +157,13 @@ class _Judge:
         return rows
 
     def _measures(self, sampler: Renoise, seed: int) -> dict[str, Any]:
-        from domains.domain import Sample
+        from domains.batch import Sample
         from domains.stages.sampling import Sampling, batches
 
         plan, count = self.settings.generate, self.wanted.samples
-        requests = self.domain.tuning_requests(plan, count, self.network, seed)
+        requests = self.field.tuning_requests(plan, count, self.network, seed)
         sampled = self.sample_set.model_copy(update={"sampler": sampler, "refine": False})
-        sampling = Sampling(self.domain, self.network, sampled, seed)
+        sampling = Sampling(self.field, self.network, sampled, seed)
         made: dict[int, Sample] = {}
         for batch in batches(plan, {k: one.size for k, one in enumerate(requests)}):
             for k, one in sampling.samples({k: requests[k] for k in batch}).items():
@@ -171,7 +172,7 @@ class _Judge:
                 if not len(one.points):
                     raise FewstepError("a sample has no points that count")
                 made[k] = Sample(requests[k].name, one.points, requests[k].condition)
-        return self.domain.validate([made[k] for k in sorted(made)], requests)
+        return self.field.validate([made[k] for k in sorted(made)], requests)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

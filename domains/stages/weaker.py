@@ -4,13 +4,13 @@ from pathlib import Path
 
 from torch import nn
 
-from domains.domain import Domain
 from domains.errors import FewstepError
+from domains.field import Field
 
 __all__ = ["load_weaker"]
 
 
-def load_weaker(domain: Domain, directory: Path | None, network: nn.Module) -> nn.Module:
+def load_weaker(field: Field, directory: Path | None, network: nn.Module) -> nn.Module:
     """Return the denoiser in a directory, to be asked beside ``network``.
 
     Raises:
@@ -18,8 +18,8 @@ def load_weaker(domain: Domain, directory: Path | None, network: nn.Module) -> n
     """
     if directory is None:
         raise FewstepError("autoguidance needs a weaker model", do="Give --weaker")
-    weaker = domain.load(directory)
-    if domain.process(weaker) != domain.process(network):
+    weaker = field.load(directory)
+    if field.process(weaker) != field.process(network):
         raise FewstepError(
             f"the weaker model {directory} was trained with another noise process",
             do="Take an earlier checkpoint, or a smaller model, of the same training",

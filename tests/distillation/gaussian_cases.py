@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from distillation.make import make
 from distillation.toy import (
     slope,
     template,
 )
 from torch import Tensor
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.distillation_dpo import DistillationDPO
 from domains.distillation.objectives.objective import Objective, per_sample
 from domains.distillation.objectives.phased_dmd import PhasedDMD
@@ -29,7 +30,7 @@ from domains.distillation.objectives.sid import SiD
 from domains.distillation.objectives.sim import SIM
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.process import FlowMatching
-from domains.domain import Batch
+from domains.distillation.times import Times
 
 COUNT, SAMPLES = 400, 96
 PROCESS = FlowMatching()
@@ -164,28 +165,38 @@ class Case:
     """An objective, the gradient it should have and the divergence it should lower."""
 
     name: str
-    build: Callable[[TimeDistribution], Objective]
+    build: Callable[[Times], Objective]
     gradient: Callable[[Gaussians], Gradient]
     divergence: Callable[[Gaussians], float]
 
 
 CASES = [
-    Case("vsd", lambda t: VSD(t, t), vsd_gradient, reverse_kl),
-    Case("sid", lambda t: SiD(t, t, 1.0, scale=1.0), sid_gradient(1.0), fisher),
+    Case("vsd", lambda t: make(VSD, times=t), vsd_gradient, reverse_kl),
+    Case("sid", lambda t: make(SiD, times=t, scale=1.0), sid_gradient(1.0), fisher),
     # With the loser bounded away; what the pair adds stands in test_distillation_dpo.py.
     Case(
         "dpo-winner",
-        lambda t: DistillationDPO(t, t, smaller, pair_noise=1.0, loser_bound=0.0),
+        lambda t: make(DistillationDPO, times=t, prefers=smaller, pair_noise=1.0, loser_bound=0.0),
         winner_gradient,
         reverse_kl,
     ),
-    Case("score_lidar", lambda t: ScoreLiDAR(t, t, no_structure, {}), vsd_gradient, reverse_kl),
+    Case(
+        "score_lidar",
+        lambda t: make(ScoreLiDAR, times=t, errors=no_structure),
+        vsd_gradient,
+        reverse_kl,
+    ),
     # What more phases do stands in test_phased_dmd.py.
-    Case("phased-1", lambda t: PhasedDMD(t, t, phases=1), vsd_gradient, reverse_kl),
-    Case("sim", lambda t: SIM(t, t, HUBER), sim_gradient, fisher),
+    Case("phased-1", lambda t: make(PhasedDMD, times=t, phases=1), vsd_gradient, reverse_kl),
+    Case("sim", lambda t: make(SIM, times=t, huber=HUBER), sim_gradient, fisher),
     # What it adds stands in test_sfd.py.
-    Case("sfd", lambda t: SFD(t, t, all_forgotten, 0.5, 1.2, 2.0), sid_gradient(1.2), fisher),
-    Case("sid-1.2", lambda t: SiD(t, t, 1.2, scale=1.0), sid_gradient(1.2), fisher),
+    Case(
+        "sfd",
+        lambda t: make(SFD, times=t, override=all_forgotten, weight=0.5, scale=2.0),
+        sid_gradient(1.2),
+        fisher,
+    ),
+    Case("sid-1.2", lambda t: make(SiD, times=t, alpha=1.2, scale=1.0), sid_gradient(1.2), fisher),
 ]
 every_objective = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_roll_out = pytest.mark.parametrize("steps", [1, 4], ids=lambda k: f"K{k}")

@@ -6,15 +6,15 @@ from collections.abc import Callable
 import pytest
 import torch
 from distillation.gaussian_cases import CASES, PROCESS, Case, every_roll_out
+from distillation.make import one_time, with_judge
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import TIMES, GaussianDenoiser, GaussianStudent, SetDraws, blank, template
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
-from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.adversarial import Adversarial
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.domain import Batch
 
 COUNT, SAMPLES, WEIGHT, CRITIC = 40, 64, 0.5, 0.25
 BASES = [case for case in CASES if case.name in ("vsd", "sid")]
@@ -48,7 +48,7 @@ def small(
 
 
 def adversarial(base: Case, judge=by_size, examples=real, times=TIMES) -> Adversarial:
-    return Adversarial(base.build(times), judge, examples, WEIGHT, CRITIC)
+    return with_judge(base.build(times), judge, examples, WEIGHT, CRITIC)
 
 
 def gaussian_roles(std: float = 0.5) -> tuple[Roles, GaussianStudent, GaussianDenoiser]:
@@ -76,7 +76,7 @@ def test_1_an_undecided_judge_adds_log_2_and_no_gradient(base: Case):
 @every_base
 def test_1_gradient_of_the_students_term_is_the_known_one(base: Case):
     """One time, one roll-out step: x = m + c ε, x_t = t x + b ε', logit = x_t · D_F(x_t)."""
-    at = TimeDistribution("beta", 0.6, 0.6)
+    at = one_time(0.6)
     roles, student, fake = gaussian_roles(0.8)
     batch, draws = blank([COUNT] * SAMPLES), Draws(("known",))
     losses = [
@@ -140,7 +140,7 @@ def test_4_the_critic_is_best_where_data_and_samples_are_told_apart(sign: float,
         logits = 0.1 * sign * (size - middle)
         return denoiser(noisy, time, batch), logits.expand(batch.mask.shape)
 
-    objective = adversarial(BASES[0], judge, times=TimeDistribution("beta", 0.9, 0.9))
+    objective = adversarial(BASES[0], judge, times=one_time(0.9))
     roles, _, _ = gaussian_roles(0.2)
     loss = objective.fake_score_loss("fake", roles, blank([COUNT] * SAMPLES), Draws(("critic",)))
     critic, told = (float(loss.diagnostics[name]) for name in ("critic", "told_apart"))

@@ -3,14 +3,15 @@
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
+from distillation.make import make
 from distillation.test_adversarial import orders, small
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, template
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.objectives.consistency import Consistency
 from domains.distillation.roles import Draws, Roles
-from domains.domain import Batch
 
 COUNT, SAMPLES, STD = 40, 64, 0.5
 
@@ -41,7 +42,7 @@ def loss_of(std: float, grid: int, huber: float = 0.01) -> tuple[float, float]:
     student = Ends(std)
     teacher = GaussianDenoiser(1.0, STD, COUNT).requires_grad_(False)
     roles = Roles(PROCESS, student, teacher)
-    objective = Consistency(data, grid, huber)
+    objective = make(Consistency, draw=data, grid=grid, huber=huber)
     loss = objective.student_loss(roles, blank([COUNT]), Draws(("ends",))).value
     return float(loss.detach()), float(torch.autograd.grad(loss, student.std)[0])
 
@@ -62,7 +63,7 @@ def test_the_last_time_asks_the_teacher_itself():
     """With a grid of one time there is nothing else to learn."""
     batch = small(7)(Draws(("x",)))
     student, teacher = ToyDenoiser(1), ToyDenoiser(0).requires_grad_(False)
-    objective = Consistency(lambda _: batch, 1, huber=1e-6)
+    objective = make(Consistency, draw=lambda _: batch, grid=1, huber=1e-6)
     draws = Draws(("last",))
     found = objective.student_loss(Roles(PROCESS, student, teacher), batch, draws).value
     assert batch.points is not None
@@ -76,7 +77,7 @@ def test_the_last_time_asks_the_teacher_itself():
 
 
 def test_2_only_the_student_learns():
-    roles, objective = toy_roles(2), Consistency(small(8), 4)
+    roles, objective = toy_roles(2), make(Consistency, draw=small(8), grid=4)
     objective.student_loss(roles, blank([6, 8]), Draws(("roles",))).value.backward()
     for name, parameter in module(roles.student).named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all()
@@ -90,14 +91,16 @@ def test_5_padding_and_masked_points_change_nothing():
     def result(length: int, fill: float) -> list[Tensor]:
         mask = blank([5, 7], length).mask
         draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
-        return losses_and_gradients(Consistency(small(length), 4), 1, draws, length)
+        return losses_and_gradients(make(Consistency, draw=small(length), grid=4), 1, draws, length)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
 
 
 def test_5_permuting_points_changes_neither_loss_nor_gradient():
     found = [
-        losses_and_gradients(Consistency(small(7, (7, 7), order), 4), 2, draws, 7, (7, 7))
+        losses_and_gradients(
+            make(Consistency, draw=small(7, (7, 7), order), grid=4), 2, draws, 7, (7, 7)
+        )
         for order, draws in orders()
     ]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

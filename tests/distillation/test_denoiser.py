@@ -7,8 +7,8 @@ import torch
 from distillation.toy import GaussianDenoiser, blank
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser, Guided, Tempered, Unconditional
-from domains.domain import Batch
 
 NOISY = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
 TIME = torch.tensor([0.3, 0.8])

@@ -1,31 +1,30 @@
 """Contract: Diffusion-DPO makes a denoiser of what is preferred, held by its frozen reference."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from distillation.gaussian_cases import COUNT, DEGREES, PROCESS, SAMPLES, every_roll_out, smaller
+from distillation.make import make, one_time
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import GaussianDenoiser, SetDraws, blank, slope
 from torch import Tensor
 from torch.nn import functional as F
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.diffusion_dpo import DiffusionDPO, alignment_loss
-from domains.distillation.objectives.pair import Preference
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.sampler import last, renoise
-from domains.domain import Batch
+from domains.distillation.times import Times
 
-NARROW = TimeDistribution("uniform", 0.2, 0.8)
+NARROW = Times(kind="uniform", low=0.2, high=0.8)
 
 
-def dpo(
-    preference: Preference = smaller, noise: float = 1.5, times: TimeDistribution = NARROW
-) -> DiffusionDPO:
-    return DiffusionDPO(times, preference, noise, beta=2.0)
+def dpo(preference: Callable = smaller, noise: float = 1.5, times: Times = NARROW) -> DiffusionDPO:
+    return make(DiffusionDPO, times=times, prefers=preference, pair_noise=noise, beta=2.0)
 
 
 def larger(points: Tensor, batch: Batch) -> Tensor:
@@ -51,7 +50,7 @@ def error(shift: Tensor, std: Tensor, data: tuple[float, float], t: float) -> Te
 @pytest.mark.parametrize("t", [0.3, 0.7])
 @pytest.mark.parametrize(("shift", "std"), [(1.0, 0.8), (1.1, 0.7)])
 def test_1_loss_and_gradient_of_gaussians_are_the_known_ones(
-    preference: Preference, t: float, shift: float, std: float
+    preference: Callable, t: float, shift: float, std: float
 ):
     """A roll-out of one step at t_0 gives N((1 − t_0 k) m, (γ k (1 − t_0))²), k that of .8."""
     roles, student = gaussian_roles(shift, std)
@@ -59,7 +58,7 @@ def test_1_loss_and_gradient_of_gaussians_are_the_known_ones(
     k = float(slope(0.8, torch.tensor(first)))
     pair = [(1 - first * k, k * (1 - first) * noise) for noise in (1.0, 1.5)]
     winner, loser = pair if preference is smaller else pair[::-1]
-    objective = dpo(preference, times=TimeDistribution("uniform", t, t))
+    objective = dpo(preference, times=one_time(t))
     draws, batch = Draws(("known",)), blank([COUNT] * SAMPLES)
     loss = objective.student_loss(roles, batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
@@ -99,7 +98,7 @@ def test_2_only_the_network_learns(steps: int):
 
 
 @pytest.mark.parametrize("preference", [smaller, larger])
-def test_3_a_step_goes_towards_the_preferred_and_away_from_the_other(preference: Preference):
+def test_3_a_step_goes_towards_the_preferred_and_away_from_the_other(preference: Callable):
     roles, student = gaussian_roles()
     draws, batch = Draws(("step",)), blank([COUNT] * SAMPLES)
     before = dpo(preference).student_loss(roles, batch, draws)
@@ -142,7 +141,7 @@ def test_5_permuting_points_changes_neither_loss_nor_gradient(steps: int):
 
 @every_roll_out
 @pytest.mark.parametrize("preference", [smaller, larger])
-def test_6_a_pair_is_the_references_samples_to_the_last_step(preference: Preference, steps: int):
+def test_6_a_pair_is_the_references_samples_to_the_last_step(preference: Callable, steps: int):
     roles, batch, draws = toy_roles(steps), blank([6, 8]), Draws(("pair",))
     scaled = replace(roles, roll_out=RollOut(PROCESS.times(steps), 0.5))
     pair = dpo(preference)._pair(scaled, batch, draws)

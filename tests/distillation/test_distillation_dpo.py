@@ -3,13 +3,14 @@
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS, smaller
+from distillation.make import make
 from distillation.toy import TIMES, ToyDenoiser, blank
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.objectives.distillation_dpo import DistillationDPO, preference_loss
 from domains.distillation.objectives.pair import draw_pair
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.domain import Batch
 
 
 def roles(steps: int = 2) -> Roles:
@@ -57,7 +58,7 @@ def test_pair_of_equal_noise_gives_no_signal_when_the_fakes_agree() -> None:
     loser, winner = networks.fakes["loser"], networks.fakes["winner"]
     assert isinstance(loser, nn.Module) and isinstance(winner, nn.Module)
     loser.load_state_dict(winner.state_dict())
-    objective = DistillationDPO(TIMES, TIMES, smaller, pair_noise=1.0)
+    objective = make(DistillationDPO, times=TIMES, prefers=smaller, pair_noise=1.0)
     loss = objective.student_loss(networks, blank([6, 8]), Draws(("same",))).value
     assert isinstance(networks.student, nn.Module)
     for gradient in torch.autograd.grad(loss, list(networks.student.parameters())):

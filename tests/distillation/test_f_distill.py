@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from distillation.gaussian_cases import CASES, every_roll_out
+from distillation.make import make
 from distillation.test_adversarial import (
     COUNT,
     CRITIC,
@@ -24,10 +25,15 @@ from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import TIMES, SetDraws, blank
 from torch import Tensor
 
-from domains.config.objectives import Divergence
-from domains.distillation.objectives.adversarial import Judge, Listener, mean_logit
+from domains.distillation.objectives.adversarial import (
+    AdversarialConfig,
+    Judge,
+    Listener,
+    mean_logit,
+)
 from domains.distillation.objectives.f_distill import (
     DIVERGENCES,
+    Divergence,
     FDistill,
     importance,
 )
@@ -51,7 +57,14 @@ def f_distill(
     divergence: Divergence = "kl", judge: Judge = by_size, length: int = 0, weight: float = WEIGHT
 ) -> FDistill:
     examples = small(length) if length else real
-    return FDistill(divergence, TIMES, TIMES, judge, examples, weight, CRITIC)
+    return make(
+        FDistill,
+        times=TIMES,
+        divergence=divergence,
+        judged=judge,
+        draw=examples,
+        adversarial=AdversarialConfig.model_construct(weight=weight, critic_weight=CRITIC),
+    )
 
 
 @every_divergence
@@ -101,7 +114,7 @@ def test_scale_is_that_of_the_scores_difference_alone():
     batch, draws, values = blank([5, 7], 7), Draws(("scale",)), []
     for scale in (1.0, 7.0):
         objective = f_distill("kl", length=7)
-        objective.scale = scale
+        objective.settings = objective.settings.model_copy(update={"scale": scale})
         loss = objective.student_loss(toy_roles(2), batch, draws)
         values.append(loss.value - WEIGHT * loss.diagnostics["adversarial"])
     torch.testing.assert_close(values[1], 7 * values[0])
@@ -146,7 +159,14 @@ def test_a_sure_judge_does_not_make_one_sample_all():
 def test_5_permuting_points_changes_neither_loss_nor_gradient():
     found = [
         losses_and_gradients(
-            FDistill("kl", TIMES, TIMES, by_size, small(7, (7, 7), order), WEIGHT, CRITIC),
+            make(
+                FDistill,
+                times=TIMES,
+                divergence="kl",
+                judged=by_size,
+                draw=small(7, (7, 7), order),
+                adversarial=AdversarialConfig(weight=WEIGHT, critic_weight=CRITIC),
+            ),
             2,
             draws,
             7,

@@ -5,18 +5,19 @@ import math
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
+from distillation.make import make
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, template
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.objectives.flow_map import FlowMap, _play, superposed
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.rescale import Rescale, Rescaled
-from domains.domain import Batch
 
 COUNT, SAMPLES, STD, STEPS = 40, 48, 0.5, 3
-COLD = Rescale(4.0, STD)
+COLD = Rescale(sharpness=4.0, spread=STD)
 ROLL_OUT = RollOut(PROCESS.times(STEPS), eta=0.0)
 
 
@@ -63,22 +64,24 @@ def loss_of(student: nn.Module, objective: FlowMap, rescale: Rescale | None = No
 def test_1_the_exact_flow_map_has_nothing_to_learn(rescale: Rescale | None):
     sharper = STD / math.sqrt(COLD.sharpness if rescale else 1.0)
     losses = [
-        float(loss_of(ExactMap(sharper), FlowMap(m, huber=1e-6), rescale).detach())
+        float(loss_of(ExactMap(sharper), make(FlowMap, substeps=m, huber=1e-6), rescale).detach())
         for m in (2, 8, 64)
     ]
     assert losses[0] > losses[1] > losses[2]
     assert losses[2] < 0.004
     # The map of another temperature is told apart.
-    assert float(loss_of(ExactMap(1.6 * sharper), FlowMap(64), rescale).detach()) > 0.02
+    assert (
+        float(loss_of(ExactMap(1.6 * sharper), make(FlowMap, substeps=64), rescale).detach()) > 0.02
+    )
 
 
 def test_1_one_sub_step_of_the_plain_ode_is_the_students_own_step():
     student = GaussianDenoiser(1.0, STD, COUNT)
-    assert float(loss_of(student, FlowMap(1)).detach()) < 1e-6
+    assert float(loss_of(student, make(FlowMap, substeps=1)).detach()) < 1e-6
 
 
 def test_2_only_the_student_learns():
-    roles, objective = toy_roles(2, deterministic=True), FlowMap(2)
+    roles, objective = toy_roles(2, deterministic=True), make(FlowMap, substeps=2)
     objective.student_loss(roles, blank([6, 8]), Draws(("roles",))).value.backward()
     for parameter in module(roles.student).parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all()
@@ -92,7 +95,7 @@ def test_3_a_step_goes_towards_the_end():
     found = []
     for shift in (0.8, 1.0, 1.2):
         student = ExactMap(STD, shift)
-        loss = loss_of(student, FlowMap(16))
+        loss = loss_of(student, make(FlowMap, substeps=16))
         found.append((float(loss.detach()), float(torch.autograd.grad(loss, student.shift)[0])))
     (low, up), (at, _), (high, down) = found
     assert up < 0 < down and at < min(low, high)
@@ -109,7 +112,7 @@ def test_4_every_step_of_every_sample_is_trained():
                 seen.extend(time.tolist())
             return super().forward(noisy, time, batch, previous)
 
-    FlowMap(2).student_loss(roles_of(Spy()), batch, Draws(("every",)))
+    make(FlowMap, substeps=2).student_loss(roles_of(Spy()), batch, Draws(("every",)))
     assert sorted(seen) == sorted(ROLL_OUT.times.tolist() * 2)
 
 
@@ -117,14 +120,14 @@ def test_5_padding_and_masked_points_change_nothing():
     def result(length: int, fill: float) -> list[Tensor]:
         mask = blank([5, 7], length).mask
         draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
-        return losses_and_gradients(FlowMap(2), 2, draws, length, deterministic=True)
+        return losses_and_gradients(make(FlowMap, substeps=2), 2, draws, length, deterministic=True)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
 
 
 def test_5_permuting_points_changes_neither_loss_nor_gradient():
     found = [
-        losses_and_gradients(FlowMap(2), 2, draws, 7, (7, 7), deterministic=True)
+        losses_and_gradients(make(FlowMap, substeps=2), 2, draws, 7, (7, 7), deterministic=True)
         for _, draws in orders()
     ]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
@@ -144,7 +147,7 @@ def test_6_inputs_and_conditions_are_those_of_the_sampler():
 
     rolled = RollOut(PROCESS.times(STEPS), eta=0.0, self_conditioning=True)
     roles, batch = roles_of(Spy(), roll_out=rolled), blank([COUNT] * 2)
-    FlowMap(1).student_loss(roles, batch, Draws(("six",)))
+    make(FlowMap, substeps=1).student_loss(roles, batch, Draws(("six",)))
     steps = list(rolled.steps(roles.student, PROCESS, batch, Draws(("six",))))
     (first, none), (rest, previous) = asked[:2]
     torch.testing.assert_close(torch.cat([first, rest]), torch.cat([s.noisy for s in steps]))
@@ -155,7 +158,7 @@ def test_6_inputs_and_conditions_are_those_of_the_sampler():
 def test_weights_choose_what_is_trained():
     """Only the last step counts: its target is the teacher's own estimate."""
     student = GaussianDenoiser(0.6, STD, COUNT)
-    only_last = FlowMap(4, step_weights=(0.0, 0.0, 1.0))
+    only_last = make(FlowMap, substeps=4, step_weights=(0.0, 0.0, 1.0))
     rows = _play(roles_of(student), blank([COUNT] * SAMPLES), Draws(("map",)))
     last = rows.noisy[-SAMPLES:], rows.time[-SAMPLES:], blank([COUNT] * SAMPLES)
     teacher = GaussianDenoiser(1.0, STD, COUNT)

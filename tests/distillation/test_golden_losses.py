@@ -6,9 +6,12 @@ favours short chains), including that its student's samples are not centred.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from distillation.make import make
+from distillation.reference_flow import ReferenceFlow
 from protein.network.golden_files import (
     GoldenNetwork,
     Replay,
@@ -19,13 +22,12 @@ from protein.network.golden_files import (
 )
 from torch import Tensor
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.objective import denoising_loss
 from domains.distillation.objectives.sid import SiD, sid_loss
-from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.schedule import log_time, renoise_times
-from domains.domain import Batch
+from domains.distillation.times import Times
 from domains.protein.denoiser import ProteinaDenoiser
 
 RELATIVE = 1e-5
@@ -34,7 +36,7 @@ RELATIVE = 1e-5
 FORMULA, CANCELLED = 1e-6, 1e-4
 SCALE = 100.0  # of the golden student gradients
 EARLIEST = 0.02
-PROCESS = FlowMatching("reference")
+PROCESS = ReferenceFlow()
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,13 @@ class GivenDraws(Draws):
         return self.step
 
 
-@dataclass(frozen=True)
-class GivenTimes(TimeDistribution):
+class GivenTimes(Times):
     """Hands out a fixture's times."""
 
-    times: Tensor = field(default_factory=lambda: torch.zeros(0))
+    given: Any
 
     def sample(self, count: int, source: torch.Generator) -> Tensor:
-        return self.times
+        return self.given
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,8 @@ def test_roll_out_loss_and_gradient_agree_end_to_end(sid):
     chosen = meta["train_step_used"]
     assert len(normal) == chosen + 2
     batch, student = Batch(mask=given["mask"]), sid.denoiser("gen").requires_grad_(True)
-    objective = SiD(
-        GivenTimes("log_grid", times=given["t"]),
-        TimeDistribution("beta"),
-        alpha=1.0,
-        scale=SCALE,
-        weighting="reference",
-    )
+    times = GivenTimes(kind="uniform", given=given["t"])
+    objective = make(SiD, student_times=times, alpha=1.0, scale=SCALE, weighting="reference")
     roll_out = RollOut(renoise_times(len(meta["t_steps"])))
     roles = Roles(PROCESS, student, sid.denoiser(), {"fake": sid.denoiser("fake")}, roll_out)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from distillation.reference_flow import ReferenceFlow
 from protein.network.golden_files import (
     GoldenNetwork,
     Replay,
@@ -21,12 +22,13 @@ from protein.network.golden_files import (
     read_json,
 )
 
+from domains.batch import Batch, Request
 from domains.config import SampleSet
 from domains.distillation.denoiser import Denoiser, Guided, Unconditional
 from domains.distillation.process import FlowMatching
 from domains.distillation.sampling.sampler import SDE, Step, integrate, renoise
 from domains.distillation.sampling.schedule import renoise_times, sampling_times
-from domains.domain import Batch, Request, load_domain
+from domains.field import load_field
 from domains.stages.sampling import Sampled, Sampling
 
 TOLERANCE = 1e-4
@@ -34,6 +36,9 @@ TOLERANCE = 1e-4
 UNTIL = {"cos_sch_v_snr": 0.985, "edm": 0.985}
 WEAKER = "protein/sampler/autoguidance_weights_fold_sample.safetensors"
 _NETWORKS = {"notri": "notri", "tri": "tri", "motif": "motif"}
+
+
+CENTRINGS = {"masked": FlowMatching(), "reference": ReferenceFlow()}
 
 
 def sampled(
@@ -136,7 +141,7 @@ def test_a_run_takes_the_references_steps(golden: Path, kind: str, monkeypatch):
             "domains.stages.sampling.SampleNoise", lambda *_, found=expected: Replay(found["noise"])
         )
         weaker = case.denoiser(weights=golden / WEAKER) if share else None
-        made = Sampling(load_domain("protein"), case.denoiser(), set_of, 0, weaker).samples(
+        made = Sampling(load_field("protein"), case.denoiser(), set_of, 0, weaker).samples(
             asked(how, expected)
         )
         for row, sample in made.items():
@@ -181,7 +186,7 @@ def test_analytic_samplers_agree(golden: Path):
         assert_steps(steps, expected, name)
 
 
-@pytest.mark.parametrize("centring", ["masked", "reference"])
+@pytest.mark.parametrize("centring", CENTRINGS)
 def test_few_step_samplers_agree(golden: Path, centring):
     values = arrays(golden / "protein/sampler/sid_samplers.npz")
     names = sorted({key.rpartition(".")[0] for key in values if key.endswith(".x_g")})
@@ -195,7 +200,7 @@ def test_few_step_samplers_agree(golden: Path, centring):
             taken = list(
                 renoise(
                     denoiser,
-                    FlowMatching(centring),
+                    CENTRINGS[centring],
                     Batch(mask=torch.ones(samples, length, dtype=torch.bool)),
                     renoise_times(steps),
                     noise,

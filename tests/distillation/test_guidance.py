@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 from distillation.gaussian_cases import COUNT, PROCESS, SAMPLES, Gaussians, vsd_gradient
-from distillation.training.test_distiller import same, weights
+from distillation.make import make, one_time
 from distillation.toy import GaussianDenoiser, GaussianStudent, blank, toy_distiller
+from distillation.training.test_distiller import same, weights
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser, Guided, Tempered
-from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.adversarial import Listener
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.training.fit import run
-from domains.domain import Batch
 
 STD, TIME = 0.5, 0.6
 every_weight = pytest.mark.parametrize("weight", [2.0, 1.0, 0.0, -1.0])
@@ -37,9 +37,9 @@ def test_1_the_student_follows_the_guided_fake_score(weight: float):
     teacher, fake = (GaussianDenoiser(a, STD, COUNT).requires_grad_(False) for a in (1.0, shift))
     as_fake = partial(guided, weight=weight, alone=alone)
     roles = Roles(PROCESS, student, teacher, {"fake": fake}, RollOut(times), as_fake)
-    at = TimeDistribution("beta", TIME, TIME)
+    at = one_time(TIME)
     batch, draws = blank([COUNT] * SAMPLES), Draws(("guided",))
-    loss = VSD(at, at).student_loss(roles, batch, draws).value
+    loss = make(VSD, times=at).student_loss(roles, batch, draws).value
     found = float(torch.autograd.grad(loss, student.shift)[0])
     plain = vsd_gradient(Gaussians(shift, STD, STD, TIME))[0]
     expected = plain * (weight * shift + (1 - weight) * alone - 1) / (shift - 1)
@@ -51,14 +51,14 @@ def test_1_a_fake_score_learns_so_that_its_guided_estimate_is_the_students(weigh
     shift, alone, times = 1.3, 0.8, PROCESS.times(1)
     student = GaussianStudent(shift, STD, COUNT, float(times[0])).requires_grad_(False)
     best = (shift - (1 - weight) * alone) / weight
-    at = TimeDistribution("beta", TIME, TIME)
+    at = one_time(TIME)
 
     def gradient(by: float) -> float:
         fake = GaussianDenoiser(best + by, STD, COUNT)
         as_fake = partial(guided, weight=weight, alone=alone)
         roles = Roles(PROCESS, student, None, {"fake": fake}, RollOut(times), as_fake)
         batch, draws = blank([COUNT] * SAMPLES), Draws(("learning",))
-        loss = VSD(at, at).fake_score_loss("fake", roles, batch, draws).value
+        loss = make(VSD, times=at).fake_score_loss("fake", roles, batch, draws).value
         return float(torch.autograd.grad(loss, fake.shift)[0])
 
     assert gradient(0.0) == pytest.approx(0, abs=0.03)

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from distillation.make import make, with_judge
 from distillation.toy import TIMES, ToyDenoiser, blank, toy_distiller
 from torch import Tensor
 from torch.nn import functional as F
 
-from domains.config import Fit
+from domains.batch import Batch
 from domains.distillation.network_calls import DIFFERENTIATED, NetworkCalls
-from domains.distillation.objectives.adversarial import Adversarial
 from domains.distillation.objectives.sid import SiD
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
-from domains.domain import Batch
+from domains.distillation.training.settings import Fit
 
 SAMPLES = 3
 
@@ -51,11 +51,11 @@ FAKE = 1 + DIFFERENTIATED
 @pytest.mark.parametrize(
     ("objective", "expected"),
     [
-        (VSD(TIMES, TIMES), FAKE + DIFFERENTIATED + 2),
-        (SiD(TIMES, TIMES), FAKE + 3 * DIFFERENTIATED),
+        (make(VSD, times=TIMES), FAKE + DIFFERENTIATED + 2),
+        (make(SiD, times=TIMES), FAKE + 3 * DIFFERENTIATED),
         # The judge hears the fake score where it learns, real data, and the student's loss.
         (
-            Adversarial(VSD(TIMES, TIMES), judge, real, 0.1, 0.1),
+            with_judge(make(VSD, times=TIMES), judge, real, 0.1, 0.1),
             FAKE + DIFFERENTIATED + DIFFERENTIATED + 1 + DIFFERENTIATED,
         ),
     ],
@@ -136,7 +136,7 @@ def test_validations_are_spread_over_the_training(end: dict, tmp_path: Path) -> 
 
     def train(**fit) -> bool:
         fit = {**end, "validations": 4, **fit}
-        objective = VSD(TIMES, TIMES)
+        objective = make(VSD, times=TIMES)
         given = {"objective": objective, "batches": batches, "steps": 1}
         return run(toy_distiller(fit=fit, **given), tmp_path, look)
 

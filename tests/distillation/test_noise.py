@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from distillation.make import one_time
 from scipy import stats
 
-from domains.distillation.noise import KeyedNoise, SampleNoise, TimeDistribution, generator
+from domains.distillation.noise import KeyedNoise, SampleNoise, generator
 from domains.distillation.roles import Draws
 from domains.distillation.sampling.schedule import log_time
+from domains.distillation.times import Times
 
 MANY = 40_000
 
@@ -68,7 +70,7 @@ def test_sample_noise_is_standard_normal():
 
 
 def test_beta_times_mix_beta_with_two_percent_uniform():
-    times = TimeDistribution("beta").sample(MANY, generator("times")).numpy()
+    times = Times(kind="beta").sample(MANY, generator("times")).numpy()
 
     def cumulative(t):
         return 0.98 * t**1.9 + 0.02 * t
@@ -76,12 +78,12 @@ def test_beta_times_mix_beta_with_two_percent_uniform():
     assert stats.kstest(times, cumulative).pvalue > 0.01
     # The uniform branch shows where Beta(1.9, 1) has next to nothing: P(t < 0.02) is
     # 0.98 · 0.02^1.9 + 0.02 · 0.02 = 0.00098, of which Beta alone would give 0.00059.
-    many = TimeDistribution("beta").sample(20 * MANY, generator("small times"))
+    many = Times(kind="beta").sample(20 * MANY, generator("small times"))
     assert float((many < 0.02).double().mean()) == pytest.approx(cumulative(0.02), abs=1.2e-4)
 
 
 def test_log_grid_times_are_uniform_over_401_positions():
-    times = TimeDistribution("log_grid").sample(MANY, generator("grid"))
+    times = Times(kind="log_grid").sample(MANY, generator("grid"))
     grid = log_time(torch.arange(401))
     position = torch.searchsorted(grid, times)
     assert torch.equal(grid[position], times)
@@ -91,8 +93,8 @@ def test_log_grid_times_are_uniform_over_401_positions():
 
 @pytest.mark.parametrize("kind", ["beta", "log_grid"])
 def test_times_are_clamped_not_redrawn(kind):
-    free = TimeDistribution(kind).sample(MANY, generator("clamp"))
-    held = TimeDistribution(kind, 0.02, 0.98).sample(MANY, generator("clamp"))
+    free = Times(kind=kind).sample(MANY, generator("clamp"))
+    held = Times(kind=kind, low=0.02, high=0.98).sample(MANY, generator("clamp"))
     assert torch.equal(held, free.clamp(0.02, 0.98))
     assert held.min() == pytest.approx(0.02) and held.max() == pytest.approx(0.98)
     # SiD's grid puts 0.15 of its mass on the upper bound.
@@ -101,7 +103,7 @@ def test_times_are_clamped_not_redrawn(kind):
 
 
 def test_squeezed_times_keep_their_order_and_their_distribution():
-    bounds = TimeDistribution("uniform", 0.1, 0.9)
+    bounds = Times(kind="uniform", low=0.1, high=0.9)
     times = bounds.sample(MANY, generator("squeezed"))
     found = bounds.squeezed(times, 0.3, 0.5)
     torch.testing.assert_close((found - 0.3) / 0.2, (times - 0.1) / 0.8, rtol=0, atol=1e-5)
@@ -112,11 +114,11 @@ def test_squeezed_times_keep_their_order_and_their_distribution():
     ("low", "high", "at"), [(0.95, 1.0, 0.9), (0.0, 0.05, 0.1), (0.4, 0.4, 0.4)]
 )
 def test_squeezed_times_never_leave_the_bounds(low: float, high: float, at: float):
-    bounds = TimeDistribution("beta", 0.1, 0.9)
+    bounds = Times(kind="beta", low=0.1, high=0.9)
     found = bounds.squeezed(bounds.sample(9, generator("outside")), low, high)
     torch.testing.assert_close(found, torch.full((9,), at))
 
 
 def test_times_of_one_value_are_squeezed_to_the_nearest():
-    point = TimeDistribution("uniform", 0.6, 0.6)
+    point = one_time(0.6)
     assert (point.squeezed(point.sample(5, generator("point")), 0.2, 0.4) == 0.6).all()

@@ -13,6 +13,7 @@ from distillation.gaussian_cases import (
     every_roll_out,
     every_setting,
 )
+from distillation.make import one_time
 from distillation.toy import (
     TIMES,
     GaussianDenoiser,
@@ -23,11 +24,11 @@ from distillation.toy import (
 )
 from torch import Tensor, nn
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.sampler import renoise
-from domains.domain import Batch
+from domains.distillation.times import Times
 
 # Of all objectives together.
 NAMES = ("fake", "winner", "loser", "phase1", "phase2")
@@ -43,7 +44,7 @@ def gaussian_roles(setting: Gaussians, steps: int) -> tuple[Roles, GaussianStude
 
 
 def gaussian_gradient(case: Case, setting: Gaussians, steps: int) -> Gradient:
-    at = TimeDistribution("beta", setting.time, setting.time)
+    at = one_time(setting.time)
     roles, student = gaussian_roles(setting, steps)
     batch = blank([COUNT] * SAMPLES)
     loss = case.build(at).student_loss(roles, batch, Draws(("gaussian", case.name))).value
@@ -101,7 +102,7 @@ def test_1_fake_score_loss_is_least_at_the_students_own_score(case: Case, steps:
     roles, _ = gaussian_roles(setting, steps)
     fake = GaussianDenoiser(setting.shift, setting.std, COUNT)
     draws, batch = Draws(("fake",)), blank([COUNT] * SAMPLES)
-    objective = case.build(TimeDistribution("beta", 0.2, 0.8))
+    objective = case.build(Times(kind="beta", low=0.2, high=0.8))
     name = objective.fake_scores[0]
     roles = Roles(PROCESS, roles.student, roles.teacher, {name: fake}, roles.roll_out)
 

@@ -22,6 +22,7 @@ from distillation.gaussian_cases import (
     reverse_kl,
     vsd_gradient,
 )
+from distillation.make import make, one_time
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import (
@@ -37,19 +38,19 @@ from distillation.toy import (
 from distillation.trajectory_cases import TEACHER_STD, Chosen, Trajectory
 from torch import Tensor
 
-from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.phased_dmd import PhasedDMD
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.sampler import renoise
+from domains.distillation.times import Times
 
 STEPS = 4
 every_step = pytest.mark.parametrize("step", range(STEPS))
 both_roll_outs = pytest.mark.parametrize("fixed", [False, True], ids=["fresh", "deterministic"])
 
 
-def phased(times: TimeDistribution = TIMES, phases: int = 2) -> PhasedDMD:
-    return PhasedDMD(times, times, phases)
+def phased(times: Times = TIMES, phases: int = 2) -> PhasedDMD:
+    return make(PhasedDMD, times=times, phases=phases)
 
 
 def name_of(step: int) -> str:
@@ -66,7 +67,7 @@ def test_1_gradient_of_gaussians_is_the_known_one(step: int, setting: Gaussians)
     fakes = {name: GaussianDenoiser(9.0, 0.1, COUNT) for name in ("phase1", "phase2")}
     fakes[name_of(step)] = GaussianDenoiser(setting.shift, setting.std, COUNT)
     roles = Roles(PROCESS, student, teacher, fakes, RollOut(times))
-    at = TimeDistribution("uniform", setting.time, setting.time)
+    at = one_time(setting.time)
     draws, batch = Chosen(("known",), step=step), blank([COUNT] * SAMPLES)
     loss = phased(at).student_loss(roles, batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
@@ -101,7 +102,7 @@ def found_and_known(shift: float, std: float, step: int, tau: float) -> tuple[Gr
     end, (mean, spread) = landed(student, step)
     like = marginal(student, step)
     fakes = {name_of(step): GaussianDenoiser(*like, COUNT)}
-    objective = phased(TimeDistribution("uniform", tau, tau))
+    objective = phased(one_time(tau))
     draws, batch = Chosen(("known",), step=step), blank([COUNT] * SAMPLES)
     loss = objective.student_loss(replace(roles, fakes=fakes), batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
@@ -130,7 +131,7 @@ def test_1_gradient_along_the_ode_is_the_known_one(shift: float, std: float, ste
 def test_1_with_one_phase_and_step_it_is_vsd(fixed: bool):
     batch, draws = blank([5, 7]), Draws(("same",))
     found = []
-    for objective in (phased(phases=1), VSD(TIMES, TIMES)):
+    for objective in (phased(phases=1), make(VSD, times=TIMES)):
         roles = toy_roles(1, deterministic=fixed)
         name = objective.fake_scores[0]
         module(roles.fakes[name]).load_state_dict(ToyDenoiser(7).state_dict())
@@ -156,7 +157,7 @@ def test_1_fake_score_loss_is_least_at_the_score_of_its_phase(step: int, fixed: 
         fake = GaussianDenoiser(shift + by_shift, std + by_std, COUNT)
         # Draws are from the start of the phase.
         draws, batch = Chosen(("fake",), step=step % 2), blank([COUNT] * SAMPLES)
-        objective = phased(TimeDistribution("uniform", 0.2, 0.9))
+        objective = phased(Times(kind="uniform", low=0.2, high=0.9))
         given = replace(roles, fakes={name_of(step): fake})
         loss = objective.fake_score_loss(name_of(step), given, batch, draws)
         found = torch.autograd.grad(loss.value, [fake.shift, fake.std])
@@ -240,10 +241,10 @@ def test_6_a_phase_ends_where_the_sampler_begins_the_next(fixed: bool):
     batch, student, draws = blank([5, 8]), ToyDenoiser(1), Draws(("sampler",))
     rolled = RollOut(PROCESS.times(STEPS), eta=1.0 - fixed)
     noise = draws.noise("roll-out")
-    sampled = list(renoise(student, PROCESS, batch, rolled.times, noise, deterministic=fixed))
+    sampled = list(renoise(student, PROCESS, batch, rolled.times, noise, eta=1.0 - fixed))
     # The latest time of the phase: nothing is diffused.
     end = float(rolled.times[2])
-    times = TimeDistribution("uniform", end, end)
+    times = one_time(end)
     roles = Roles(PROCESS, student, roll_out=rolled)
     at = phased()._land(1, roles, batch, draws, times, gradient=True)
     assert at.clean.requires_grad and not at.noisy.requires_grad
@@ -276,7 +277,7 @@ def test_every_step_is_of_one_phase(steps: int, phases: int, expected: list[int]
 @every_step
 def test_times_reach_from_noise_to_the_end_of_the_phase(step: int):
     roles = Roles(PROCESS, ToyDenoiser(1), roll_out=RollOut(PROCESS.times(STEPS)))
-    times, batch = TimeDistribution("uniform", 0.02, 0.995), blank([3] * 200)
+    times, batch = Times(kind="uniform", low=0.02, high=0.995), blank([3] * 200)
     found = phased()._land(step, roles, batch, Draws(("times",)), times, gradient=False).time
     end = float(roles.rolled.times[2]) if step < 2 else 0.995
     assert found.min() >= 0.02 - 1e-6 and found.max() <= end + 1e-6

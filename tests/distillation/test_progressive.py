@@ -3,6 +3,7 @@
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
+from distillation.make import make
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, slope, template
@@ -40,7 +41,7 @@ def test_1_without_noise_the_end_is_the_product_of_the_contractions(number: int)
     """x̂ − m is multiplied by k t at each further step."""
     roles = gaussians(0.7, 0.4)
     step = taken(roles, number)
-    batch, objective = blank([COUNT] * SAMPLES), Progressive(4, noise_scale=0.0)
+    batch, objective = blank([COUNT] * SAMPLES), make(Progressive, substeps=4, noise_scale=0.0)
     found = objective._end(step, roles, batch, Draws(("end",)))
     times, mean = times_of(number, 4), template(COUNT)
     first = slope(STD, times[0]) * (step.noisy - times[0] * mean)
@@ -51,7 +52,7 @@ def test_1_without_noise_the_end_is_the_product_of_the_contractions(number: int)
 def test_1_noise_leaves_the_mean_of_the_end_where_it_is():
     roles, batch = gaussians(0.7, 0.4), blank([COUNT] * SAMPLES)
     step = taken(roles, 1)
-    still, moved = (Progressive(3, noise_scale=scale) for scale in (0.0, 1.0))
+    still, moved = (make(Progressive, substeps=3, noise_scale=scale) for scale in (0.0, 1.0))
     ends = [moved._end(step, roles, batch, Draws(("mean", k))) for k in range(200)]
     mean, spread = torch.stack(ends).mean(0), torch.stack(ends).std(0).mean()
     assert spread > 0.05
@@ -60,7 +61,7 @@ def test_1_noise_leaves_the_mean_of_the_end_where_it_is():
 
 
 def test_2_only_the_student_learns():
-    roles, objective = toy_roles(2), Progressive()
+    roles, objective = toy_roles(2), make(Progressive)
     objective.student_loss(roles, blank([6, 8]), Draws(("roles",))).value.backward()
     for parameter in module(roles.student).parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all()
@@ -73,7 +74,9 @@ def test_2_only_the_student_learns():
 def loss_of(shift: float) -> tuple[float, float]:
     """Loss and its gradient in the student's shift, of one sub-step of its only step."""
     roles = gaussians(shift, roll_out=RollOut(PROCESS.times(1)))
-    loss = Progressive(1, huber=1.0).student_loss(roles, blank([COUNT] * SAMPLES), Draws(("sign",)))
+    loss = make(Progressive, substeps=1, huber=1.0).student_loss(
+        roles, blank([COUNT] * SAMPLES), Draws(("sign",))
+    )
     return float(loss.value.detach()), float(
         torch.autograd.grad(loss.value, module(roles.student).shift)[0]
     )
@@ -85,7 +88,9 @@ def test_3_a_step_goes_towards_the_end():
 
 
 def test_4_nothing_is_to_learn_from_one_sub_step_of_itself():
-    loss = Progressive(1).student_loss(gaussians(), blank([COUNT] * 4), Draws(("same",)))
+    loss = make(Progressive, substeps=1).student_loss(
+        gaussians(), blank([COUNT] * 4), Draws(("same",))
+    )
     assert loss.value == 0
 
 
@@ -93,13 +98,13 @@ def test_5_padding_and_masked_points_change_nothing():
     def result(length: int, fill: float) -> list[Tensor]:
         mask = blank([5, 7], length).mask
         draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
-        return losses_and_gradients(Progressive(), 2, draws, length)
+        return losses_and_gradients(make(Progressive), 2, draws, length)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
 
 
 def test_5_permuting_points_changes_neither_loss_nor_gradient():
-    found = [losses_and_gradients(Progressive(), 2, draws, 7, (7, 7)) for _, draws in orders()]
+    found = [losses_and_gradients(make(Progressive), 2, draws, 7, (7, 7)) for _, draws in orders()]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
 
 
@@ -109,5 +114,5 @@ def test_6_teacher_and_student_are_asked_at_the_points_of_the_roll_out(number: i
     network, batch = ToyDenoiser(2), blank([5, 8])
     roles = Roles(PROCESS, network, network, roll_out=ROLL_OUT)
     step = ROLL_OUT.take(network, PROCESS, batch, Draws(("six",)), gradient=False, step=number)
-    found = Progressive(1)._end(step, roles, batch, Draws(("six",)))
+    found = make(Progressive, substeps=1)._end(step, roles, batch, Draws(("six",)))
     torch.testing.assert_close(found, step.clean)

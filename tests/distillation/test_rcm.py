@@ -8,6 +8,7 @@ import pytest
 import torch
 from distillation.gaussian_cases import COUNT as POINTS
 from distillation.gaussian_cases import DEGREES, PROCESS, Gradient, every_roll_out
+from distillation.make import make, one_time
 from distillation.test_adversarial import orders, small
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import (
@@ -21,11 +22,10 @@ from distillation.toy import (
 )
 from torch import Tensor, nn
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.rcm import RCM, tangent
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.domain import Batch
 from domains.lidar.local_noise import LocalNoise
 
 SAMPLES, STD, STEP, WARMUP = 48, 0.5, 0.002, 10
@@ -37,8 +37,14 @@ def data(draws: Draws) -> Batch:
 
 
 def rcm(examples: Callable[[Draws], Batch], time: float | None = None, **settings) -> RCM:
-    at = TIMES if time is None else TimeDistribution("uniform", time, time)
-    return RCM(TIMES, TIMES, examples, at, **{"difference": STEP, "weight": 1.0} | settings)
+    at = TIMES if time is None else one_time(time)
+    return make(
+        RCM,
+        times=TIMES,
+        draw=examples,
+        tangent_times=at,
+        **{"difference": STEP, "weight": 1.0} | settings,
+    )
 
 
 def derivative(function: Callable[[Tensor], Tensor], at: float) -> float:
@@ -97,7 +103,7 @@ def test_1_the_rest_is_vsd(steps: int):
     roles, batch, draws = toy_roles(steps), blank([6, 8]), Draws(("rest",))
     parameters = list(module(roles.student).parameters())
     found = []
-    for objective in (rcm(small(8)), rcm(small(8), weight=2.0), VSD(TIMES, TIMES)):
+    for objective in (rcm(small(8)), rcm(small(8), weight=2.0), make(VSD, times=TIMES)):
         loss = objective.student_loss(roles, batch, draws).value
         found.append([loss, *torch.autograd.grad(loss, parameters)])
     once, twice, vsd = found
@@ -105,7 +111,8 @@ def test_1_the_rest_is_vsd(steps: int):
         [2 * a - b for a, b in zip(once, twice, strict=True)], vsd, rtol=1e-3, atol=1e-5
     )
     fakes = [
-        each.fake_score_loss("fake", roles, batch, draws) for each in (rcm(data), VSD(*2 * [TIMES]))
+        each.fake_score_loss("fake", roles, batch, draws)
+        for each in (rcm(data), make(VSD, times=TIMES))
     ]
     torch.testing.assert_close(fakes[0].value, fakes[1].value)
 

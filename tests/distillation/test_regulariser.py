@@ -4,10 +4,10 @@ import torch
 from distillation.toy import TIMES, ToyDenoiser, blank
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.objectives.objective import denoise
 from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws, Roles
-from domains.domain import Batch
 
 
 class Regularised(FlowMatching):

@@ -16,11 +16,11 @@ from distillation.toy import blank_batches, toy_distiller, toy_validation
 from distillation.toy_run import FIT, STEPS, settings, train
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.roles import Draws
 from domains.distillation.training import fit as fit_module
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
-from domains.domain import Batch
 
 LAST = Path("state") / f"step-{STEPS:09d}.pt"
 

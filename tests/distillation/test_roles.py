@@ -8,9 +8,9 @@ import torch
 from distillation.toy import ToyDenoiser, blank
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws, Roles, RollOut, by_time
-from domains.domain import Batch
 
 PROCESS = FlowMatching()
 

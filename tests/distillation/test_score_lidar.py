@@ -2,13 +2,14 @@
 
 import torch
 from distillation.gaussian_cases import PROCESS
+from distillation.make import make
 from distillation.toy import TIMES, ToyDenoiser, blank
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.domain import Batch
 
 
 def errors(points: Tensor, batch: Batch) -> dict[str, Tensor]:
@@ -24,9 +25,9 @@ def test_loss_is_vsd_plus_weighted_errors() -> None:
     teacher = ToyDenoiser(0).requires_grad_(False)
     roll_out = RollOut(PROCESS.times(2))
     roles = Roles(PROCESS, student, teacher, {"fake": ToyDenoiser(2)}, roll_out)
-    whole = ScoreLiDAR(TIMES, TIMES, errors, {"scene": 0.5, "point": 2.0})
+    whole = make(ScoreLiDAR, times=TIMES, errors=errors, scene_weight=0.5, point_weight=2.0)
     found = gradients(whole.student_loss(roles, batch, draws).value, student)
-    plain = gradients(VSD(TIMES, TIMES).student_loss(roles, batch, draws).value, student)
+    plain = gradients(make(VSD, times=TIMES).student_loss(roles, batch, draws).value, student)
     clean = roles.play(batch, draws, gradient=True)
     terms = errors(clean, batch)
     structural = gradients(0.5 * terms["scene"] + 2.0 * terms["point"], student)

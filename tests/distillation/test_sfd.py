@@ -17,6 +17,7 @@ from distillation.gaussian_cases import (
     every_roll_out,
     sid_gradient,
 )
+from distillation.make import make, one_time
 from distillation.toy import (
     TIMES,
     GaussianDenoiser,
@@ -28,11 +29,10 @@ from distillation.toy import (
 )
 from torch import Tensor, nn
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.sfd import SFD
 from domains.distillation.objectives.sid import SiD
 from domains.distillation.roles import Draws, Roles, RollOut
-from domains.domain import Batch
 
 KEPT, FORGOTTEN, OTHER, STD, WEIGHT = 1.0, 2.0, -0.5, 0.5, 0.3
 
@@ -63,8 +63,9 @@ def gradient(batch: Batch, student: Gaussians, steps: int = 1, **settings) -> Gr
     made = GaussianStudent(student.shift, student.std, COUNT, float(times[0]))
     fake = GaussianDenoiser(student.shift, student.std, COUNT).requires_grad_(False)
     roles = Roles(PROCESS, made, Classes(), {"fake": fake}, RollOut(times))
-    at = TimeDistribution("beta", time, time)
-    objective = SFD(at, at, override, **{"weight": WEIGHT, "scale": 1.0} | settings)
+    at = one_time(time)
+    chosen = {"weight": WEIGHT, "scale": 1.0} | settings
+    objective = make(SFD, times=at, override=override, **chosen)
     loss = objective.student_loss(roles, batch, Draws(("forget",))).value
     found = torch.autograd.grad(loss, [made.shift, made.std])
     return float(found[0]), float(found[1])
@@ -110,7 +111,7 @@ def test_where_nothing_is_forgotten_it_is_sid(steps: int):
     def nothing(batch: Batch) -> tuple[Tensor, Batch]:
         return torch.zeros(len(batch.mask), dtype=torch.bool), batch
 
-    forgetting, plain = SFD(TIMES, TIMES, nothing), SiD(TIMES, TIMES, 1.2)
+    forgetting, plain = make(SFD, times=TIMES, override=nothing), make(SiD, times=TIMES, alpha=1.2)
     found, expected = (each.student_loss(roles, batch, draws) for each in (forgetting, plain))
     assert torch.equal(found.value, expected.value) and found.diagnostics["forgotten"] == 0
     losses = [each.fake_score_loss("fake", roles, batch, draws) for each in (forgetting, plain)]

@@ -15,26 +15,26 @@ from distillation.gaussian_cases import (
     mean_size,
     reverse_kl,
 )
+from distillation.make import make, one_time
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
 from distillation.toy import TIMES, GaussianDenoiser, SetDraws, ToyDenoiser, blank, slope, template
 from distillation.trajectory_cases import TEACHER_STD, Chosen, Flow, Trajectory, inside, marginal
 from torch import Tensor
 
-from domains.config.objectives import FakeTarget
-from domains.distillation.noise import TimeDistribution
-from domains.distillation.objectives.tdm import TDM, diffuse
+from domains.distillation.objectives.tdm import TDM, FakeTarget, diffuse
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.sampler import renoise
+from domains.distillation.times import Times
 
 STEPS = 4
 every_target = pytest.mark.parametrize("target", ["clean", "interval"])
 every_step = pytest.mark.parametrize("step", range(STEPS))
 
 
-def tdm(target: FakeTarget = "clean", times: TimeDistribution = TIMES) -> TDM:
-    return TDM(times, times, target)
+def tdm(target: FakeTarget = "clean", times: Times = TIMES) -> TDM:
+    return make(TDM, times=times, fake_target=target)
 
 
 def known(shift: float, std: float) -> tuple[Roles, Trajectory]:
@@ -55,7 +55,7 @@ def found_and_known(shift: float, std: float, step: int) -> tuple[Gradient, Grad
     like = marginal(student, step)
     fake = GaussianDenoiser(*like, COUNT).requires_grad_(False)
     tau = inside(student, step)
-    objective = tdm(times=TimeDistribution("uniform", tau, tau))
+    objective = tdm(times=one_time(tau))
     draws, batch = Chosen(("known",), step=step), blank([COUNT] * SAMPLES)
     loss = objective.student_loss(replace(roles, fakes={"fake": fake}), batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
@@ -80,7 +80,7 @@ def test_1_gradient_of_gaussians_is_the_known_one(shift: float, std: float, step
 def test_1_with_one_step_it_is_vsd(target: FakeTarget):
     batch, draws = blank([5, 7]), Draws(("same",))
     found = []
-    for objective in (tdm(target), VSD(TIMES, TIMES)):
+    for objective in (tdm(target), make(VSD, times=TIMES)):
         roles = toy_roles(1, deterministic=True)
         student = objective.student_loss(roles, batch, draws)
         fake = objective.fake_score_loss("fake", roles, batch, draws)
@@ -94,7 +94,7 @@ def fake_gradient(roles: Roles, step: int, target: FakeTarget, at: Gradient) -> 
     """Gradient of the fake score's loss in the shift and std of a Gaussian fake score."""
     fake = GaussianDenoiser(*at, COUNT)
     draws, batch = Chosen(("fake",), step=step), blank([COUNT] * SAMPLES)
-    objective = tdm(target, TimeDistribution("uniform", 0.2, 0.9))
+    objective = tdm(target, Times(kind="uniform", low=0.2, high=0.9))
     loss = objective.fake_score_loss("fake", replace(roles, fakes={"fake": fake}), batch, draws)
     found = torch.autograd.grad(loss.value, [fake.shift, fake.std])
     return float(found[0]), float(found[1])
@@ -199,11 +199,11 @@ def test_6_a_step_leads_to_where_the_sampler_takes_the_next(step: int):
     batch, student, draws = blank([5, 8]), ToyDenoiser(1), Chosen(("sampler",), step=step)
     roll_out = RollOut(PROCESS.times(STEPS), eta=0.0)
     noise = draws.noise("roll-out")
-    played = renoise(student, PROCESS, batch, roll_out.times, noise, deterministic=True)
+    played = renoise(student, PROCESS, batch, roll_out.times, noise, eta=0.0)
     sampled = list(played)
     # The latest time of the stretch: nothing is diffused.
     after = float(roll_out.times[step + 1])
-    times = TimeDistribution("uniform", after, after)
+    times = one_time(after)
     found = diffuse(Roles(PROCESS, student, roll_out=roll_out), batch, draws, times, gradient=True)
     assert found.clean.requires_grad and not found.noisy.requires_grad
     torch.testing.assert_close(found.clean, PROCESS.target(sampled[step].clean, batch))
@@ -216,7 +216,7 @@ def test_times_are_those_of_the_step(step: int):
     roles = Roles(PROCESS, ToyDenoiser(1), roll_out=roll_out)
     batch = blank([3] * 200)
     draws = Chosen(("times",), step=step)
-    times = TimeDistribution("uniform", 0.02, 0.995)
+    times = Times(kind="uniform", low=0.02, high=0.995)
     found = diffuse(roles, batch, draws, times, gradient=False).time
     edges = [0.02, *roll_out.times[1:].tolist(), 0.995]
     low, high = edges[step], edges[step + 1]

@@ -9,20 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from distillation.make import make
 from torch import Tensor, nn
 
-from domains.config import Fit, Optimiser
-from domains.distillation.noise import TimeDistribution, generator
+from domains.batch import Batch
+from domains.distillation.noise import generator
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws, RollOut
 from domains.distillation.sampling.sampler import last, renoise
+from domains.distillation.times import Times
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.plan import Plan
-from domains.domain import Batch
+from domains.distillation.training.settings import Fit, Optimiser
 
-TIMES = TimeDistribution("beta", 0.02, 0.98)
+TIMES = Times(kind="beta", low=0.02, high=0.98)
 
 
 def blank(sizes: Sequence[int], length: int | None = None) -> Batch:
@@ -152,7 +154,7 @@ def toy_plan(
     **changes: Any,
 ) -> Plan:
     """A plan with VSD, two-step roll-outs and Adam; ``fit`` and ``changes`` override."""
-    objective = objective or VSD(TIMES, TIMES)
+    objective = objective or make(VSD, times=TIMES)
     roles = ("student", *objective.fake_scores)
     optimiser = Optimiser(rate=rate, clip=clip, schedule="cosine_restarts", period=5, warmup=3)
     process = FlowMatching()

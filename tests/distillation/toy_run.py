@@ -16,10 +16,10 @@ import torch
 from distillation.toy import blank_batches, toy_distiller, toy_validation
 
 import domains.distillation.training.state as state_module
+from domains.batch import Batch
 from domains.distillation.roles import Draws
 from domains.distillation.training.fit import run
 from domains.distillation.training.log_table import LogTable
-from domains.domain import Batch
 
 STEPS = 24
 FIT = {

@@ -7,8 +7,8 @@ from distillation.gaussian_cases import COUNT, Gradient
 from distillation.toy import template
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.roles import Draws
-from domains.domain import Batch
 
 TEACHER_STD = 0.5
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from tiny_run import write_config
 
+from domains.batch import Batch, Request
 from domains.config import load_config
-from domains.domain import Batch, Request, load_domain
+from domains.field import load_field
 from domains.memory import out_of_memory
-from domains.protein.field import ProteinDomain
+from domains.protein.field import ProteinField
 from domains.stages.generate import generate
 from domains.stages.sampling import Sampling
 
@@ -41,15 +42,15 @@ ERRORS = {
 
 def exhaust(patch: pytest.MonkeyPatch, most: int, run_out: Callable[[], None]) -> list[int]:
     """Let batches of more than ``most`` samples run out of memory; returns sizes of batches."""
-    encode, tried = ProteinDomain.encode, []
+    encode, tried = ProteinField.encode, []
 
-    def small(self: ProteinDomain, denoiser: Any, batch: Batch) -> Batch:
+    def small(self: ProteinField, denoiser: Any, batch: Batch) -> Batch:
         tried.append(len(batch.mask))
         if len(batch.mask) > most:
             run_out()
         return encode(self, denoiser, batch)
 
-    patch.setattr(ProteinDomain, "encode", small)
+    patch.setattr(ProteinField, "encode", small)
     return tried
 
 
@@ -97,7 +98,7 @@ def test_other_errors_are_not_taken_for_it(
 
 def test_a_sample_does_not_depend_on_its_batch(tmp_path: Path, teacher: Path) -> None:
     """To rounding, which a trained Proteina's distance bins enlarge (see docs/reliability.md)."""
-    settings, domain = load_config(write_config(tmp_path / "c.yaml")), load_domain("protein")
+    settings, domain = load_config(write_config(tmp_path / "c.yaml")), load_field("protein")
     network = domain.load(teacher).eval()
     sampling = Sampling(domain, network, settings.sample_set("naive"), seed=0)
     asked = {number: Request(f"sample_{number}", 44) for number in range(7)}

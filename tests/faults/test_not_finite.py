@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny_run import NETWORK, write_config
 
+from domains.batch import Batch
 from domains.distillation.training.distiller import Distiller
-from domains.domain import Batch
 from domains.errors import FewstepError
 from domains.files.provenance import sha256
-from domains.protein.field import ProteinDomain
+from domains.protein.field import ProteinField
 from domains.stages.pretrain import pretrain
 
 BAD = 3
@@ -41,9 +41,9 @@ def undisturbed(config: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def spoil_batch(patch: pytest.MonkeyPatch) -> None:
     """One coordinate of one batch is NaN, as after a bad read."""
-    make = ProteinDomain.training_batches
+    make = ProteinField.training_batches
 
-    def spoilt(self: ProteinDomain, *rest: Any) -> Callable[..., Batch]:
+    def spoilt(self: ProteinField, *rest: Any) -> Callable[..., Batch]:
         batches = make(self, *rest)
 
         def batch(index: int, draws: Any) -> Batch:
@@ -57,7 +57,7 @@ def spoil_batch(patch: pytest.MonkeyPatch) -> None:
 
         return batch
 
-    patch.setattr(ProteinDomain, "training_batches", spoilt)
+    patch.setattr(ProteinField, "training_batches", spoilt)
 
 
 def spoil_weight(patch: pytest.MonkeyPatch) -> None:

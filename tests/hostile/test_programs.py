@@ -12,8 +12,8 @@ import pytest
 from hostile.readers import archive, attempt, nothing_runs
 from refusals import Place
 
-from domains.domain import load_domain
 from domains.errors import FewstepError
+from domains.field import load_field
 
 
 def text(word: str) -> bytes:
@@ -161,4 +161,4 @@ def test_a_deep_archive_in_a_directory_of_files(tmp_path: Path) -> None:
     (tmp_path / "a.ckpt").write_bytes(archive(PROGRAMS["a tuple a million deep"][0]))
     os.symlink(tmp_path / "a.ckpt", tmp_path / "b.ckpt")
     with pytest.raises(FewstepError, match="absurd"):
-        load_domain("lidar").prepare(tmp_path, tmp_path / "out", {})
+        load_field("lidar").prepare(tmp_path, tmp_path / "out", {})

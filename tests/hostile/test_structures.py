@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hostile.readers import attempt
 
-from domains.domain import load_domain
+from domains.field import load_field
 from domains.protein.files.structure import read_chains
 
 ATOM = {"kind": "ATOM", "serial": 1, "name": " CA ", "alt": " ", "residue": "GLY", "chain": "A"}
@@ -160,4 +160,4 @@ def test_read_by_a_rule(tmp_path: Path, kind: str, content: str, expected: list[
     path.write_bytes(content.encode())
     (chain,) = read_chains(path).values()
     assert chain.points[:, 0].tolist() == pytest.approx(expected)
-    assert load_domain("protein").read(path).points[:, 0].tolist() == pytest.approx(expected)
+    assert load_field("protein").read(path).points[:, 0].tolist() == pytest.approx(expected)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tiny_run import LIDAR_NETWORK
 from torch import Tensor, nn
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.files.model_files import read_model
 from domains.lidar.denoiser import LidarDenoiser

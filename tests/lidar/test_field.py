@@ -10,22 +10,22 @@ import torch
 from lidar.tiny_denoiser import scans, tiny_denoiser
 from tiny_run import LIDAR_NETWORK
 
-from domains.config import Pretrain
+from domains.batch import Batch, Request, Sample
 from domains.distillation.roles import Draws
-from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.files.model_files import read_model
 from domains.lidar.denoiser import LidarDenoiser
-from domains.lidar.field import DOMAIN
+from domains.lidar.field import FIELD
 from domains.lidar.files import read_points
+from domains.lidar.settings import LidarPretrain
 
 
-def pretrain(**changes: Any) -> Pretrain:
-    return Pretrain.model_validate({"network": LIDAR_NETWORK, "fit": {"steps": 1}, **changes})
+def pretrain(**changes: Any) -> LidarPretrain:
+    return LidarPretrain.model_validate({"network": LIDAR_NETWORK, "fit": {"steps": 1}, **changes})
 
 
 def new(seed: int = 0, **changes: Any) -> LidarDenoiser:
-    made = DOMAIN.new(pretrain(**changes), seed)
+    made = FIELD.new(pretrain(**changes), seed)
     assert isinstance(made, LidarDenoiser)
     return made
 
@@ -57,13 +57,13 @@ def case() -> tuple[torch.Tensor, Request, torch.Tensor]:
 
 def test_a_completion_is_cropped_by_its_scan(model: LidarDenoiser) -> None:
     points, request, kept = case()
-    assert torch.equal(DOMAIN.finish(model, points, request, False), points[kept])
+    assert torch.equal(FIELD.finish(model, points, request, False), points[kept])
 
 
 @torch.no_grad()
 def test_a_refined_completion_has_six_points_for_each(refining: LidarDenoiser) -> None:
     points, request, kept = case()
-    found = DOMAIN.finish(refining, points, request, True)
+    found = FIELD.finish(refining, points, request, True)
     assert found.shape == (6 * int(kept.sum()), 3)
     assert torch.equal(found, refining.refine(points[kept]))
 
@@ -71,14 +71,14 @@ def test_a_refined_completion_has_six_points_for_each(refining: LidarDenoiser) -
 def test_a_model_without_refinement_cannot_refine(model: LidarDenoiser) -> None:
     points, request, _ = case()
     with pytest.raises(FewstepError, match=r"no refinement network.*train one"):
-        DOMAIN.finish(model, points, request, True)
+        FIELD.finish(model, points, request, True)
 
 
 def test_a_completion_of_which_nothing_counts_stays_empty(refining: LidarDenoiser) -> None:
     _, request, _ = case()
     far = torch.full((5, 3), 40.0)
     for refine in (False, True):
-        assert DOMAIN.finish(refining, far, request, refine).shape == (0, 3)
+        assert FIELD.finish(refining, far, request, refine).shape == (0, 3)
 
 
 # Files
@@ -88,14 +88,14 @@ def test_files_of_all_formats(tmp_path: Path) -> None:
     points = scans(1).points
     assert points is not None
     sample = Sample("a", points[0])
-    assert DOMAIN.write(sample, tmp_path / "few", {}) == ["a.ply"]
-    every = DOMAIN.write(sample, tmp_path, {"formats": ("cif", "png", "bin", "pcd")})
+    assert FIELD.write(sample, tmp_path / "few", {}) == ["a.ply"]
+    every = FIELD.write(sample, tmp_path, {"formats": ("cif", "png", "bin", "pcd")})
     assert every == ["a.ply", "a.pcd", "a.bin", "a_bird.png", "a_perspective.png"]
     for name in every[:3]:
         np.testing.assert_array_equal(read_points(tmp_path / name), points[0].numpy())
     for name in every[3:]:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG\r\n")
-    assert torch.equal(DOMAIN.read(tmp_path / "a.ply").points, points[0])
+    assert torch.equal(FIELD.read(tmp_path / "a.ply").points, points[0])
 
 
 @pytest.mark.parametrize("points", [torch.full((5, 3), torch.nan), torch.zeros(0, 3)])
@@ -103,7 +103,7 @@ def test_points_that_cannot_be_read_again_are_not_written(
     points: torch.Tensor, tmp_path: Path
 ) -> None:
     with pytest.raises(FewstepError, match=r"a\.ply"):
-        DOMAIN.write(Sample("a", points), tmp_path, {"formats": ("bin", "png")})
+        FIELD.write(Sample("a", points), tmp_path, {"formats": ("bin", "png")})
     assert not list(tmp_path.iterdir())
 
 
@@ -114,8 +114,8 @@ def test_checkpoint_and_directory_are_prepared(model: LidarDenoiser, tmp_path: P
     parts = {"partial_enc": model.encoder, "model": model.predictor}
     state = {f"{k}.{name}": v for k, part in parts.items() for name, v in part.state_dict().items()}
     torch.save({"state_dict": state}, tmp_path / "net.ckpt")
-    DOMAIN.prepare(tmp_path / "net.ckpt", tmp_path / "a", {"network": LIDAR_NETWORK})
-    DOMAIN.prepare(tmp_path / "a", tmp_path / "b", {"half": True})
+    FIELD.prepare(tmp_path / "net.ckpt", tmp_path / "a", {"network": LIDAR_NETWORK})
+    FIELD.prepare(tmp_path / "a", tmp_path / "b", {"half": True})
     expected = model.state_dict_of_floats()
     for name, kind in (("a", torch.float32), ("b", torch.float16)):
         weights, content = read_model(tmp_path / name)
@@ -129,11 +129,11 @@ def test_a_new_refinement_is_trained_alone() -> None:
     assert {name.partition(".")[0] for name, p in model.named_parameters() if p.requires_grad} == {
         "refinement"
     }
-    loss = DOMAIN.teacher_loss(model, DOMAIN.process(model), scans(), Draws((0,)))
+    loss = FIELD.teacher_loss(model, FIELD.process(model), scans(), Draws((0,)))
     assert set(loss.diagnostics) == {"chamfer_squared"}
     denoiser = new()
     assert denoiser.refinement is None
-    loss = DOMAIN.teacher_loss(denoiser, DOMAIN.process(denoiser), scans(), Draws((0,)))
+    loss = FIELD.teacher_loss(denoiser, FIELD.process(denoiser), scans(), Draws((0,)))
     assert "noise" in loss.diagnostics
 
 
@@ -141,30 +141,30 @@ def test_training_goes_on_from_an_earlier_model() -> None:
     begun, model = tiny_denoiser(seed=1, refined=True), new(part="refinement")
     fresh, without = new(part="refinement"), copy.deepcopy(begun)
     without.refinement = None
-    DOMAIN.start(model, without)
+    FIELD.start(model, without)
     old, untouched = begun.state_dict(), fresh.state_dict()
     for name, value in model.state_dict().items():
         source = untouched if name.startswith("refinement.") else old
         assert torch.equal(value, source[name]), name
-    DOMAIN.start(model, begun)
+    FIELD.start(model, begun)
     assert all(torch.equal(v, old[name]) for name, v in model.state_dict().items())
     with pytest.raises(FewstepError, match="another architecture"):
-        DOMAIN.start(model, tiny_denoiser(width=0.25))
+        FIELD.start(model, tiny_denoiser(width=0.25))
 
 
 @torch.no_grad()
 def test_the_unconditional_denoiser_is_not_told_the_scan(model: LidarDenoiser) -> None:
     batch, time = scans(), torch.tensor([0.2, 0.6])
     assert batch.points is not None
-    told = DOMAIN.encode(model, batch)
+    told = FIELD.encode(model, batch)
     assert set(told.condition) == {"partial", "encoded"}
-    found = DOMAIN.unconditional(model)(batch.points, time, told)
+    found = FIELD.unconditional(model)(batch.points, time, told)
     assert torch.equal(found, model(batch.points, time, Batch(mask=batch.mask)))
 
 
 def test_nearer_completions_are_preferred() -> None:
     batch = scans()
     assert batch.points is not None
-    order = [DOMAIN.preference()(batch.points + away, batch) for away in (0.0, 0.1, 0.3)]
+    order = [FIELD.preference()(batch.points + away, batch) for away in (0.0, 0.1, 0.3)]
     assert torch.equal(order[0], torch.zeros(2))
     assert (order[0] > order[1]).all() and (order[1] > order[2]).all()

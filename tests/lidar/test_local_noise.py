@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.lidar.local_noise import STEPS, LocalNoise, time_of
 
 PROCESS = LocalNoise()

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from tiny_run import LIDAR_NETWORK
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.network.config import NetworkConfig
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_run import NETWORK
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.protein.data.cath import CathMapping
 from domains.protein.denoiser import ProteinaDenoiser

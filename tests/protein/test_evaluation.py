@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from domains.config import Evaluate
-from domains.domain import Sample
+from domains.batch import Sample
 from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import gallery, measure, quick
 from domains.protein.metric_texts import METRICS
 from domains.protein.metrics.folds.fold_distribution import FoldStatistics, save_reference
 from domains.protein.metrics.folds.gearnet import load_gearnet
+from domains.protein.settings import ProteinEvaluate
 
-CHEAP = Evaluate(proxy=False, novelty_shortlist=2)
+CHEAP = ProteinEvaluate(proxy=False, novelty_shortlist=2)
 
 
 def natives(split: str, count: int, low: int = 50, high: int = 54) -> list[Sample]:
@@ -80,7 +80,7 @@ def test_sizes_without_references_are_said() -> None:
 
 
 def test_gaps_are_small_for_natives() -> None:
-    measured = measure(natives("train", 40), Evaluate(proxy=False, novelty_shortlist=0,
+    measured = measure(natives("train", 40), ProteinEvaluate(proxy=False, novelty_shortlist=0,
                                                       diversity=False), 0, None)  # fmt: skip
     assert {one.name for one in measured.of_set} == {
         "helix_gap",
@@ -111,7 +111,7 @@ def test_the_fold_classifier_is_asked(golden: Path, tmp_path: Path) -> None:
     known = [sample.points.numpy().astype(float) for sample in natives("train", 30)]
     reference = tmp_path / "reference.safetensors"
     save_reference(FoldStatistics.of(load_gearnet(weights).classify(known)), reference)
-    config = Evaluate(
+    config = ProteinEvaluate(
         proxy=False,
         novelty_shortlist=0,
         diversity=False,

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from tiny_run import save_teacher, write_config
 
-from domains.domain import load_domain
 from domains.errors import FewstepError
+from domains.field import load_field
 from domains.files.model_files import read_model
 from domains.stages.distill import distill
 from domains.stages.generate import generate
@@ -45,7 +45,7 @@ def sampled(root: Path, output: Path, weaker: str | None, **sampler: Any) -> dic
     share, guided = sampler.get("autoguidance", 0.0), sampler.get("guidance", 1.0) != 1
     calls = sampler["steps"] * (1 + guided * ((share > 0) + (share < 1)))
     assert (index["network_calls"] == calls).all()
-    read = load_domain("protein").read
+    read = load_field("protein").read
     return {row.sample: read(output / row.file).points.numpy() for row in index.itertuples()}
 
 

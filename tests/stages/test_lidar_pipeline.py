@@ -12,9 +12,9 @@ import pytest
 import yaml
 from tiny_run import LIDAR_NETWORK, deep_update
 
-from domains.domain import load_domain
 from domains.errors import FewstepError
 from domains.evaluation.statistics.table import SUMMARY, read_table
+from domains.field import load_field
 from domains.lidar.files import read_points, write_points
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
@@ -88,7 +88,7 @@ def test_every_scene_has_its_files(run: Path, name: str) -> None:
     assert len(index) == 2 and not (shard / "skipped.csv").exists()
     for row in index.itertuples():
         stem = str(row.file).removesuffix(".ply")
-        assert len(load_domain("lidar").read(shard / str(row.file)).points) == row.length
+        assert len(load_field("lidar").read(shard / str(row.file)).points) == row.length
         for suffix in (".bin", "_bird.png", "_perspective.png"):
             assert (shard / f"{stem}{suffix}").stat().st_size > 100
 
@@ -121,7 +121,7 @@ def test_truth_measures_best(run: Path) -> None:
 
 
 def test_training_the_refinement_leaves_the_denoiser(run: Path) -> None:
-    load = load_domain("lidar").load
+    load = load_field("lidar").load
     first = load(run / "results/tiny/first").state_dict()
     second = load(run / "results/tiny/teacher").state_dict()
     assert all(value.equal(second[name]) for name, value in first.items())

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from tiny_run import save_teacher, write_config
 
-from domains.domain import load_domain
 from domains.errors import FewstepError
 from domains.evaluation.statistics.table import SAMPLE, SUMMARY, read_table
+from domains.field import load_field
 from domains.files.provenance import sha256
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
@@ -63,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def points(samples: Path) -> dict[int, np.ndarray]:
     """Coordinates by sample number, of all shards."""
-    domain, found = load_domain("protein"), {}
+    domain, found = load_field("protein"), {}
     for shard in sorted(samples.glob("shard_*")):
         for row in pd.read_csv(shard / "index.csv").itertuples():
             found[row.sample] = domain.read(shard / row.file).points.numpy()
@@ -137,7 +137,7 @@ def test_data_are_held_out(run: Run) -> None:
 def test_mmcif_is_written_beside(run: Run, tmp_path: Path) -> None:
     config = write_config(tmp_path / "other.yaml", generate={"formats": ["cif"]})
     generate(config, "naive", 0, tmp_path / "shard", run.model("naive"))
-    read = load_domain("protein").read
+    read = load_field("protein").read
     for path in (tmp_path / "shard").glob("*.pdb"):
         assert np.allclose(read(path).points, read(path.with_suffix(".cif")).points)
     assert len(list((tmp_path / "shard").glob("*.cif"))) == 2
@@ -145,7 +145,7 @@ def test_mmcif_is_written_beside(run: Run, tmp_path: Path) -> None:
 
 def test_fewer_data_than_samples_are_shown(run: Run, tmp_path: Path, monkeypatch) -> None:
     """Held-out data can run out: a shard is then short or empty, and the rest is measured."""
-    domain = load_domain("protein")
+    domain = load_field("protein")
     held_out = type(domain).held_out
 
     def two(*args):
@@ -211,7 +211,7 @@ def test_a_random_part_is_measured_the_same_of_every_set(run: Run, tmp_path: Pat
 
 def test_undefined_values_are_shown(run: Run, tmp_path: Path, monkeypatch) -> None:
     """A chain that isn't finite has no helix; its share stands in the table and the report."""
-    domain = load_domain("protein")
+    domain = load_field("protein")
     measure = type(domain).evaluate
 
     def one_is_nan(self, samples, *rest):
@@ -236,7 +236,7 @@ def test_undefined_values_are_shown(run: Run, tmp_path: Path, monkeypatch) -> No
 def test_interrupted_shard_has_no_index(run: Run, tmp_path: Path, monkeypatch) -> None:
     shard = tmp_path / "shard_0000"
     generate(run.config, "naive", 0, shard, run.model("naive"))
-    domain = load_domain("protein")
+    domain = load_field("protein")
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

@@ -8,8 +8,9 @@ import torch
 from protein.network.golden_files import arrays, assert_close, golden_networks
 from tiny_run import write_config
 
-from domains.domain import Batch, load_domain
+from domains.batch import Batch
 from domains.errors import FewstepError
+from domains.field import load_field
 from domains.files.model_files import read_model
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
@@ -36,7 +37,7 @@ def test_a_checkpoint_is_a_teacher(golden: Path, classes: Path, tmp_path: Path, 
     given = arrays(directory / f"expected_{kind}EMA.npz")
     batch = Batch(mask=given["mask"], condition={"cath_code": CODES[: len(given["t"])]})
     with torch.no_grad():
-        clean = load_domain("protein").load(teacher).eval()(given["x_t"], given["t"], batch)
+        clean = load_field("protein").load(teacher).eval()(given["x_t"], given["t"], batch)
     real = given["mask"]
     assert_close(clean[real], given["x_1_pred"][real], 3e-5, kind)
     sets = {"naive": {"model": "teacher", "sampler": {"kind": "renoise", "steps": 1}}}

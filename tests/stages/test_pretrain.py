@@ -8,8 +8,8 @@ import torch
 from protein.packed_sets import built
 from tiny_run import NETWORK, write_config
 
-from domains.domain import load_domain
 from domains.errors import FewstepError
+from domains.field import load_field
 from domains.protein.data.dataset import save_domains
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
@@ -29,7 +29,7 @@ def test_teacher_is_trained_and_sampled(tmp_path: Path, features: list[str]) -> 
     prepare(str(tmp_path / "teacher"), tmp_path / "again")
     generate(config, "naive", 0, tmp_path / "shard", tmp_path / "again")
     assert len(list((tmp_path / "shard").glob("*.pdb"))) == 2
-    mapping = load_domain("protein").load(tmp_path / "teacher").mapping
+    mapping = load_field("protein").load(tmp_path / "teacher").mapping
     assert bool(mapping.codes["T"]) == ("fold_emb" in features)
 
 
@@ -56,7 +56,7 @@ def test_training_goes_on_from_a_model_of_its_architecture_only(tmp_path: Path) 
         tmp_path / "state_b",
         tmp_path / "second",
     )
-    first, second = (load_domain("protein").load(tmp_path / name) for name in ("first", "second"))
+    first, second = (load_field("protein").load(tmp_path / name) for name in ("first", "second"))
     for ours, theirs in zip(second.parameters(), first.parameters(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
     wider = more | {"network": NETWORK | {"token_dim": 2 * NETWORK["token_dim"]}}
@@ -84,6 +84,6 @@ def test_data_without_labels_keep_the_classes_of_the_start(tmp_path: Path) -> No
             tmp_path / f"{name}.yaml", teacher="pretrain", data=data, pretrain=section | start
         )
         pretrain(config, tmp_path / f"state_{name}", tmp_path / name)
-        model = load_domain("protein").load(tmp_path / name)
+        model = load_field("protein").load(tmp_path / name)
         classes.append((model.network.fold_classes, model.mapping.codes))
     assert classes[0] == classes[1] and classes[0][0][2] > 0

@@ -7,10 +7,11 @@ import pytest
 import torch
 from tiny_run import content, save_teacher
 
+from domains.batch import Request, Sample
 from domains.config import SampleSet, parse_config
 from domains.distillation.sampling import sampler
-from domains.domain import Request, Sample, load_domain
 from domains.errors import FewstepError
+from domains.field import load_field
 from domains.stages.sampling import Sampling
 
 
@@ -30,7 +31,7 @@ def played(place: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tup
         return plain(denoiser, process, batch, times, noise, scales, **how)
 
     monkeypatch.setattr("domains.stages.sampling.renoise", spy)
-    domain = load_domain("protein")
+    domain = load_field("protein")
     renoised: Any = {"kind": "renoise", **settings}
     sample_set = SampleSet(model="teacher", sampler=renoised)
     network = domain.load(place).eval()
@@ -75,12 +76,12 @@ def test_other_shares_of_fresh_noise_are_refused(settings: dict) -> None:
 def test_the_sde_ends_as_the_ode(place, monkeypatch, settings: dict, until: float) -> None:
     seen, plain = [], sampler.integrate
 
-    def spy(denoiser, process, batch, times, noise, sde, again):
+    def spy(denoiser, process, batch, times, noise, sde, again, rescale):
         seen.append(sde and sde.until)
-        return plain(denoiser, process, batch, times, noise, sde, again)
+        return plain(denoiser, process, batch, times, noise, sde, again, rescale)
 
     monkeypatch.setattr("domains.stages.sampling.integrate", spy)
-    domain = load_domain("protein")
+    domain = load_field("protein")
     network = domain.load(place).eval()
     for kind in ("sde", "ode"):
         how: Any = {"kind": kind, "steps": 2, **settings}
@@ -91,7 +92,7 @@ def test_the_sde_ends_as_the_ode(place, monkeypatch, settings: dict, until: floa
 
 def test_long_chains_are_sampled_and_written(place, tmp_path) -> None:
     """800 residues, as Proteina's model of long chains has been trained for."""
-    domain = load_domain("protein")
+    domain = load_field("protein")
     sample_set = SampleSet.model_validate(
         {"model": "teacher", "sampler": {"kind": "renoise", "steps": 1}}
     )
@@ -107,7 +108,7 @@ def test_long_chains_are_sampled_and_written(place, tmp_path) -> None:
 
 def test_times_are_the_processs_unless_they_are_given(place, monkeypatch) -> None:
     own = played(place, monkeypatch, steps=2)[0]
-    domain = load_domain("protein")
+    domain = load_field("protein")
     assert own == domain.process(domain.load(place)).times(2).tolist()
     given = played(place, monkeypatch, steps=2, times=[0.25, 0.75])[0]
     assert given == [0.25, 0.75]

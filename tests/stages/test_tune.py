@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from tiny_run import LIDAR_NETWORK, save_teacher, simulate_streets, write_config
 
-from domains.config import Pretrain, Renoise, Tuned, load_config, parse_config
-from domains.domain import load_domain
+from domains.config import parse_config
+from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
+from domains.field import load_field
+from domains.lidar.settings import LidarGenerate, LidarPretrain
 from domains.stages.generate import generate, read_index
 from domains.stages.tune import _drawn, read_sampler, tune
 
@@ -112,19 +114,10 @@ def test_samples_that_are_not_finite_are_never_chosen(place, tmp_path, monkeypat
 
 def test_lidar_is_tuned_on_training_scenes(tmp_path: Path, monkeypatch) -> None:
     data = simulate_streets(tmp_path / "streets")
-    domain = load_domain("lidar").with_data(data)
-    config = Pretrain.model_validate({"network": LIDAR_NETWORK, "fit": {"steps": 1}})
+    domain = load_field("lidar").with_data(data)
+    config = LidarPretrain.model_validate({"network": LIDAR_NETWORK, "fit": {"steps": 1}})
     network = domain.new(config, 0).eval()
-    plan = load_config(
-        write_config(
-            tmp_path / "run.yaml",
-            domain="lidar",
-            students={},
-            data={"path": str(tmp_path / "streets")},
-            generate={"lengths": [], "per_length": 1, "scenes": 2, "shard_size": 2},
-            sets={"tuned": TUNED},
-        )
-    ).generate
+    plan = LidarGenerate(scenes=2, shard_size=2)
     asked = domain.tuning_requests(plan, 2, network, 5)
     held_out = domain.requests(plan, [0, 1], network, 5)
     assert len(asked) == 2

@@ -1,7 +1,7 @@
 # Functions of the rules.
 
 # What must be there before a domain's data are read.
-DATA = [f"{OUT}/streets"] if RUN.data.simulate else RUN.data.files
+DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else RUN.data.files
 
 
 def model_of(wildcards):
@@ -31,12 +31,12 @@ def version_of(source):
     """Return the checksum of a bundled model, so that new weights count; else nothing."""
     if source not in BUNDLED:
         return ""
-    return json.loads((locate(source) / "model.json").read_text())["sha256"]
+    return json.loads((BUNDLED[source] / "model.json").read_text())["sha256"]
 
 
-def scans_of(shard):
-    """Return the loose scans of a shard, so that others under their sample numbers count."""
-    found = RUN.data.loose_scans() if RUN.data.scans else []
+def inputs_of(shard):
+    """Return the input files of a shard's samples, so that others under their numbers count."""
+    found = RUN.data.inputs()
     return plain(found[k] for k in RUN.generate.shard(shard) if k < len(found))
 
 

@@ -1,7 +1,7 @@
 # Measure each set.
 
-# Folding networks have gigabytes of weights and want a GPU.
-FOLDS = RUN.evaluate.folding_model is not None
+# Such as folding networks, which have gigabytes of weights.
+HEAVY = RUN.evaluate.needs_gpu
 
 
 rule evaluate:
@@ -23,8 +23,8 @@ rule evaluate:
         CONTAINER
     threads: 1
     resources:
-        gpu=int(FOLDS),
-        mem_mb=lambda w, attempt: (24000 if FOLDS else 4000) * attempt,
+        gpu=int(HEAVY),
+        mem_mb=lambda w, attempt: (24000 if HEAVY else 4000) * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
         config=SETTINGS,

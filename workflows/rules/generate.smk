@@ -9,7 +9,7 @@ rule generate:
         weaker=weaker_of,
         sampler=lambda w: f"{OUT}/tuned/{w.set}.json" if tuned(w.set) else [],
         data=DATA,
-        scans=lambda w: scans_of(int(w.shard)),
+        inputs=lambda w: inputs_of(int(w.shard)),
         asked=RUN.generate.files,
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),

@@ -3,13 +3,20 @@ import json
 import re
 from pathlib import Path
 
-from domains.config import PRETRAIN, UNMODELLED, deciding, parse_config
-from domains.stages.prepare import BUNDLED, locate
+from domains.config import (
+    PRETRAIN,
+    UNMODELLED,
+    bundled_models,
+    deciding,
+    field_settings,
+    parse_config,
+)
 
 RUN = parse_config(config, "the config")
 OUT = f"results/{RUN.name}"
 SETTINGS = f"{OUT}/config.json"
-ENVIRONMENT = f"{workflow.basedir}/envs/{RUN.domain}.yaml"
+ENVIRONMENT = str(field_settings(RUN.domain).conda_file(Path(workflow.basedir) / "envs"))
+BUNDLED = bundled_models()
 # Built from envs/container.def, for --sdm apptainer.
 CONTAINER = f"{workflow.basedir}/envs/{RUN.domain}.sif"
 

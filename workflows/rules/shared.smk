@@ -1,7 +1,8 @@
 # Functions of the whole workflow, and what its own rules run in.
+from domains.config import field_settings
 from domains.files.provenance import write_text
 
-ENVIRONMENT = f"{workflow.basedir}/envs/{RUNS[0].domain}.yaml"
+ENVIRONMENT = str(field_settings(RUNS[0].domain).conda_file(Path(workflow.basedir) / "envs"))
 CONTAINER = f"{workflow.basedir}/envs/{RUNS[0].domain}.sif"
 
 
@@ -10,12 +11,10 @@ def check_programs(run):
 
     Environments and containers have programs of their own, which are seen from inside only.
     """
-    if run.domain != "protein" or workflow.deployment_settings.deployment_method:
+    if workflow.deployment_settings.deployment_method:
         return
-    from domains.protein.metrics.similarity.foldseek import chosen
-
     try:
-        chosen(run.evaluate)
+        field_settings(run.domain).check(run)
     except FewstepError as error:
         raise WorkflowError(str(error))
 

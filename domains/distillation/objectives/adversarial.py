@@ -5,46 +5,44 @@ own features say how real a noised sample looks, so that no network is added; DM
 does the same with a head of its own.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from dataclasses import replace
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional as F
+from pydantic import Field
 
-from domains.distillation.denoiser import Denoiser
-from domains.distillation.objectives.objective import Objective
+from domains.batch import Batch
+from domains.distillation.objectives.objective import Judge, Objective, ObjectiveConfig, Resources
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.lazy import torch
+from domains.settings import Config
 
-__all__ = ["Adversarial", "Judge", "Listener", "mean_logit"]
-
-# Clean estimate and a logit of each point, high where it looks real, of one network call.
-Judge = Callable[[Denoiser, Tensor, Tensor, Batch], tuple[Tensor, Tensor]]
+__all__ = ["Adversarial", "AdversarialConfig", "Listener", "mean_logit", "with_discriminator"]
 
 
-class Adversarial(Objective):
+class AdversarialConfig(Config):
+    """A discriminator on the fake score's features, which sees real data."""
+
+    weight: float = Field(default=0.01, gt=0)
+    """Of the student's adversarial term, beside the objective's own."""
+    critic_weight: float = Field(default=0.1, gt=0)
+    """Of the discriminator's loss, beside the fake score's own."""
+
+
+class Adversarial(Objective[ObjectiveConfig]):
     """Adds the loss of a discriminator on noised samples (Diffusion-GAN, non-saturating).
 
     Args:
         base: The objective; it calls the fake score with noised samples of the student.
-        judge: What the fake score's features say (see ``Domain.judge``).
-        examples: Real data, as many as there are samples in a micro-batch.
-        weight: Of the student's term.
-        critic_weight: Of the fake score's term.
+        adversarial: Weights of the two losses.
+        resources: The field's judge, and its real data.
     """
 
-    def __init__(
-        self,
-        base: Objective,
-        judge: Judge,
-        examples: Callable[[Draws], Batch],
-        weight: float,
-        critic_weight: float,
-    ):
-        self.base, self.judge, self.examples = base, judge, examples
-        self.weight, self.critic_weight = weight, critic_weight
+    def __init__(self, base: Objective, adversarial: AdversarialConfig, resources: Resources):
+        super().__init__(base.settings)
+        self.base, self.adversarial = base, adversarial
+        self.judge, self.examples = resources.judge(), resources.examples()
         self.fake_scores = base.fake_scores
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
@@ -56,12 +54,14 @@ class Adversarial(Objective):
         noise = draws.noise("noise of real data")(real.shape)
         noisy = roles.process.perturb(real.points, noise, listener.time, real)
         logits = listener.judged(noisy, listener.time, real)[1]
-        critic = mean_logit(F.softplus(listener.logits), batch).mean()
-        critic = critic + mean_logit(F.softplus(-logits), real).mean()
+        critic = mean_logit(torch.nn.functional.softplus(listener.logits), batch).mean()
+        critic = critic + mean_logit(torch.nn.functional.softplus(-logits), real).mean()
         told = (mean_logit(listener.logits, batch) < 0).float().mean()
         told = (told + (mean_logit(logits, real) > 0).float().mean()) / 2
         noted = {"critic": critic.detach(), "told_apart": told}
-        return Loss(loss.value + self.critic_weight * critic, {**loss.diagnostics, **noted})
+        return Loss(
+            loss.value + self.adversarial.critic_weight * critic, {**loss.diagnostics, **noted}
+        )
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Follow the objective, and look real."""
@@ -69,12 +69,21 @@ class Adversarial(Objective):
         listener = Listener(roles, name, self.judge)
         loss = self.base.student_loss(listener.roles, batch, draws)
         looks = self.looks_real(listener, batch)
-        return Loss(loss.value + self.weight * looks.value, loss.diagnostics | looks.diagnostics)
+        return Loss(
+            loss.value + self.adversarial.weight * looks.value, loss.diagnostics | looks.diagnostics
+        )
 
-    def looks_real(self, listener: "Listener", batch: Batch) -> Loss:
+    def looks_real(self, listener: Listener, batch: Batch) -> Loss:
         """Return the student's adversarial term, without its weight."""
-        looks = mean_logit(F.softplus(-listener.logits), batch).mean()
+        looks = mean_logit(torch.nn.functional.softplus(-listener.logits), batch).mean()
         return Loss(looks, {"adversarial": looks.detach()})
+
+
+def with_discriminator(
+    base: Objective, adversarial: AdversarialConfig | None, resources: Resources
+) -> Objective:
+    """Put a discriminator beside an objective, if its settings have one."""
+    return base if adversarial is None else Adversarial(base, adversarial, resources)
 
 
 class Listener:
@@ -91,12 +100,16 @@ class Listener:
     def __init__(self, roles: Roles, name: str, judge: Judge):
         self.denoiser, self.calls, self.judge = roles.fakes[name], roles.calls, judge
         self.roles = replace(roles, fakes={**roles.fakes, name: self})
-        self.time: Tensor = torch.empty(0)
-        self.logits: Tensor = torch.empty(0)
+        self.time: torch.Tensor = torch.empty(0)
+        self.logits: torch.Tensor = torch.empty(0)
 
     def __call__(
-        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
-    ) -> Tensor:
+        self,
+        noisy: torch.Tensor,
+        time: torch.Tensor,
+        batch: Batch,
+        previous: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the clean estimate (see ``Denoiser``)."""
         with torch.enable_grad():
             clean, logits = self.judged(noisy, time, batch)
@@ -104,12 +117,14 @@ class Listener:
             self.time, self.logits = time, logits
         return clean if torch.is_grad_enabled() else clean.detach()
 
-    def judged(self, noisy: Tensor, time: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def judged(
+        self, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return clean estimate and logits; the judge calls no ``forward`` that would count."""
         self.calls.add(len(noisy), differentiated=True)
         return self.judge(self.denoiser, noisy, time, batch)
 
 
-def mean_logit(values: Float[Tensor, "b n"], batch: Batch) -> Float[Tensor, " b"]:
+def mean_logit(values: Float[torch.Tensor, "b n"], batch: Batch) -> Float[torch.Tensor, " b"]:
     """Return the mean over the real points of each sample."""
     return (values * batch.mask).sum(1) / batch.sizes

@@ -1,51 +1,54 @@
 """Discrete consistency distillation (arXiv 2303.01469, alg. 2): a baseline without fake scores."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import Literal
 
-from domains.distillation.objectives.objective import Objective, per_sample
+from pydantic import Field
+
+from domains.batch import Batch
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Resources,
+    per_sample,
+)
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.domain import Batch
+from domains.lazy import torch
 
-__all__ = ["Consistency"]
+__all__ = ["Consistency", "ConsistencyConfig"]
 
 
-class Consistency(Objective):
+class ConsistencyConfig(ObjectiveConfig):
+    """Discrete consistency distillation on real data (2303.01469): no fake scores, a baseline."""
+
+    kind: Literal["consistency"] = "consistency"
+    """Chooses this objective."""
+    grid: int = Field(default=32, ge=1, le=400)
+    """Times of the trajectories; each step of them is one of the teacher's."""
+    huber: float = Field(default=0.01, gt=0)
+    """c of the distance, in nm or m: smaller errors count squared."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+
+
+class Consistency(Objective[ConsistencyConfig]):
     """The student gives one answer along each trajectory of the teacher's ODE: its end.
 
     Real data are noised to a time of the grid, the teacher takes one Euler step to the next, and
     the student's estimate there, without gradient, is the target. At the last time the teacher's
     own estimate is.
-
-    Args:
-        examples: Real data.
-        grid: Number of times; those of a roll-out with so many steps.
-        huber: c of the distance sqrt(RMS² + c²) − c, in the data's unit (2310.14189, eq. 8).
-        scale: Factor of the loss.
     """
 
-    fake_scores = ()
-
-    def __init__(
-        self,
-        examples: Callable[[Draws], Batch],
-        grid: int = 32,
-        huber: float = 0.01,
-        scale: float = 1.0,
-    ):
-        self.examples, self.grid, self.huber, self.scale = examples, grid, huber, scale
-
-    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        """There is none."""
-        raise ValueError(f"consistency distillation has no fake score {name}")
+    def __init__(self, settings: ConsistencyConfig, resources: Resources):
+        super().__init__(settings)
+        self.examples = resources.examples()
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Compare the estimates at neighbouring times of one trajectory."""
         real = self.examples(draws)
         assert real.points is not None
-        grid = roles.process.times(self.grid)
+        grid = roles.process.times(self.settings.grid)
         place = torch.randint(len(grid), (len(real.mask),), generator=draws.source("time"))
         time = grid[place].to(real.mask.device)
         noisy = roles.process.perturb(real.points, draws.noise("noise")(real.shape), time, real)
@@ -53,13 +56,20 @@ class Consistency(Objective):
             target = self._target(roles, noisy, grid, place, real)
         estimate = roles.process.target(roles.student(noisy, time, real), real)
         square = per_sample((estimate - target) ** 2, real) / (3 * real.sizes)
-        distance = (square + self.huber**2).sqrt() - self.huber
+        distance = (square + self.settings.huber**2).sqrt() - self.settings.huber
         noted = by_time("distance", distance.detach(), time)
-        return Loss(self.scale * distance.mean(), {"distance": distance.detach().mean(), **noted})
+        return Loss(
+            self.settings.scale * distance.mean(), {"distance": distance.detach().mean(), **noted}
+        )
 
     def _target(
-        self, roles: Roles, noisy: Tensor, grid: Tensor, place: Tensor, real: Batch
-    ) -> Tensor:
+        self,
+        roles: Roles,
+        noisy: torch.Tensor,
+        grid: torch.Tensor,
+        place: torch.Tensor,
+        real: Batch,
+    ) -> torch.Tensor:
         assert roles.teacher is not None
         process, last = roles.process, place == len(grid) - 1
         time, after = (grid[k].to(noisy.device) for k in (place, (place + 1) % len(grid)))

@@ -1,16 +1,17 @@
 """Points of a roll-out that are diffused on, and the score of what becomes of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.objective import per_sample
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
 __all__ = ["Diffused", "diffuse_on"]
 
@@ -31,14 +32,14 @@ class Diffused:
         share: Of ε in the noise, from 0 (τ = t') to 1.
     """
 
-    clean: Float[Tensor, "b n 3"]
-    noisy: Float[Tensor, "b n 3"]
-    time: Float[Tensor, " b"]
-    noise: Float[Tensor, "b n 3"]
-    fresh: Float[Tensor, "b n 3"]
-    share: Float[Tensor, "b 1 1"]
+    clean: Float[torch.Tensor, "b n 3"]
+    noisy: Float[torch.Tensor, "b n 3"]
+    time: Float[torch.Tensor, " b"]
+    noise: Float[torch.Tensor, "b n 3"]
+    fresh: Float[torch.Tensor, "b n 3"]
+    share: Float[torch.Tensor, "b 1 1"]
 
-    def importance(self, batch: Batch) -> Float[Tensor, " b"]:
+    def importance(self, batch: Batch) -> Float[torch.Tensor, " b"]:
         """Return q(x_τ | x) / q(x_τ | x_t') to the power of one over the number of coordinates.
 
         So it is in the authors' program: the ratio itself would leave one sample of a batch.
@@ -46,19 +47,19 @@ class Diffused:
         excess = per_sample(self.noise**2 - self.fresh**2, batch) / (3 * batch.sizes)
         return torch.exp(-0.5 * excess)
 
-    def interval_target(self, process: NoiseProcess, batch: Batch) -> Float[Tensor, "b n 3"]:
+    def interval_target(self, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
         """Return the clean estimate whose score is ∇ log q(x_τ | x_t') (2510.27684)."""
         return process.clean_of_noise(self.fresh / self.share, self.noisy, self.time, batch)
 
 
 def diffuse_on(
-    clean: Float[Tensor, "b n 3"],
-    noise: Float[Tensor, "b n 3"],
+    clean: Float[torch.Tensor, "b n 3"],
+    noise: Float[torch.Tensor, "b n 3"],
     end: float,
     process: NoiseProcess,
     batch: Batch,
     draws: Draws,
-    times: TimeDistribution,
+    times: Times,
     low: float = 0.0,
 ) -> Diffused:
     """Diffuse the point x_t' with this clean estimate and noise on to drawn times.

@@ -1,25 +1,32 @@
 """Diffusion-DPO (arXiv 2311.12908): a denoiser aligned to preferences; made for teachers."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Literal
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional as F
+from pydantic import Field
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
-from domains.distillation.noise import TimeDistribution
-from domains.distillation.objectives.objective import Objective, denoising_loss
-from domains.distillation.objectives.pair import Pair, Preference, draw_pair
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Resources,
+    denoising_loss,
+)
+from domains.distillation.objectives.pair import Pair, Ranking, draw_pair
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
-__all__ = ["DiffusionDPO", "alignment_loss"]
+__all__ = ["DiffusionDPO", "DiffusionDPOConfig", "alignment_loss"]
 
 
 def alignment_loss(
-    winner: Float[Tensor, " b"], loser: Float[Tensor, " b"], beta: float
-) -> Float[Tensor, " b"]:
+    winner: Float[torch.Tensor, " b"], loser: Float[torch.Tensor, " b"], beta: float
+) -> Float[torch.Tensor, " b"]:
     """Return −log σ(−β/2 (Δ_w − Δ_l)) of each pair (2311.12908, eq. 14; T ω(λ) in β).
 
     Args:
@@ -27,50 +34,57 @@ def alignment_loss(
         loser: Δ_l, the same on the other.
         beta: β: the larger, the sooner a pair counts as learned.
     """
-    return -F.logsigmoid(-0.5 * beta * (winner - loser))
+    return -torch.nn.functional.logsigmoid(-0.5 * beta * (winner - loser))
 
 
-class DiffusionDPO(Objective):
+class DiffusionDPOConfig(ObjectiveConfig):
+    """Diffusion-DPO: the student becomes a teacher that is aligned to preferences (2311.12908).
+
+    The teacher is the frozen reference, and draws the pairs by `roll_out`.
+    """
+
+    kind: Literal["diffusion_dpo"] = "diffusion_dpo"
+    """Chooses this objective."""
+    beta: float = Field(default=5000.0, gt=0)
+    """β of the loss: the larger, the nearer the reference."""
+    pair_noise: float = Field(default=1.1, gt=0)
+    """Factor of the roll-out's noise scale for the second sample of a pair."""
+    preference: Ranking = "quick"
+    """What ranks a pair: `quick`, the field's own measure; `cross_nll`, ProteinMPNN (proteins)."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the loss, before clipping."""
+    times: Times = Times(kind="uniform", low=0.001, high=0.98)
+    """Times at which errors are compared."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether ProteinMPNN ranks the pairs."""
+        return self.preference == "cross_nll"
+
+
+class DiffusionDPO(Objective[DiffusionDPOConfig]):
     """The network learns to denoise what is preferred, and to unlearn the rest, near the teacher.
 
     The teacher is the frozen reference. It also draws the pairs, by whole roll-outs, of one noise
     at two scales: the policy whose samples are ranked is the reference, as in the paper. There is
     no fake score, and the outcome is a denoiser of all times: sampled, and distilled, as its
     teacher is.
-
-    Args:
-        times: Where the errors are compared, the same for both of a pair.
-        preference: How good each sample is; higher is better.
-        pair_noise: Factor of the roll-out's noise scale for the second of a pair.
-        beta: β of the loss.
-        scale: Factor of the loss.
     """
 
-    fake_scores = ()
-
-    def __init__(
-        self,
-        times: TimeDistribution,
-        preference: Preference,
-        pair_noise: float = 1.1,
-        beta: float = 5000.0,
-        scale: float = 1.0,
-    ):
-        self.times, self.preference, self.pair_noise = times, preference, pair_noise
-        self.beta, self.scale = beta, scale
-
-    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        """There is none."""
-        raise ValueError(f"Diffusion-DPO has no fake score {name}")
+    def __init__(self, settings: DiffusionDPOConfig, resources: Resources):
+        super().__init__(settings)
+        self.preference = resources.preference(settings.preference)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Compare the network's errors on a pair with the reference's, at one time and noise."""
         assert roles.teacher is not None
         pair = self._pair(roles, batch, draws)
-        time = self.times.sample(len(pair.first), draws.source("time")).to(pair.winner.device)
+        time = self.settings.times.sample(len(pair.first), draws.source("time")).to(
+            pair.winner.device
+        )
         noise = draws.noise("noise")(batch.shape)
 
-        def errors(denoiser: Denoiser) -> list[Tensor]:
+        def errors(denoiser: Denoiser) -> list[torch.Tensor]:
             found = []
             for clean in (pair.winner, pair.loser):
                 noisy = roles.process.perturb(clean, noise, time, batch)
@@ -81,19 +95,25 @@ class DiffusionDPO(Objective):
         with torch.no_grad():
             reference = errors(roles.teacher)
         winner, loser = (a - b for a, b in zip(errors(roles.student), reference, strict=True))
-        value = alignment_loss(winner, loser, self.beta).mean()
+        value = alignment_loss(winner, loser, self.settings.beta).mean()
         noted = {
             "winner_error": winner.detach().mean(),
             "loser_error": loser.detach().mean(),
             "agrees": (winner < loser).float().mean(),
             **pair.diagnostics,
         }
-        return Loss(self.scale * value, noted)
+        return Loss(self.settings.scale * value, noted)
 
     def _pair(self, roles: Roles, batch: Batch, draws: Draws) -> Pair:
         assert roles.teacher is not None
         last = len(roles.rolled.times) - 1
         drawing = replace(roles, student=roles.teacher)
         return draw_pair(
-            drawing, batch, draws, self.preference, self.pair_noise, gradient=False, step=last
+            drawing,
+            batch,
+            draws,
+            self.preference,
+            self.settings.pair_noise,
+            gradient=False,
+            step=last,
         )

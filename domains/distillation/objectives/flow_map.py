@@ -6,22 +6,56 @@ student's own roll-outs (a discrete Lagrangian flow map; arXiv 2606.08375 does t
 ODE whose score is rescaled (``Rescale``).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated, Literal
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
+from pydantic import Field
 
-from domains.distillation.objectives.objective import Objective, per_sample
+from domains.batch import Batch
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Student,
+    per_sample,
+)
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.distillation.sampling.sampler import ode_step
-from domains.domain import Batch
+from domains.lazy import torch
 
-__all__ = ["FlowMap", "superposed"]
+__all__ = ["FlowMap", "FlowMapConfig", "superposed"]
 
 
-class FlowMap(Objective):
+class FlowMapConfig(ObjectiveConfig):
+    """Flow-map distillation of a deterministic sampler (after 2606.08375): data-free."""
+
+    kind: Literal["flow_map"] = "flow_map"
+    """Chooses this objective; `roll_out` must be `deterministic`."""
+    substeps: int = Field(default=6, ge=1, le=100)
+    """Steps of the teacher's ODE that one step of the student learns to make."""
+    huber: float = Field(default=0.02, gt=0)
+    """c of the distance, in nm or m: smaller distances count squared."""
+    align: bool = False
+    """Superpose each target on the student's estimate, so that rotations cost nothing."""
+    step_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
+    """Weight of each step of the roll-out in the loss; none: all alike."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the loss, before clipping."""
+
+    def check(self, student: Student) -> None:
+        """With fresh noise a step has no end to learn, only a mean of ends."""
+        if not student.roll_out.is_deterministic:
+            raise ValueError("roll_out.eta: must be 0 for the objective flow_map")
+        if self.step_weights and len(self.step_weights) != student.roll_out.steps:
+            raise ValueError("objective.step_weights: one for each of roll_out.steps")
+        if self.step_weights and not any(self.step_weights):
+            raise ValueError("objective.step_weights: at least one must be above 0")
+
+
+class FlowMap(Objective[FlowMapConfig]):
     """All steps of a roll-out learn, in every update, where the teacher's ODE ends.
 
     The student plays its whole deterministic roll-out x_0 … x_{K−1} without gradient. From each
@@ -31,32 +65,7 @@ class FlowMap(Objective):
         D* = (σ_k X − σ_{k+1} x_k) / (σ_k α_{k+1} − σ_{k+1} α_k)    (relative to the origin),
 
     and in its last step the teacher's own clean estimate. There are no fake scores and no data.
-
-    Args:
-        substeps: m, steps of the teacher's ODE to each step of the student.
-        huber: c of the distance sqrt(RMS² + c²) − c, in the data's unit (2310.14189, eq. 8).
-        align: Superpose each target on the student's estimate first, so that a rotation costs
-            nothing.
-        step_weights: Weight of each step of the roll-out in the loss; none: all alike.
-        scale: Factor of the loss.
     """
-
-    fake_scores = ()
-
-    def __init__(
-        self,
-        substeps: int = 6,
-        huber: float = 0.02,
-        align: bool = False,
-        step_weights: tuple[float, ...] = (),
-        scale: float = 1.0,
-    ):
-        self.substeps, self.huber, self.align = substeps, huber, align
-        self.step_weights, self.scale = step_weights, scale
-
-    def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        """There is none."""
-        raise ValueError(f"flow-map distillation has no fake score {name}")
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Compare every step of a roll-out with where the teacher's ODE takes its input."""
@@ -64,16 +73,16 @@ class FlowMap(Objective):
         with torch.no_grad():
             target = roles.process.target(self._target(rows, roles), rows.batch)
         estimate = roles.process.target(_ask_student(rows, roles), rows.batch)
-        if self.align:
+        if self.settings.align:
             target = superposed(target, estimate.detach(), rows.batch)
         square = per_sample((estimate - target) ** 2, rows.batch) / (3 * rows.batch.sizes)
-        distance = (square + self.huber**2).sqrt() - self.huber
+        distance = (square + self.settings.huber**2).sqrt() - self.settings.huber
         seen = distance.detach()
         noted = by_time("distance", seen, rows.time)
         loss = (self._weights(rows) * distance).mean()
-        return Loss(self.scale * loss, {"distance": seen.mean(), **noted})
+        return Loss(self.settings.scale * loss, {"distance": seen.mean(), **noted})
 
-    def _target(self, rows: "_Rows", roles: Roles) -> Float[Tensor, "r n 3"]:
+    def _target(self, rows: _Rows, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
         """Return D* of each row."""
         (teacher, _), told = roles.ode, roles.rolled.self_conditioning
         previous = teacher(rows.noisy, rows.time, rows.batch) if told else None
@@ -85,21 +94,25 @@ class FlowMap(Objective):
         end = self._integrate(body, clean[:count], roles)
         return torch.cat([_needed(body, end, roles), clean[count:]])
 
-    def _integrate(self, rows: "_Rows", clean: Tensor, roles: Roles) -> Float[Tensor, "r n 3"]:
+    def _integrate(
+        self, rows: _Rows, clean: torch.Tensor, roles: Roles
+    ) -> Float[torch.Tensor, "r n 3"]:
         """Return where the teacher's ODE takes each row, ``clean`` being its first estimate."""
         process, batch, (teacher, rescale) = roles.process, rows.batch, roles.ode
         points, time = rows.noisy, rows.time
-        for number in range(1, self.substeps + 1):
-            later = process.between(rows.time, rows.until, number / self.substeps)
+        for number in range(1, self.settings.substeps + 1):
+            later = process.between(rows.time, rows.until, number / self.settings.substeps)
             points = ode_step(process, clean, points, time, later, batch, rescale)
-            if number < self.substeps:
+            if number < self.settings.substeps:
                 previous = clean if roles.rolled.self_conditioning else None
                 clean, time = teacher(points, later, batch, previous), later
         return points
 
-    def _weights(self, rows: "_Rows") -> Float[Tensor, " r"]:
+    def _weights(self, rows: _Rows) -> Float[torch.Tensor, " r"]:
         """Return the weight of each row; their mean is 1."""
-        weights = torch.tensor(self.step_weights or (1.0,) * rows.steps, device=rows.time.device)
+        weights = torch.tensor(
+            self.settings.step_weights or (1.0,) * rows.steps, device=rows.time.device
+        )
         return (weights / weights.mean()).repeat_interleave(len(rows.one.mask))
 
 
@@ -116,10 +129,10 @@ class _Rows:
     """
 
     one: Batch
-    noisy: Float[Tensor, "r n 3"]
-    time: Float[Tensor, " r"]
-    until: Float[Tensor, " r"]
-    estimates: tuple[Tensor, ...]
+    noisy: Float[torch.Tensor, "r n 3"]
+    time: Float[torch.Tensor, " r"]
+    until: Float[torch.Tensor, " r"]
+    estimates: tuple[torch.Tensor, ...]
 
     @property
     def steps(self) -> int:
@@ -132,7 +145,7 @@ class _Rows:
         return self.one.repeated(self.steps)
 
     @property
-    def before_last(self) -> "_Rows":
+    def before_last(self) -> _Rows:
         """All steps but the last."""
         count = len(self.time) - len(self.one.mask)
         cut = self.noisy[:count], self.time[:count], self.until[:count]
@@ -153,7 +166,7 @@ def _play(roles: Roles, batch: Batch, draws: Draws) -> _Rows:
     )
 
 
-def _ask_student(rows: _Rows, roles: Roles) -> Float[Tensor, "r n 3"]:
+def _ask_student(rows: _Rows, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
     """Return the student's clean estimates, self-conditioned as they were in the roll-out."""
     student, b = roles.student, len(rows.one.mask)
     if not roles.rolled.self_conditioning or rows.steps == 1:
@@ -163,7 +176,7 @@ def _ask_student(rows: _Rows, roles: Roles) -> Float[Tensor, "r n 3"]:
     return torch.cat([first, student(rows.noisy[b:], rows.time[b:], later, previous)])
 
 
-def _needed(rows: _Rows, end: Tensor, roles: Roles) -> Float[Tensor, "r n 3"]:
+def _needed(rows: _Rows, end: torch.Tensor, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
     """Return the clean estimate with which one step of the plain ODE ends at ``end``."""
     process, origin = roles.process, 0.0 if rows.batch.origin is None else rows.batch.origin
     time, until = rows.time[:, None, None], rows.until[:, None, None]
@@ -173,8 +186,8 @@ def _needed(rows: _Rows, end: Tensor, roles: Roles) -> Float[Tensor, "r n 3"]:
 
 
 def superposed(
-    points: Float[Tensor, "b n 3"], target: Float[Tensor, "b n 3"], batch: Batch
-) -> Float[Tensor, "b n 3"]:
+    points: Float[torch.Tensor, "b n 3"], target: Float[torch.Tensor, "b n 3"], batch: Batch
+) -> Float[torch.Tensor, "b n 3"]:
     """Return points rotated and moved onto ``target`` by least squares (Kabsch), without mirroring.
 
     Only real points count; padding becomes 0.

@@ -1,19 +1,29 @@
 """The contract of every distillation objective."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Bool, Float
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
-from domains.distillation.noise import TimeDistribution
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.domain import Batch
+from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.distillation.times import Times
+from domains.lazy import torch
+from domains.settings import Config
 
 __all__ = [
+    "Judge",
     "Objective",
+    "ObjectiveConfig",
+    "Override",
+    "Resources",
+    "Student",
     "ask_at",
     "ask_scores",
     "denoise",
@@ -25,50 +35,165 @@ __all__ = [
 ]
 
 
-class Objective(ABC):
+class ObjectiveConfig(Config):
+    """What the settings of all objectives share; each objective's file has its own."""
+
+    kind: str
+    """Chooses this objective."""
+    degradable: ClassVar[bool] = False
+    """Whether DisBack's detour goes with it: it has one fake score, which nothing sets back."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether it asks networks whose weights have to be fetched."""
+        return False
+
+    def check(self, student: Student) -> None:
+        """Raise ValueError if the student's other settings do not go with this objective."""
+
+
+@runtime_checkable
+class Student(Protocol):
+    """What an objective's settings may ask of the settings of the student."""
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a micro-batch."""
+        ...
+
+    @property
+    def roll_out(self) -> RollOutConfig:
+        """How the student is played."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Of the networks' forward passes."""
+        ...
+
+    @property
+    def told_levels(self) -> str | None:
+        """The finest level of classes that samples are told, of "CAT"; None: there are none."""
+        ...
+
+
+@runtime_checkable
+class Resources(Protocol):
+    """What a field gives to an objective beside networks and noise.
+
+    Each is asked for when an objective is built, and raises FewstepError where the field has
+    no such thing.
+    """
+
+    def examples(self) -> Callable[[Draws], Batch]:
+        """Build a source of real data, as many as a micro-batch of the student has."""
+        ...
+
+    def judge(self) -> Judge:
+        """Return the network call that also says how real each point looks."""
+        ...
+
+    def preference(self, kind: str) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
+        """Build a ranking of samples: [b, n, 3] to [b], higher is better."""
+        ...
+
+    def structure(self) -> Callable[[torch.Tensor, Batch], dict[str, torch.Tensor]]:
+        """Return the field's differentiable structural errors of samples, by name."""
+        ...
+
+    def overriding(self, forget: str, instead: str | None) -> Override:
+        """Build a function that flags samples of class ``forget`` and relabels them.
+
+        It returns which samples of a batch are of that class [b], and the batch with ``instead``
+        (or no class at all) in its place.
+        """
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A network call that returns the clean estimate, and a logit of each point: real or not."""
+
+    def __call__(
+        self, denoiser: Any, noisy: torch.Tensor, time: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the clean estimate [b, n, 3] and the logits [b, n]."""
+        ...
+
+
+@runtime_checkable
+class Override(Protocol):
+    """See ``Resources.overriding``."""
+
+    def __call__(self, batch: Batch, /) -> tuple[Bool[torch.Tensor, " b"], Batch]:
+        """Return which samples are to be forgotten, and the batch with what is told instead."""
+        ...
+
+
+S = TypeVar("S", bound=ObjectiveConfig)
+
+
+class Objective(ABC, Generic[S]):
     """Two losses: one that keeps the fake scores honest, one that moves the student.
 
     An objective draws its roll-outs and times from ``draws`` and calls only the networks in
-    ``roles``; it neither steps optimisers nor logs.
+    ``roles``; it neither steps optimisers nor logs. Its file holds its settings, too: the type
+    in brackets, ``class VSD(Objective[VSDConfig])``, is how the registry finds them.
+
+    Args:
+        settings: Its settings.
+        resources: What the field gives; objectives without data and preferences need none.
     """
 
     fake_scores: tuple[str, ...] = ()
 
-    @abstractmethod
+    def __init__(self, settings: S, resources: Resources | None = None):
+        self.settings = settings
+
+    @classmethod
+    def build(cls, settings: S, resources: Resources) -> Objective:
+        """Build the objective that the settings describe, with what goes beside it."""
+        return cls(settings, resources)
+
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        """Return the loss of one fake score on fresh samples of the student."""
+        """Compute the loss of one fake score on fresh samples of the student.
+
+        Raises:
+            ValueError: The objective has no such fake score.
+        """
+        raise ValueError(f"{type(self).__name__} has no fake score {name}")
 
     @abstractmethod
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        """Return the loss of the student."""
+        """Compute the loss of the student."""
 
 
-def per_sample(values: Float[Tensor, "b n 3"], batch: Batch) -> Float[Tensor, " b"]:
+def per_sample(values: Float[torch.Tensor, "b n 3"], batch: Batch) -> Float[torch.Tensor, " b"]:
     """Return the sum over the real points of each sample."""
     return (values * batch.mask[..., None]).sum((1, 2))
 
 
 def denoising_loss(
-    estimate: Float[Tensor, "b n 3"],
-    clean: Float[Tensor, "b n 3"],
-    time: Float[Tensor, " b"],
+    estimate: Float[torch.Tensor, "b n 3"],
+    clean: Float[torch.Tensor, "b n 3"],
+    time: Float[torch.Tensor, " b"],
     batch: Batch,
     process: NoiseProcess,
-) -> Float[Tensor, " b"]:
+) -> Float[torch.Tensor, " b"]:
     """Return w(t) · mean ‖x − D‖² of each sample: the teacher's own loss (Proteina, eq. 3)."""
     error = per_sample((estimate - clean) ** 2, batch) / (3 * batch.sizes)
     return error * process.denoising_weight(time)
 
 
 def ask_scores(
-    clean: Float[Tensor, "b n 3"],
+    clean: Float[torch.Tensor, "b n 3"],
     roles: Roles,
     batch: Batch,
     draws: Draws,
-    times: TimeDistribution,
+    times: Times,
     *,
     gradient: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noise samples of the student; return D_T and D_F of them [b, n, 3], and the times [b].
 
     Args:
@@ -86,14 +211,14 @@ def ask_scores(
 
 
 def ask_at(
-    noisy: Float[Tensor, "b n 3"],
-    time: Float[Tensor, " b"],
+    noisy: Float[torch.Tensor, "b n 3"],
+    time: Float[torch.Tensor, " b"],
     roles: Roles,
     batch: Batch,
     name: str = "fake",
     *,
     gradient: bool,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return D_T and D_F of noised samples [b, n, 3], the fake score being that of ``name``."""
     assert roles.teacher is not None
     with torch.set_grad_enabled(gradient):
@@ -101,7 +226,7 @@ def ask_at(
 
 
 def denoise_samples(
-    denoiser: Denoiser, roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution
+    denoiser: Denoiser, roles: Roles, batch: Batch, draws: Draws, times: Times
 ) -> Loss:
     """Train a fake score on the student's current samples, as the teacher was on data."""
     clean = roles.play(batch, draws, gradient=False)
@@ -110,11 +235,11 @@ def denoise_samples(
 
 def denoise(
     denoiser: Denoiser,
-    clean: Float[Tensor, "b n 3"],
+    clean: Float[torch.Tensor, "b n 3"],
     roles: Roles,
     batch: Batch,
     draws: Draws,
-    times: TimeDistribution,
+    times: Times,
 ) -> Loss:
     """Return the teacher's own loss on ``clean``, noised at a random time."""
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
@@ -125,12 +250,12 @@ def denoise(
 
 def denoise_at(
     denoiser: Denoiser,
-    target: Float[Tensor, "b n 3"],
-    noisy: Float[Tensor, "b n 3"],
-    time: Float[Tensor, " b"],
+    target: Float[torch.Tensor, "b n 3"],
+    noisy: Float[torch.Tensor, "b n 3"],
+    time: Float[torch.Tensor, " b"],
     roles: Roles,
     batch: Batch,
-    weight: Float[Tensor, " b"] | float = 1.0,
+    weight: Float[torch.Tensor, " b"] | float = 1.0,
 ) -> Loss:
     """Return the teacher's own loss on points that are noised already, samples weighed."""
     estimate = denoiser(noisy, time, batch)
@@ -140,8 +265,8 @@ def denoise_at(
 
 
 def lag(
-    teacher: Tensor, fake: Tensor, clean: Tensor, time: Tensor, batch: Batch
-) -> dict[str, Tensor]:
+    teacher: torch.Tensor, fake: torch.Tensor, clean: torch.Tensor, time: torch.Tensor, batch: Batch
+) -> dict[str, torch.Tensor]:
     """Return how far the fake score is from the teacher, and whether it has fallen behind.
 
     ``gap`` is the root mean square of D_F − D_T by time; ``lag`` the fake score's error on

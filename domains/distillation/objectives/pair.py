@@ -1,19 +1,21 @@
 """Two samples of one noise, and which of them a field prefers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.roles import Draws, Roles
-from domains.domain import Batch
+from domains.lazy import torch
 
-__all__ = ["Pair", "Preference", "draw_pair"]
+__all__ = ["Pair", "Ranking", "draw_pair"]
 
-# How good each sample is; higher is better (what ``Domain.preference`` returns).
-Preference = Callable[[Tensor, Batch], Tensor]
+# What ranks a pair: the field's own quick measure, or ProteinMPNN.
+Ranking = Literal["quick", "cross_nll"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,13 @@ class Pair:
         score: What the preference says of both together, their mean.
     """
 
-    winner: Float[Tensor, "b n 3"]
-    loser: Float[Tensor, "b n 3"]
-    first: Bool[Tensor, " b"]
-    score: Float[Tensor, " b"]
+    winner: Float[torch.Tensor, "b n 3"]
+    loser: Float[torch.Tensor, "b n 3"]
+    first: Bool[torch.Tensor, " b"]
+    score: Float[torch.Tensor, " b"]
 
     @property
-    def diagnostics(self) -> dict[str, Tensor]:
+    def diagnostics(self) -> dict[str, torch.Tensor]:
         """Return numbers to log: whether the noise scale decides, and the preference's trend."""
         return {"first_preferred": self.first.float().mean(), "preference": self.score.mean()}
 
@@ -42,7 +44,7 @@ def draw_pair(
     roles: Roles,
     batch: Batch,
     draws: Draws,
-    preference: Preference,
+    preference: Callable[[torch.Tensor, Batch], torch.Tensor],
     pair_noise: float,
     *,
     gradient: bool,

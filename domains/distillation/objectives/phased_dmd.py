@@ -1,20 +1,55 @@
 """Phased DMD (arXiv 2510.27684): VSD phase by phase of a roll-out, each up to its own noise."""
 
+from __future__ import annotations
+
 import math
+from typing import Literal
 
-import torch
+from pydantic import Field
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.diffused import Diffused, diffuse_on
-from domains.distillation.objectives.objective import Objective, ask_at, denoise_at, lag
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Resources,
+    Student,
+    ask_at,
+    denoise_at,
+    lag,
+)
 from domains.distillation.objectives.vsd import vsd_loss
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
-__all__ = ["PhasedDMD"]
+__all__ = ["PhasedDMD", "PhasedDMDConfig"]
 
 
-class PhasedDMD(Objective):
+class PhasedDMDConfig(ObjectiveConfig):
+    """Phased DMD: VSD in each phase of the roll-out, up to the noise it ends at (2510.27684).
+
+    One student plays all phases; in the paper each has an expert.
+    """
+
+    kind: Literal["phased_dmd"] = "phased_dmd"
+    """Chooses this objective."""
+    phases: int = Field(default=2, ge=1, le=16)
+    """Parts of the roll-out, each with a fake score; at most `roll_out.steps`."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the student's loss, squeezed into those before the phase ends."""
+    fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the fake scores' loss, squeezed likewise."""
+
+    def check(self, student: Student) -> None:
+        """A phase is made of whole steps."""
+        if self.phases > student.roll_out.steps:
+            raise ValueError("objective.phases: must not exceed roll_out.steps")
+
+
+class PhasedDMD(Objective[PhasedDMDConfig]):
     """Each phase of the roll-out has a fake score of its own, and samples at its own noise.
 
     The steps of the roll-out are parted into phases. A phase ends at t', where the next begins
@@ -26,30 +61,17 @@ class PhasedDMD(Objective):
 
     Not the paper's: one student plays all phases, and they are trained together. There each has
     an expert, and is trained when the ones before it are finished and frozen.
-
-    Args:
-        student_times: Where the student's loss is evaluated, squeezed below each phase's end.
-        fake_times: Where the fake scores are trained, squeezed likewise.
-        phases: Number of phases, at most the steps of the roll-out.
-        scale: Factor of the student's loss.
     """
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        phases: int = 2,
-        scale: float = 1.0,
-    ):
-        self.student_times, self.fake_times = student_times, fake_times
-        self.phases, self.scale = phases, scale
-        self.fake_scores = tuple(f"phase{k + 1}" for k in range(phases))
+    def __init__(self, settings: PhasedDMDConfig, resources: Resources | None = None):
+        super().__init__(settings)
+        self.fake_scores = tuple(f"phase{k + 1}" for k in range(settings.phases))
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Learn the score of a phase's samples, diffused on from where the phase ends."""
         first, after = self._steps(self.fake_scores.index(name), roles)
         step = first + draws.integer("step", after - first)
-        at = self._land(step, roles, batch, draws, self.fake_times, gradient=False)
+        at = self._land(step, roles, batch, draws, self.settings.fake_times, gradient=False)
         # The target's variance grows as 1/share².
         target, weight = at.interval_target(roles.process, batch), at.share[:, 0, 0] ** 2
         return denoise_at(roles.fakes[name], target, at.noisy, at.time, roles, batch, weight)
@@ -58,15 +80,15 @@ class PhasedDMD(Objective):
         """Push a step's clean estimate along the difference of the scores of its phase."""
         step = draws.integer("step", len(roles.rolled.times))
         name = self.fake_scores[self._phase(step, roles)]
-        at = self._land(step, roles, batch, draws, self.student_times, gradient=True)
+        at = self._land(step, roles, batch, draws, self.settings.student_times, gradient=True)
         teacher, fake = ask_at(at.noisy, at.time, roles, batch, name, gradient=False)
         loss = vsd_loss(at.clean, teacher, fake, batch)
         noted = lag(teacher, fake, at.clean, at.time, batch)
-        return Loss(self.scale * loss.mean(), noted | {f"gap_{name}": noted["gap"]})
+        return Loss(self.settings.scale * loss.mean(), noted | {f"gap_{name}": noted["gap"]})
 
     def _phase(self, step: int, roles: Roles) -> int:
         """Return which phase a step is of; their sizes differ by one at most."""
-        return step * self.phases // len(roles.rolled.times)
+        return step * self.settings.phases // len(roles.rolled.times)
 
     def _steps(self, phase: int, roles: Roles) -> tuple[int, int]:
         """Return the first step of a phase, and that of the next."""
@@ -79,7 +101,7 @@ class PhasedDMD(Objective):
         roles: Roles,
         batch: Batch,
         draws: Draws,
-        times: TimeDistribution,
+        times: Times,
         *,
         gradient: bool,
     ) -> Diffused:

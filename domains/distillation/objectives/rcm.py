@@ -4,20 +4,29 @@ Consistency covers all of the data and blurs; the difference of scores is sharp 
 out. Each mends the other.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
+from typing import Literal
+
 from jaxtyping import Float
-from torch import Tensor
+from pydantic import Field
 
-from domains.distillation.noise import TimeDistribution
-from domains.distillation.objectives.objective import Objective, denoise_samples, per_sample
+from domains.batch import Batch
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Resources,
+    Student,
+    denoise_samples,
+    per_sample,
+)
 from domains.distillation.objectives.vsd import score_differences
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
-__all__ = ["RCM", "tangent"]
+__all__ = ["RCM", "RCMConfig", "tangent"]
 
 # c of the tangent's normalisation (sCM, arXiv 2410.11081, section 4.2), in the data's unit.
 _FLOOR = 0.1
@@ -25,13 +34,13 @@ _FLOOR = 0.1
 
 def tangent(
     roles: Roles,
-    clean: Float[Tensor, "b n 3"],
-    noisy: Float[Tensor, "b n 3"],
-    time: Float[Tensor, " b"],
+    clean: Float[torch.Tensor, "b n 3"],
+    noisy: Float[torch.Tensor, "b n 3"],
+    time: Float[torch.Tensor, " b"],
     batch: Batch,
     difference: float,
     share: float = 1.0,
-) -> Float[Tensor, "b n 3"]:
+) -> Float[torch.Tensor, "b n 3"]:
     """Return dD/dt of the student's estimate along the teacher's ODE, by a finite difference.
 
     In a time h the teacher leads from x_t to x', while the student's own estimate and noise lead
@@ -60,60 +69,73 @@ def tangent(
 
 
 def _moved(
-    clean: Tensor, noisy: Tensor, time: Tensor, after: Tensor, batch: Batch, process: NoiseProcess
-) -> Tensor:
+    clean: torch.Tensor,
+    noisy: torch.Tensor,
+    time: torch.Tensor,
+    after: torch.Tensor,
+    batch: Batch,
+    process: NoiseProcess,
+) -> torch.Tensor:
     """Return where a clean estimate leads from ``noisy``: an Euler step of the ODE."""
     noise = process.noise_of(clean, noisy, time, batch)
     return process.perturb(clean, noise, after, batch)
 
 
-class RCM(Objective):
-    """The student stays the same along trajectories of the teacher, and its samples look right.
+class RCMConfig(ObjectiveConfig):
+    """rCM: continuous-time consistency on real data, and VSD (2510.08431)."""
 
-    Args:
-        student_times: Where the scores are compared.
-        fake_times: Where the fake score is trained.
-        examples: Real data, whose noised points the trajectories start from.
-        tangent_times: Where on them.
-        weight: Of the consistency; the scores' difference (VSD) has 1.
-        difference: Step in time of the tangent.
-        warmup: Steps of training over which the tangent grows whole; the scores' difference
-            begins thereafter, as in the authors' program.
-        scale: Factor of the student's loss.
-    """
+    kind: Literal["rcm"] = "rcm"
+    """Chooses this objective."""
+    weight: float = Field(default=100.0, gt=0)
+    """Of the consistency; the difference of the scores has 1."""
+    difference: float = Field(default=0.005, ge=0.001, le=0.1)
+    """Step in time of the tangent; 0.001 is one of LiDiff's."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps over which the tangent grows from the teacher's direction to the whole; VSD begins
+    thereafter. The authors take 300 to 1000."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    tangent_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the consistency."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of VSD."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+    def check(self, student: Student) -> None:
+        """The rounding of half precision is as large as the difference that rCM divides."""
+        if student.precision != "32-true":
+            raise ValueError("fit.precision: must be 32-true for the objective rcm")
+
+
+class RCM(Objective[RCMConfig]):
+    """The student stays the same along trajectories of the teacher, and its samples look right."""
 
     fake_scores = ("fake",)
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        examples: Callable[[Draws], Batch],
-        tangent_times: TimeDistribution,
-        weight: float = 100.0,
-        difference: float = 0.005,
-        warmup: int = 0,
-        scale: float = 1.0,
-    ):
-        self.student_times, self.fake_times, self.scale = student_times, fake_times, scale
-        self.examples, self.tangent_times = examples, tangent_times
-        self.weight, self.difference, self.warmup = weight, difference, warmup
+    def __init__(self, settings: RCMConfig, resources: Resources):
+        super().__init__(settings)
+        self.examples = resources.examples()
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
-        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.settings.fake_times)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Follow the tangent on noised data, and the scores' difference on samples."""
         consistency, noted = self._consistency(roles, draws)
-        value = self.weight * consistency
-        if roles.step >= self.warmup:
+        value = self.settings.weight * consistency
+        if roles.step >= self.settings.warmup:
             clean = roles.play(batch, draws, gradient=True)
-            losses, more = score_differences(clean, roles, batch, draws, self.student_times)
+            losses, more = score_differences(
+                clean, roles, batch, draws, self.settings.student_times
+            )
             value, noted = value + losses.mean(), noted | more
-        return Loss(self.scale * value, noted)
+        return Loss(self.settings.scale * value, noted)
 
-    def _consistency(self, roles: Roles, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+    def _consistency(
+        self, roles: Roles, draws: Draws
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return −Σ ĝ · D sqrt(w) / (3 n), ĝ = g / (‖g‖ + c): the network's output moves along g.
 
         sqrt(w) makes of D the network's output (velocity or noise): the denoising loss weighs
@@ -122,15 +144,15 @@ class RCM(Objective):
         """
         real, process = self.examples(draws), roles.process
         assert real.points is not None
-        time = self.tangent_times.sample(len(real.mask), draws.source("time of data"))
-        time = time.clamp(max=1 - self.difference).to(real.mask.device)
+        time = self.settings.tangent_times.sample(len(real.mask), draws.source("time of data"))
+        time = time.clamp(max=1 - self.settings.difference).to(real.mask.device)
         noise = draws.noise("noise of data")(real.shape)
         noisy = process.perturb(real.points, noise, time, real)
         clean = process.target(roles.student(noisy, time, real), real)
-        share = min(1.0, roles.step / self.warmup) if self.warmup else 1.0
+        share = min(1.0, roles.step / self.settings.warmup) if self.settings.warmup else 1.0
         with torch.no_grad():
             at = clean.detach()
-            moved = tangent(roles, at, noisy, time, real, self.difference, share)
+            moved = tangent(roles, at, noisy, time, real, self.settings.difference, share)
             norm = per_sample(moved**2, real).sqrt()
             unit = moved / (norm + _FLOOR)[:, None, None]
             size = norm / (3 * real.sizes).sqrt()

@@ -1,52 +1,67 @@
 """ScoreLiDAR: variational score distillation and structural errors (arXiv 2412.03515)."""
 
-from collections.abc import Callable, Mapping
+from __future__ import annotations
 
-from torch import Tensor
+from typing import ClassVar, Literal
 
-from domains.distillation.noise import TimeDistribution
-from domains.distillation.objectives.objective import Objective, denoise_samples
+from pydantic import Field
+
+from domains.batch import Batch
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Resources,
+    denoise_samples,
+)
 from domains.distillation.objectives.vsd import score_differences
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
 
-__all__ = ["ScoreLiDAR"]
+__all__ = ["ScoreLiDAR", "ScoreLiDARConfig"]
 
 
-class ScoreLiDAR(Objective):
-    """VSD plus weighted structural errors of the student's samples; not data-free.
+class ScoreLiDARConfig(ObjectiveConfig):
+    """ScoreLiDAR: VSD with structural errors by correspondence; weights are 2412.03515's."""
 
-    Args:
-        student_times: Where the student's loss is evaluated.
-        fake_times: Where the fake score is trained.
-        structure: Differentiable errors by name, of samples and their batch.
-        weights: λ of each structural error, by name.
-        scale: Factor of the student's whole loss.
-    """
+    degradable: ClassVar[bool] = True
+    kind: Literal["score_lidar"] = "score_lidar"
+    """Chooses this objective."""
+    scene_weight: float = Field(default=0.5, ge=0)
+    """λ of the scene-wise error: squared Chamfer distance; of proteins: bonds."""
+    point_weight: float = Field(default=0.01, ge=0)
+    """λ of the point-wise error: distances among key points; of proteins: clashes."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.001, high=1.0)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
+    """Times of the fake score's loss."""
+
+
+class ScoreLiDAR(Objective[ScoreLiDARConfig]):
+    """VSD plus weighted structural errors of the student's samples; not data-free."""
 
     fake_scores = ("fake",)
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        structure: Callable[[Tensor, Batch], dict[str, Tensor]],
-        weights: Mapping[str, float],
-        scale: float = 1.0,
-    ):
-        self.student_times, self.fake_times = student_times, fake_times
-        self.structure, self.weights, self.scale = structure, weights, scale
+    def __init__(self, settings: ScoreLiDARConfig, resources: Resources):
+        super().__init__(settings)
+        self.structure = resources.structure()
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
-        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.settings.fake_times)
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        """λ of each structural error, by the names that fields give to them."""
+        return {"scene": self.settings.scene_weight, "point": self.settings.point_weight}
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Add the structural errors to the difference of scores."""
         clean = roles.play(batch, draws, gradient=True)
-        losses, terms = score_differences(clean, roles, batch, draws, self.student_times)
-        total = losses.mean()
+        losses, terms = score_differences(clean, roles, batch, draws, self.settings.student_times)
+        total, weights = losses.mean(), self._weights
         for name, error in self.structure(clean, batch).items():
-            total = total + self.weights[name] * error
+            total = total + weights[name] * error
             terms = {**terms, name: error.detach()}
-        return Loss(self.scale * total, terms)
+        return Loss(self.settings.scale * total, terms)

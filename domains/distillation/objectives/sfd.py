@@ -1,25 +1,28 @@
 """Score forgetting distillation (arXiv 2409.11219): a student that has unlearned a class."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
-from jaxtyping import Bool
-from torch import Tensor
+from pydantic import Field, model_validator
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
-from domains.distillation.noise import TimeDistribution
-from domains.distillation.objectives.objective import Objective, denoise_samples
+from domains.distillation.objectives.objective import (
+    Objective,
+    ObjectiveConfig,
+    Resources,
+    Student,
+    denoise_samples,
+)
 from domains.distillation.objectives.sid import score_identity
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
+from domains.settings import FoldClass
 
-__all__ = ["SFD", "Override"]
-
-# Which samples are asked for what is to be forgotten, and the batch with what the teacher is told
-# instead (see ``Domain.overriding``).
-Override = Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]
+__all__ = ["SFD", "SFDConfig"]
 
 
 @dataclass(frozen=True)
@@ -30,47 +33,71 @@ class _Told:
     told: Batch
 
     def __call__(
-        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
-    ) -> Tensor:
+        self,
+        noisy: torch.Tensor,
+        time: torch.Tensor,
+        batch: Batch,
+        previous: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Estimate the clean points of what it is told (see ``Denoiser``)."""
         return self.denoiser(noisy, time, self.told, previous)
 
 
-class SFD(Objective):
+class SFDConfig(ObjectiveConfig):
+    """Score forgetting distillation: SiD that unlearns a fold class (2409.11219)."""
+
+    kind: Literal["sfd"] = "sfd"
+    """Chooses this objective; the student's `fold` must tell classes as fine as this one."""
+    forget: FoldClass
+    """The class to forget, such as `1` or `2.60`, with all that are finer."""
+    instead: FoldClass | None = None
+    """What the teacher answers for in its place: another class; none: for any fold, as if it
+    were told none."""
+    weight: float = Field(default=0.01, gt=0)
+    """λ, of the samples that are asked for it; the others have 1."""
+    alpha: float = 1.2
+    """α of SiD's loss."""
+    scale: float = Field(default=100.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    weighting: Literal["mean", "reference"] = "mean"
+    """See `SiDConfig`."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+    @model_validator(mode="after")
+    def _another_class(self) -> SFDConfig:
+        if f"{self.instead}.".startswith(f"{self.forget}."):
+            raise ValueError(f"instead {self.instead} is of the class to forget, {self.forget}")
+        return self
+
+    def check(self, student: Student) -> None:
+        """Else no sample would be asked for the class to forget."""
+        levels, told = "CAT"[self.forget.count(".") :], student.told_levels
+        if told is None:
+            raise ValueError("objective: the field has no classes to forget")
+        if not told or told not in levels:
+            one = " or ".join(levels)
+            raise ValueError(f"fold: must be {one} for the objective sfd to forget {self.forget}")
+
+
+class SFD(Objective[SFDConfig]):
     """SiD, in which the teacher answers for another class where the forgotten one is asked for.
 
     The fake score is always told what the student was asked: so samples of the forgotten class
     are drawn to the teacher's samples of the other one.
-
-    Args:
-        student_times: Where the student's loss is evaluated.
-        fake_times: Where the fake score is trained.
-        override: Which samples are to be forgotten, and what the teacher is told instead.
-        weight: λ, of the forgotten samples; the others have 1.
-        alpha: α of SiD's loss.
-        scale: Factor of the student's loss.
-        weighting: See ``sid_loss``.
     """
 
     fake_scores = ("fake",)
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        override: Override,
-        weight: float = 0.01,
-        alpha: float = 1.2,
-        scale: float = 100.0,
-        weighting: Literal["mean", "reference"] = "mean",
-    ):
-        self.student_times, self.fake_times = student_times, fake_times
-        self.override, self.weight, self.alpha, self.scale = override, weight, alpha, scale
-        self.weighting: Literal["mean", "reference"] = weighting
+    def __init__(self, settings: SFDConfig, resources: Resources):
+        super().__init__(settings)
+        self.override = resources.overriding(settings.forget, settings.instead)
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples, of all classes."""
-        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.settings.fake_times)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Return SiD's loss with the teacher's answers overridden, samples weighed."""
@@ -79,8 +106,14 @@ class SFD(Objective):
         told_so = replace(roles, teacher=_Told(roles.teacher, told))
         clean = roles.play(batch, draws, gradient=True)
         losses, noted = score_identity(
-            clean, told_so, batch, draws, self.student_times, self.alpha, self.weighting
+            clean,
+            told_so,
+            batch,
+            draws,
+            self.settings.student_times,
+            self.settings.alpha,
+            self.settings.weighting,
         )
-        weights = torch.where(forgotten, self.weight, 1.0)
+        weights = torch.where(forgotten, self.settings.weight, 1.0)
         noted |= {"forgotten": forgotten.float().mean()}
-        return Loss(self.scale * (weights * losses).mean(), noted)
+        return Loss(self.settings.scale * (weights * losses).mean(), noted)

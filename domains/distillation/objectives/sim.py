@@ -1,22 +1,30 @@
 """Score Implicit Matching (arXiv 2410.16794) with the pseudo-Huber distance."""
 
-from torch import Tensor
+from __future__ import annotations
 
-from domains.distillation.noise import TimeDistribution
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from domains.batch import Batch
 from domains.distillation.objectives.objective import (
     Objective,
+    ObjectiveConfig,
     ask_scores,
     denoise_samples,
     lag,
     per_sample,
 )
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
-__all__ = ["SIM", "sim_loss"]
+__all__ = ["SIM", "SIMConfig", "sim_loss"]
 
 
-def sim_loss(clean: Tensor, teacher: Tensor, fake: Tensor, batch: Batch, huber: float) -> Tensor:
+def sim_loss(
+    clean: torch.Tensor, teacher: torch.Tensor, fake: torch.Tensor, batch: Batch, huber: float
+) -> torch.Tensor:
     """Return −∇d(Δ) · (D_F − x) of each sample, gradients through all.
 
     Δ = D_F − D_T, d(y) = sqrt(‖y‖² + c²) − c (2410.16794). There it stands on scores,
@@ -37,36 +45,35 @@ def sim_loss(clean: Tensor, teacher: Tensor, fake: Tensor, batch: Batch, huber: 
     return -product / (square + huber**2).sqrt()
 
 
-class SIM(Objective):
-    """A robust Fisher-type divergence: where SiD squares the difference, this takes its size.
+class SIMConfig(ObjectiveConfig):
+    """Score Implicit Matching with the pseudo-Huber distance (2410.16794)."""
 
-    Args:
-        huber: c of the distance: differences below it count squared.
-        scale: Factor of the student's loss.
-        student_times: Where the student's loss is evaluated.
-        fake_times: Where the fake score is trained.
-    """
+    degradable: ClassVar[bool] = True
+    kind: Literal["sim"] = "sim"
+    """Chooses this objective."""
+    huber: float = Field(default=0.01, gt=0)
+    """c of the distance, in nm or m: smaller differences of the scores count squared."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+
+
+class SIM(Objective[SIMConfig]):
+    """A robust Fisher-type divergence: where SiD squares the difference, this takes its size."""
 
     fake_scores = ("fake",)
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        huber: float = 0.01,
-        scale: float = 1.0,
-    ):
-        self.student_times, self.fake_times = student_times, fake_times
-        self.huber, self.scale = huber, scale
-
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
-        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.settings.fake_times)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Evaluate both scores on a noised sample and differentiate through everything."""
         clean = roles.play(batch, draws, gradient=True)
-        asked = ask_scores(clean, roles, batch, draws, self.student_times, gradient=True)
+        asked = ask_scores(clean, roles, batch, draws, self.settings.student_times, gradient=True)
         teacher, fake, time = asked
-        loss = sim_loss(clean, teacher, fake, batch, self.huber)
-        return Loss(self.scale * loss.mean(), lag(teacher, fake, clean, time, batch))
+        loss = sim_loss(clean, teacher, fake, batch, self.settings.huber)
+        return Loss(self.settings.scale * loss.mean(), lag(teacher, fake, clean, time, batch))

@@ -1,26 +1,32 @@
 """Trajectory distribution matching (arXiv 2503.06674): VSD along the student's own trajectory."""
 
-import torch
+from __future__ import annotations
 
-from domains.config.objectives import FakeTarget
-from domains.distillation.noise import TimeDistribution
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from domains.batch import Batch
 from domains.distillation.objectives.diffused import Diffused, diffuse_on
 from domains.distillation.objectives.objective import (
     Objective,
+    ObjectiveConfig,
+    Student,
     ask_at,
     denoise_at,
     lag,
 )
 from domains.distillation.objectives.vsd import vsd_loss
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
-__all__ = ["TDM", "diffuse"]
+FakeTarget = Literal["clean", "interval"]
+
+__all__ = ["TDM", "TDMConfig", "diffuse"]
 
 
-def diffuse(
-    roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution, *, gradient: bool
-) -> Diffused:
+def diffuse(roles: Roles, batch: Batch, draws: Draws, times: Times, *, gradient: bool) -> Diffused:
     """Take a step of the roll-out and diffuse the point it leads to (2503.06674, eq. 5).
 
     The step at t_k, with the clean estimate x, leads along the ODE to t', the next step's time;
@@ -47,39 +53,41 @@ def diffuse(
     return diffuse_on(clean, noise, high, process, batch, draws, times, low)
 
 
-class TDM(Objective):
+class TDMConfig(ObjectiveConfig):
+    """Trajectory distribution matching: VSD along a deterministic roll-out (2503.06674)."""
+
+    degradable: ClassVar[bool] = True
+    kind: Literal["tdm"] = "tdm"
+    """Chooses this objective; `roll_out` must be `deterministic`."""
+    fake_target: FakeTarget = "clean"
+    """What the fake score learns: `clean` as in the paper, which is biased where steps are large,
+    but for the last; `interval`, the trajectory's own score (that of Phased DMD, 2510.27684)."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the student's loss, squeezed into those that belong to the step."""
+    fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
+    """Times of the fake score's loss, squeezed likewise."""
+
+    def check(self, student: Student) -> None:
+        """TDM cuts the ODE's trajectory, which re-noising leaves."""
+        if not student.roll_out.is_deterministic:
+            raise ValueError("roll_out.eta: must be 0 for the objective tdm")
+
+
+class TDM(Objective[TDMConfig]):
     """VSD at every step of a deterministic roll-out, each only in its own stretch of times.
 
     The student's signal is VSD's; its factor ∂x_t'/∂x, a positive number of each step, is left
     out, as in the authors' program.
-
-    Args:
-        student_times: Where the student's loss is evaluated, over all stretches.
-        fake_times: Where the fake score is trained, over all stretches.
-        fake_target: What the fake score is trained to give. "clean": the step's clean estimate,
-            weighed by importance, as in the paper. It is the trajectory's score at the last
-            step; before, only of small steps that follow the teacher: noise and estimate of one
-            network call are not independent. "interval": the estimate whose score is that of
-            the stretch (Phased DMD's, 2510.27684), at any step.
-        scale: Factor of the student's loss.
     """
 
     fake_scores = ("fake",)
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        fake_target: FakeTarget = "clean",
-        scale: float = 1.0,
-    ):
-        self.student_times, self.fake_times, self.scale = student_times, fake_times, scale
-        self.fake_target: FakeTarget = fake_target
-
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Learn the score of the student's trajectory, in the stretch of one step."""
-        at = diffuse(roles, batch, draws, self.fake_times, gradient=False)
-        if self.fake_target == "clean":
+        at = diffuse(roles, batch, draws, self.settings.fake_times, gradient=False)
+        if self.settings.fake_target == "clean":
             target, weight = at.clean, at.importance(batch)
         else:
             # The target's variance grows as 1/share².
@@ -88,7 +96,7 @@ class TDM(Objective):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the step's clean estimate along the difference of the scores."""
-        at = diffuse(roles, batch, draws, self.student_times, gradient=True)
+        at = diffuse(roles, batch, draws, self.settings.student_times, gradient=True)
         teacher, fake = ask_at(at.noisy, at.time, roles, batch, gradient=False)
         loss = vsd_loss(at.clean, teacher, fake, batch)
-        return Loss(self.scale * loss.mean(), lag(teacher, fake, at.clean, at.time, batch))
+        return Loss(self.settings.scale * loss.mean(), lag(teacher, fake, at.clean, at.time, batch))

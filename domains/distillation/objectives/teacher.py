@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from domains.batch import Batch
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
 
 __all__ = ["TeacherTraining"]
 

@@ -1,25 +1,35 @@
 """Variational score distillation / Diff-Instruct (arXiv 2305.16213, 2305.18455)."""
 
-from jaxtyping import Float
-from torch import Tensor
+from __future__ import annotations
 
-from domains.distillation.noise import TimeDistribution
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from pydantic import Field
+
+from domains.batch import Batch
+from domains.distillation.objectives.adversarial import AdversarialConfig, with_discriminator
 from domains.distillation.objectives.objective import (
     Objective,
+    ObjectiveConfig,
+    Resources,
     ask_scores,
     denoise_samples,
     lag,
     per_sample,
 )
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.domain import Batch
+from domains.distillation.times import Times
+from domains.lazy import torch
 
-__all__ = ["VSD", "score_differences", "vsd_loss"]
+__all__ = ["VSD", "VSDConfig", "score_differences", "vsd_loss"]
 
 _FLOOR = 1e-5
 
 
-def vsd_loss(clean: Tensor, teacher: Tensor, fake: Tensor, batch: Batch) -> Tensor:
+def vsd_loss(
+    clean: torch.Tensor, teacher: torch.Tensor, fake: torch.Tensor, batch: Batch
+) -> torch.Tensor:
     """Return Σ sg(w Δ) · x / (3 n), whose gradient in x is that of the reverse KL.
 
     Δ = D_F − D_T and w = 1 / mean|x − D_T| (DMD's normaliser, arXiv 2311.18828, eq. 8).
@@ -37,39 +47,46 @@ def vsd_loss(clean: Tensor, teacher: Tensor, fake: Tensor, batch: Batch) -> Tens
 
 
 def score_differences(
-    clean: Tensor, roles: Roles, batch: Batch, draws: Draws, times: TimeDistribution
-) -> tuple[Float[Tensor, " b"], dict[str, Tensor]]:
+    clean: torch.Tensor, roles: Roles, batch: Batch, draws: Draws, times: Times
+) -> tuple[Float[torch.Tensor, " b"], dict[str, torch.Tensor]]:
     """Noise samples of the student, ask both scores; return VSD losses and diagnostics."""
     teacher, fake, time = ask_scores(clean, roles, batch, draws, times, gradient=False)
     loss = vsd_loss(clean, teacher, fake, batch)
     return loss, lag(teacher, fake, clean, time, batch)
 
 
-class VSD(Objective):
-    """Reverse KL between noised samples, by a stop-gradient difference of scores.
+class VSDConfig(ObjectiveConfig):
+    """Variational score distillation / Diff-Instruct."""
 
-    Args:
-        scale: Factor of the student's loss.
-        student_times: Where the student's loss is evaluated.
-        fake_times: Where the fake score is trained.
-    """
+    degradable: ClassVar[bool] = True
+    kind: Literal["vsd"] = "vsd"
+    """Chooses this objective."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the student's loss, before clipping."""
+    student_times: Times = Times(kind="log_grid", low=0.02, high=0.98)
+    """Times of the student's loss."""
+    fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
+    """Times of the fake score's loss."""
+    adversarial: AdversarialConfig | None = None
+    """Add a discriminator, and so real data: DMD2; none: data-free."""
+
+
+class VSD(Objective[VSDConfig]):
+    """Reverse KL between noised samples, by a stop-gradient difference of scores."""
 
     fake_scores = ("fake",)
 
-    def __init__(
-        self,
-        student_times: TimeDistribution,
-        fake_times: TimeDistribution,
-        scale: float = 1.0,
-    ):
-        self.student_times, self.fake_times, self.scale = student_times, fake_times, scale
+    @classmethod
+    def build(cls, settings: VSDConfig, resources: Resources) -> Objective:
+        """Build the objective, and its discriminator if it has one."""
+        return with_discriminator(cls(settings), settings.adversarial, resources)
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
-        return denoise_samples(roles.fake(name), roles, batch, draws, self.fake_times)
+        return denoise_samples(roles.fake(name), roles, batch, draws, self.settings.fake_times)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the sample along the difference of the two scores."""
         clean = roles.play(batch, draws, gradient=True)
-        losses, noted = score_differences(clean, roles, batch, draws, self.student_times)
-        return Loss(self.scale * losses.mean(), noted)
+        losses, noted = score_differences(clean, roles, batch, draws, self.settings.student_times)
+        return Loss(self.settings.scale * losses.mean(), noted)

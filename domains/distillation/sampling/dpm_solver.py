@@ -1,16 +1,17 @@
 """SDE-DPM-Solver++ of second order (arXiv 2211.01095, alg. 2, SDE form): LiDiff's sampler."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
 from domains.distillation.sampling.sampler import Step
-from domains.domain import Batch
+from domains.lazy import torch
 
 __all__ = ["solve"]
 
@@ -22,7 +23,7 @@ def solve(
     denoiser: Denoiser,
     process: NoiseProcess,
     batch: Batch,
-    times: Float[Tensor, " k"],
+    times: Float[torch.Tensor, " k"],
     noise: NoiseSource,
     end: float = 1.0,
 ) -> Iterator[Step]:

@@ -9,31 +9,33 @@ score alone where the noise is large, so that no mode gains at another's cost. E
 Gaussians of standard deviation s, and for mixtures of such that are far apart.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from jaxtyping import Float
-from torch import Tensor
+from pydantic import Field
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.process import NoiseProcess
-from domains.domain import Batch
+from domains.lazy import torch
+from domains.settings import Config
 
 __all__ = ["Rescale", "Rescaled"]
 
 
-@dataclass(frozen=True)
-class Rescale:
-    """How much the score is rescaled.
+class Rescale(Config):
+    """Temporal score rescaling (2510.01184): colder samples that keep every mode's weight."""
 
-    Attributes:
-        sharpness: k > 0, the factor of the score where there is no noise; 1 changes nothing.
-        spread: s > 0, the scale in the data's unit at which sharpening sets in.
-    """
+    sharpness: float = Field(gt=0)
+    """k, the factor of the score near the data: a mode's standard deviation is divided by √k."""
+    spread: float = Field(default=1.0, gt=0)
+    """s, the scale at which sharpening sets in, in nm or m; larger ones sharpen earlier."""
 
-    sharpness: float = 1.0
-    spread: float = 1.0
-
-    def weights(self, process: NoiseProcess, time: Tensor) -> tuple[Tensor, Tensor]:
+    def weights(
+        self, process: NoiseProcess, time: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return r and (1 − r) / α, finite at both ends: the weights of D and of x_t in D'.
 
         r is 1 where there is only noise, and k where there is none.
@@ -43,12 +45,14 @@ class Rescale:
         factor = (alpha**2 * variance + process.sigma(time) ** 2) / below
         return factor, alpha * variance * (1 / self.sharpness - 1) / below
 
-    def _variance(self, process: NoiseProcess, time: Tensor) -> Tensor:
+    def _variance(self, process: NoiseProcess, time: torch.Tensor) -> torch.Tensor:
         """Return α² s²/k + σ²: the variance at ``time`` of a sharpened Gaussian."""
         signal = (process.alpha(time) * self.spread) ** 2
         return signal / self.sharpness + process.sigma(time) ** 2
 
-    def shrinkage(self, process: NoiseProcess, time: Tensor, later: Tensor) -> Tensor:
+    def shrinkage(
+        self, process: NoiseProcess, time: torch.Tensor, later: torch.Tensor
+    ) -> torch.Tensor:
         """Return by what the noise shrinks from ``time`` to ``later``, beside σ itself.
 
         The flow of the rescaled score is linear in x while the plain clean estimate D stays as it
@@ -85,11 +89,11 @@ class Rescaled:
 
     def __call__(
         self,
-        noisy: Float[Tensor, "b n 3"],
-        time: Float[Tensor, " b"],
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
         batch: Batch,
-        previous: Float[Tensor, "b n 3"] | None = None,
-    ) -> Float[Tensor, "b n 3"]:
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points of the rescaled score."""
         clean = self.denoiser(noisy, time, batch, previous)
         if self.rescale.sharpness == 1.0:

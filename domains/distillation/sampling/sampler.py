@@ -1,20 +1,21 @@
 """Samplers: functions over any denoiser, teacher or student alike."""
 
+from __future__ import annotations
+
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
 from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.schedule import Diffusion, diffusion_coefficient
-from domains.domain import Batch
+from domains.lazy import torch
 
 __all__ = ["SDE", "Step", "integrate", "last", "ode_step", "polish", "renoise"]
 
@@ -31,12 +32,12 @@ class Step:
     """
 
     time: float
-    noisy: Float[Tensor, "b n 3"]
-    clean: Float[Tensor, "b n 3"]
-    points: Float[Tensor, "b n 3"]
+    noisy: Float[torch.Tensor, "b n 3"]
+    clean: Float[torch.Tensor, "b n 3"]
+    points: Float[torch.Tensor, "b n 3"]
 
 
-def last(steps: Iterator[Step]) -> Float[Tensor, "b n 3"]:
+def last(steps: Iterator[Step]) -> Float[torch.Tensor, "b n 3"]:
     """Run a sampler to its end and return the sample."""
     played = deque(steps, maxlen=1)
     if not played:
@@ -44,7 +45,7 @@ def last(steps: Iterator[Step]) -> Float[Tensor, "b n 3"]:
     return played[0].points
 
 
-def _time(time: Tensor, batch: Batch) -> Float[Tensor, " b"]:
+def _time(time: torch.Tensor, batch: Batch) -> Float[torch.Tensor, " b"]:
     return time.to(batch.mask.device).expand(batch.mask.shape[0])
 
 
@@ -52,12 +53,11 @@ def renoise(
     denoiser: Denoiser,
     process: NoiseProcess,
     batch: Batch,
-    times: Float[Tensor, " k"],
+    times: Float[torch.Tensor, " k"],
     noise: NoiseSource,
     noise_scale: float | Sequence[float] = 1.0,
-    start: Float[Tensor, "b n 3"] | None = None,
+    start: Float[torch.Tensor, "b n 3"] | None = None,
     *,
-    deterministic: bool = False,
     eta: float | Sequence[float] = 1.0,
     self_conditioning: bool = False,
     rescale: Rescale | None = None,
@@ -78,7 +78,6 @@ def renoise(
         noise: Source of fresh noise, one draw per call with η > 0.
         noise_scale: γ of fresh noise, one number or one per step.
         start: Clean estimate to start from instead of the origin.
-        deterministic: Keep the noise instead of drawing it anew: η = 0.
         eta: η of each step's noise, in [0, 1], one number or one per step.
         self_conditioning: Hand each call's clean estimate to the next.
         rescale: Sharpen the score between the calls; for η = 0 (with fresh noise, samples get
@@ -88,7 +87,7 @@ def renoise(
         A Step per network call; ``points`` is its clean estimate.
     """
     scales = _each(noise_scale, times)
-    shares = _each(0.0 if deterministic else eta, times)
+    shares = _each(eta, times)
     clean = start
     if clean is None:
         clean = torch.zeros(batch.shape, device=batch.mask.device)
@@ -113,13 +112,13 @@ def renoise(
 
 def ode_step(
     process: NoiseProcess,
-    clean: Float[Tensor, "b n 3"],
-    noisy: Float[Tensor, "b n 3"],
-    time: Float[Tensor, " b"],
-    later: Float[Tensor, " b"],
+    clean: Float[torch.Tensor, "b n 3"],
+    noisy: Float[torch.Tensor, "b n 3"],
+    time: Float[torch.Tensor, " b"],
+    later: Float[torch.Tensor, " b"],
     batch: Batch,
     rescale: Rescale | None = None,
-) -> Float[Tensor, "b n 3"]:
+) -> Float[torch.Tensor, "b n 3"]:
     """Return the points after one deterministic step, each sample with its own times.
 
     Args:
@@ -137,11 +136,11 @@ def ode_step(
     return process.perturb(clean, noise, later, batch)
 
 
-def _each(value: float | Sequence[float], times: Float[Tensor, " k"]) -> Sequence[float]:
+def _each(value: float | Sequence[float], times: Float[torch.Tensor, " k"]) -> Sequence[float]:
     return [value] * len(times) if isinstance(value, int | float) else value
 
 
-def _kept(step: Step, process: NoiseProcess, batch: Batch) -> Float[Tensor, "b n 3"]:
+def _kept(step: Step, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
     """Return what a call took for noise."""
     t = _time(torch.tensor(step.time), batch)
     return process.noise_of(process.target(step.clean, batch), step.noisy, t, batch)
@@ -168,7 +167,7 @@ def integrate(
     denoiser: Denoiser,
     process: NoiseProcess,
     batch: Batch,
-    times: Float[Tensor, " k1"],
+    times: Float[torch.Tensor, " k1"],
     noise: NoiseSource,
     sde: SDE | None = None,
     self_conditioning: bool = False,
@@ -222,7 +221,7 @@ def polish(
     denoiser: Denoiser,
     process: NoiseProcess,
     batch: Batch,
-    times: Float[Tensor, " k"],
+    times: Float[torch.Tensor, " k"],
     noise: NoiseSource,
     noise_scale: float = 1.0,
 ) -> Iterator[Step]:

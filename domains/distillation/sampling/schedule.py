@@ -1,17 +1,18 @@
 """Time grids, the SDE's g(t), and the distributions of training times.
 
-Values follow Proteina (SPEC_PROTEINA §6, §10) to the last float32 bit where a checkpoint's
+Values follow Proteina (arXiv 2503.00710) to the last float32 bit where a checkpoint's
 sampler depends on it: networks multiply t by 2000.
 """
+
+from __future__ import annotations
 
 import math
 from typing import Literal
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.lazy import torch
 
 __all__ = [
     "Diffusion",
@@ -32,12 +33,12 @@ _POSITIONS, _FIRST = 400, 30
 _ONE_STEP_TIME = 0.37
 
 
-def log_time(position: Tensor) -> Tensor:
+def log_time(position: torch.Tensor) -> torch.Tensor:
     """Return t = 1 − 10^(−2 s/400), in float32."""
     return 1 - 10 ** (-(position.float() / _POSITIONS) * 2)
 
 
-def renoise_times(steps: int) -> Float[Tensor, " k"]:
+def renoise_times(steps: int) -> Float[torch.Tensor, " k"]:
     """Return the times of a K-step re-noising roll-out (arXiv 2510.03095).
 
     Args:
@@ -50,7 +51,7 @@ def renoise_times(steps: int) -> Float[Tensor, " k"]:
     return log_time(torch.linspace(_FIRST, _POSITIONS, steps).round())
 
 
-def polish_times(begin: float, steps: int) -> Float[Tensor, " k"]:
+def polish_times(begin: float, steps: int) -> Float[torch.Tensor, " k"]:
     """Return times of re-noising calls after ``begin``, their noise evenly spaced in its log.
 
     Args:
@@ -61,7 +62,7 @@ def polish_times(begin: float, steps: int) -> Float[Tensor, " k"]:
     return 1 - torch.logspace(first, math.log10(_LAST_NOISE), steps + 1)[1:]
 
 
-def _snr_grid(grid: Grid, steps: int, power: float) -> Tensor:
+def _snr_grid(grid: Grid, steps: int, power: float) -> torch.Tensor:
     u = torch.linspace(0, 1, steps + 1)
     if grid == "cos_sch_v_snr":
         eps = 1e-5
@@ -76,7 +77,7 @@ def _snr_grid(grid: Grid, steps: int, power: float) -> Tensor:
     return root / (1 + root)
 
 
-def sampling_times(grid: Grid, steps: int, power: float = 2.0) -> Float[Tensor, " k1"]:
+def sampling_times(grid: Grid, steps: int, power: float = 2.0) -> Float[torch.Tensor, " k1"]:
     """Return Proteina's steps + 1 times from 0 to 1.
 
     Args:
@@ -99,11 +100,11 @@ def sampling_times(grid: Grid, steps: int, power: float = 2.0) -> Float[Tensor, 
 
 
 def diffusion_coefficient(
-    times: Float[Tensor, " k"],
+    times: Float[torch.Tensor, " k"],
     kind: Diffusion = "1/t",
     power: float = 1.0,
     maximum: float | None = None,
-) -> Float[Tensor, " k"]:
+) -> Float[torch.Tensor, " k"]:
     """Return g(t) of Proteina's SDE at each step's start.
 
     Args:

@@ -4,7 +4,7 @@ import copy
 
 from torch import Tensor, nn
 
-from domains.config import Degradation
+from domains.distillation.training.settings import Degradation
 
 __all__ = ["DegradationPath"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from domains.config import Optimiser
+from domains.distillation.training.settings import Optimiser
 
 __all__ = ["build_optimiser", "learning_rate", "set_rate"]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from domains.config import Degradation, Fit, Optimiser
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, RollOut
-from domains.domain import Batch
+from domains.distillation.training.settings import Degradation, Fit, Optimiser
 
 __all__ = ["Plan"]
 

@@ -52,9 +52,9 @@ class Published(_Model):
         )
 
 
-def read_published(path: Path) -> list[Published]:
-    """Return a field's published numbers; none where it has no such file."""
-    content = read_yaml(path)["published"] if path.exists() else []
+def read_published(path: Path | None) -> list[Published]:
+    """Read a field's published numbers; none where it has no such file."""
+    content = read_yaml(path)["published"] if path else []
     return [Published.model_validate(entry) for entry in content]
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from domains.config import Data
-from domains.domain import Batch, Request
+from domains.batch import Batch, Request
 from domains.errors import FewstepError
 from domains.lidar.data.scene_sample import SceneSample, Streets, farthest_points, near_sensor
 from domains.lidar.files import read_points
 from domains.lidar.network.config import NetworkConfig
+from domains.lidar.settings import LidarData
 
 __all__ = ["Scenes", "batch_of"]
 
@@ -30,7 +30,7 @@ class Scenes:
         data: Where the sequences are.
     """
 
-    def __init__(self, data: Data):
+    def __init__(self, data: LidarData):
         self.data = data
         self._streets = lru_cache(maxsize=8)(self._open)
 

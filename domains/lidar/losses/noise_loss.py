@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.roles import Draws, Loss, by_time
-from domains.domain import Batch
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import STEPS, LocalNoise, moment_loss, time_of
 

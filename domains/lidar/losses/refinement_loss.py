@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.roles import Draws, Loss
-from domains.domain import Batch
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.losses.structure import chamfer_squared
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from domains.domain import Batch
+from domains.batch import Batch
 
 __all__ = ["chamfer_squared", "chamfer_to", "nearest_rows", "structure"]
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from domains.config import TRAINING_DOMAINS, FoldDistribution, Generate
 from domains.errors import FewstepError
 from domains.protein.conditions.folds import (
     check_known,
@@ -17,12 +16,13 @@ from domains.protein.conditions.folds import (
 from domains.protein.conditions.joint import JointDistribution
 from domains.protein.data.dataset import CathDomains
 from domains.protein.denoiser import ProteinaDenoiser
+from domains.protein.settings import TRAINING_DOMAINS, FoldDistribution, ProteinGenerate
 
 __all__ = ["asked_folds", "level_of"]
 
 
 def asked_folds(
-    plan: Generate,
+    plan: ProteinGenerate,
     numbers: Sequence[int],
     denoiser: ProteinaDenoiser,
     seed: int,

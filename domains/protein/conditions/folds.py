@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from domains.config import Told
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.protein.data.cath import LEVELS, CathMapping, level_key, mask_from_level, parse_code
 from domains.protein.data.dataset import CathDomains
+from domains.protein.settings import Told
 
 __all__ = [
     "MatchedDomains",

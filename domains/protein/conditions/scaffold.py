@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from domains.config import PACKED, Scaffold
+from domains.batch import Batch
 from domains.distillation.roles import Draws
-from domains.domain import Batch
 from domains.errors import FewstepError
 from domains.protein.conditions.motif import Contig, draw_placement, parse_contig
 from domains.protein.data.dataset import load_domains
 from domains.protein.files.structure import Chain, read_chains
+from domains.protein.settings import PACKED, Scaffold
 
 __all__ = ["Motif", "MotifSource", "check_motifs", "draw_motif", "motif_tensors", "with_motifs"]
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from domains.config import FoldDistribution, Generate
-from domains.domain import Sample
+from domains.batch import Sample
 from domains.protein.conditions.asked_folds import level_of
 from domains.protein.conditions.folds import agree, condition_of, full_code, told
 from domains.protein.data.dataset import load_domains
 from domains.protein.metrics.geometry import decoys as wrong
+from domains.protein.settings import FoldDistribution, ProteinGenerate
 
 __all__ = ["decoys", "held_out"]
 
@@ -18,7 +18,7 @@ __all__ = ["decoys", "held_out"]
 _DECOY_NOISE_NM = 0.1
 
 
-def held_out(plan: Generate, seed: int) -> dict[int, Sample]:
+def held_out(plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
     """Return for each sample number the test domain of the nearest length not yet taken.
 
     Where samples are asked for a fold class, they are of that class; a number whose class has no
@@ -51,7 +51,7 @@ def _is(code: str | None, found: str) -> bool:
     return code is None or agree(full_code(code), found)
 
 
-def decoys(plan: Generate, seed: int) -> dict[int, Sample]:
+def decoys(plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
     """Return wrong chains made from ``held_out``, six kinds in turn."""
     rng = np.random.default_rng(seed)
     made = {}

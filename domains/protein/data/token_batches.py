@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,11 @@ from domains.errors import FewstepError
 from domains.protein.data.dataset import CathDomains
 
 if TYPE_CHECKING:
-    from domains.domain import Batch
+    from domains.batch import Batch
 
-__all__ = ["TokenBatches", "rotated", "sample_lengths"]
+__all__ = ["TokenBatches", "rotated"]
 
-_ORDER, _ROTATION, _LENGTHS = 0, 1, 2  # separate random streams under one seed
+_ORDER, _ROTATION = 0, 1  # separate random streams under one seed
 
 
 class TokenBatches:
@@ -105,7 +104,7 @@ def rotated(
     """
     import torch  # here, not above: reading the domains needs no torch
 
-    from domains.domain import Batch
+    from domains.batch import Batch
 
     lengths = domains.lengths[members]
     places = np.arange(int(lengths.max()))
@@ -118,25 +117,6 @@ def rotated(
         points=torch.from_numpy(points.astype(np.float32)),
         condition={"cath_code": [[domains.cath[i]] for i in members]},
     )
-
-
-def sample_lengths(
-    seed: int, index: int, n: int, lengths: Sequence[int] | Int[np.ndarray, " d"]
-) -> Int[np.ndarray, " n"]:
-    """Draw ``n`` lengths with replacement, keyed by (seed, index).
-
-    Args:
-        seed: Key of the run, from 0.
-        index: Number of the batch, from 0.
-        n: How many to draw.
-        lengths: What to draw from; a length listed twice comes twice as often.
-
-    Raises:
-        FewstepError: There is no length to draw from, or the key is negative.
-    """
-    if len(lengths) == 0:
-        raise FewstepError("there are no lengths to draw from", do="Give at least one length")
-    return _generator(seed, _LENGTHS, index).choice(np.asarray(lengths), size=n)
 
 
 def _generator(*key: int) -> np.random.Generator:

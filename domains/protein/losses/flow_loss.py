@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from domains.distillation.noise import TimeDistribution
+from domains.batch import Batch
 from domains.distillation.objectives.objective import denoising_loss
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, by_time
-from domains.domain import Batch
+from domains.distillation.times import Times
 from domains.protein.conditions.scaffold import with_motifs
 from domains.protein.data.cath import drop_levels, mask_probabilities
 from domains.protein.denoiser import ProteinaDenoiser
@@ -20,7 +20,7 @@ from domains.protein.denoiser import ProteinaDenoiser
 __all__ = ["distogram_loss", "flow_loss", "proteina_loss"]
 
 # Proteina's training times: Beta(1.9, 1) with 2 % uniform.
-_TIMES = TimeDistribution("beta")
+_TIMES = Times(kind="beta")
 _SELF_CONDITIONING = 0.5
 # Shares of samples that see no label, C, C.A and C.A.T.
 _LABEL_SHARES = (0.5, 0.1, 0.15, 0.25)

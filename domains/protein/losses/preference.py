@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from domains.domain import Batch, Sample
+from domains.batch import Batch, Sample
 from domains.protein.evaluation import quick
 from domains.protein.metrics.designability.proxy import Proxy
 

@@ -1,4 +1,4 @@
-"""Initial weights of a Proteina network trained from scratch (SPEC_PROTEINA §4)."""
+"""Initial weights of a Proteina network trained from scratch (arXiv 2503.00710)."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Building blocks of the trunk (SPEC_PROTEINA §3; names follow the checkpoints).
+"""Building blocks of the trunk (arXiv 2503.00710; names follow the checkpoints).
 
 Padding is never masked inside: a padded residue is never attended to, so what it holds
 cannot reach a real one, and the outputs are masked once at the end.

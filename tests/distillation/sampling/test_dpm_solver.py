@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import KeyedNoise
 from domains.distillation.process import FlowMatching
 from domains.distillation.sampling.dpm_solver import solve
-from domains.domain import Batch
 from domains.errors import FewstepError
 from domains.lidar.local_noise import LocalNoise, solver_timesteps, time_of
 

@@ -7,17 +7,17 @@ import torch
 from distillation.toy import GaussianDenoiser, ToyDenoiser, blank, template
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.noise import KeyedNoise, generator
 from domains.distillation.process import FlowMatching
 from domains.distillation.sampling.rescale import Rescale, Rescaled
 from domains.distillation.sampling.sampler import integrate, last, ode_step, renoise
 from domains.distillation.sampling.schedule import sampling_times
-from domains.domain import Batch
 from domains.lidar.local_noise import LocalNoise
 
 COUNT, SAMPLES, STD = 40, 64, 0.5
 PROCESS = FlowMatching()
-COLD = Rescale(5.0, STD)
+COLD = Rescale(sharpness=5.0, spread=STD)
 
 
 def noise(name: str = "start") -> KeyedNoise:
@@ -90,7 +90,7 @@ class FarGaussians:
 @pytest.mark.parametrize("sharpness", [1.0, 5.0])
 def test_far_modes_keep_their_weights(sharpness: float):
     batch, times = blank([5] * 2000), sampling_times("uniform", 400)
-    cold = Rescale(sharpness, STD)
+    cold = Rescale(sharpness=sharpness, spread=STD)
     made = last(integrate(FarGaussians(), PROCESS, batch, times, noise(), rescale=cold))
     side = (made * template(5)).sum((1, 2)) > 0
     assert float(side.float().mean()) == pytest.approx(0.7, abs=0.03)
@@ -103,7 +103,7 @@ def test_a_sharpness_of_one_is_the_plain_ode():
     batch, times = blank([6, 8]), PROCESS.times(4)
     plain, same = (
         last(renoise(ToyDenoiser(), PROCESS, batch, times, noise(), eta=0.0, rescale=rescale))
-        for rescale in (None, Rescale(1.0, 0.3))
+        for rescale in (None, Rescale(sharpness=1.0, spread=0.3))
     )
     assert torch.equal(plain, same)
 

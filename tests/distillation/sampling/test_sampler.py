@@ -7,11 +7,11 @@ import torch
 from distillation.toy import GaussianDenoiser, GaussianStudent, ToyDenoiser, blank, template
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.noise import KeyedNoise, SampleNoise, generator
 from domains.distillation.process import FlowMatching
 from domains.distillation.sampling.sampler import SDE, Step, integrate, last, polish, renoise
 from domains.distillation.sampling.schedule import polish_times, sampling_times
-from domains.domain import Batch
 
 PROCESS = FlowMatching()
 
@@ -56,7 +56,7 @@ def test_deterministic_renoising_is_the_ode():
     batch, times = blank([5, 7]), torch.tensor([0.0, 0.3, 0.6, 0.9])
     ends = torch.cat([times, torch.ones(1)])
     ode = list(integrate(ToyDenoiser(), PROCESS, batch, ends, keyed("x")))
-    played = renoise(ToyDenoiser(), PROCESS, batch, times, keyed("x"), deterministic=True)
+    played = renoise(ToyDenoiser(), PROCESS, batch, times, keyed("x"), eta=0.0)
     for found, expected in zip(played, ode, strict=True):
         torch.testing.assert_close(found.noisy, expected.noisy, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(PROCESS.target(found.points, batch), ode[-1].points)
@@ -76,7 +76,7 @@ def drawn(**settings) -> tuple[list[Step], list[Tensor], Recorder]:
 
 @torch.no_grad()
 def test_eta_goes_from_the_ode_to_renoising():
-    for eta, same in ((1.0, {}), (0.0, {"deterministic": True})):
+    for eta, same in ((1.0, {}), (0.0, {"eta": 0.0})):
         found, expected = drawn(eta=eta), drawn(**same)
         assert len(found[1]) == len(expected[1]) == (3 if eta else 1)
         for step, other in zip(found[0], expected[0], strict=True):

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from distillation.training.test_distiller import gaussian_divergence, same, weights
 from distillation.test_resume import assert_same_end
 from distillation.toy import (
     GaussianDenoiser,
@@ -23,15 +22,16 @@ from distillation.toy import (
     toy_validation,
 )
 from distillation.toy_run import STEPS, settings
+from distillation.training.test_distiller import gaussian_divergence, same, weights
 from torch import Tensor, nn
 
-from domains.config import Degradation
+from domains.batch import Batch
 from domains.distillation.roles import Draws
 from domains.distillation.training.degradation import DegradationPath
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
 from domains.distillation.training.log_table import LogTable
-from domains.domain import Batch
+from domains.distillation.training.settings import Degradation
 
 # Records after steps 2 and 4, the path's end after 6; targets change at 9 and 12.
 PLAN = Degradation(checkpoints=2, steps=2, switch_every=3)

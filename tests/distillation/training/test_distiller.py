@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from distillation.make import make
 from distillation.toy import (
     TIMES,
     GaussianDenoiser,
@@ -20,6 +21,7 @@ from distillation.toy import (
 )
 from torch import Tensor, nn
 
+from domains.batch import Batch
 from domains.distillation.denoiser import Tempered
 from domains.distillation.objectives.objective import Objective
 from domains.distillation.objectives.sid import SiD
@@ -28,12 +30,11 @@ from domains.distillation.roles import Draws, Loss, Roles
 from domains.distillation.training.distiller import STUDENT, Distiller
 from domains.distillation.training.fit import run
 from domains.distillation.training.log_table import LogTable
-from domains.domain import Batch
 from domains.errors import FewstepError
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
-    "vsd": lambda: VSD(TIMES, TIMES),
-    "sid": lambda: SiD(TIMES, TIMES),
+    "vsd": lambda: make(VSD, times=TIMES),
+    "sid": lambda: make(SiD, times=TIMES),
 }
 
 
@@ -227,7 +228,7 @@ class Broken(Objective):
 
     def __init__(self, role: str, part: str):
         self.role, self.part = role, part
-        self.sound = VSD(TIMES, TIMES)
+        self.sound = make(VSD, times=TIMES)
 
     def _break(self, loss: Loss, network: object, role: str, draws: Draws) -> Loss:
         assert isinstance(network, nn.Module)

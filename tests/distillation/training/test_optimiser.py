@@ -6,8 +6,8 @@ import pytest
 import torch
 from distillation.toy import ToyDenoiser
 
-from domains.config import Fit, Optimiser
 from domains.distillation.training.optimiser import build_optimiser, learning_rate, set_rate
+from domains.distillation.training.settings import Fit, Optimiser
 
 
 def rates(steps: int, **settings) -> list[float]:

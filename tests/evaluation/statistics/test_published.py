@@ -9,8 +9,7 @@ import pytest
 from evaluation.report_files import write_set
 from tiny_run import deep_update
 
-from domains.config import parse_config, read_yaml
-from domains.domain import DOMAINS, load_domain
+from domains.config import field_names, field_settings, parse_config, read_yaml
 from domains.evaluation.report.build import build_report
 from domains.evaluation.report.latex import latex_table
 from domains.evaluation.statistics.published import read_published, rows_beside
@@ -87,20 +86,20 @@ def test_another_network_under_the_name_has_none(tmp_path: Path) -> None:
     assert rows_beside(settings, known, tmp_path / "nothing").empty
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", field_names())
 def test_papers_speak_of_our_metrics(domain: str) -> None:
-    known = load_domain(domain).metrics
+    known = field_settings(domain).load_metrics()
     path = ROOT / f"domains/{domain}/assets/published.yaml"
     named = {key for entry in read_published(path) for one in entry.numbers for key in one.values}
     assert named and named <= set(known)
 
 
-def test_a_domain_without_papers_has_none(tmp_path: Path) -> None:
-    assert read_published(tmp_path / "published.yaml") == []
+def test_a_domain_without_papers_has_none() -> None:
+    assert read_published(None) == []
 
 
 def test_report_and_latex_show_the_citation(tmp_path: Path) -> None:
-    papers, metrics = rows("protein", tmp_path), load_domain("protein").metrics
+    papers, metrics = rows("protein", tmp_path), field_settings("protein").load_metrics()
     ours = write_set(tmp_path, "s", "student")
     build_report([ours], tmp_path / "r.html", title="T", published=papers, metrics=metrics)
     latex = latex_table([read_set(ours), *published_sets(papers)], metrics, "T")

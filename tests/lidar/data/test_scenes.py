@@ -12,28 +12,27 @@ import pytest
 import torch
 from tiny_run import LIDAR_NETWORK
 
-from domains.config import Data
-from domains.config.data import SCAN_SUFFIXES
-from domains.domain import Request
+from domains.batch import Request
 from domains.errors import FewstepError
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.files import write_points
 from domains.lidar.network.config import NetworkConfig
+from domains.lidar.settings import SCAN_SUFFIXES, LidarData
 
 CONFIG = NetworkConfig.parse(LIDAR_NETWORK, "tests")
-Copy = Callable[..., Data]
+Copy = Callable[..., LidarData]
 
 
 @pytest.fixture(scope="module")
-def scenes(tiny_streets: Data) -> Scenes:
+def scenes(tiny_streets: LidarData) -> Scenes:
     return Scenes(tiny_streets)
 
 
 @pytest.fixture
-def copy(tiny_streets: Data, tmp_path: Path) -> Copy:
+def copy(tiny_streets: LidarData, tmp_path: Path) -> Copy:
     """Copies some of the sequences, without their maps."""
 
-    def copied(*names: str) -> Data:
+    def copied(*names: str) -> LidarData:
         for name in names:
             source = Path(str(tiny_streets.path)) / "sequences" / name
             leave = shutil.ignore_patterns("map*")
@@ -69,7 +68,7 @@ def test_each_use_has_its_own_sequences(scenes: Scenes) -> None:
         assert {one.name.rpartition("_")[0] for one in found} == set(sequences)
 
 
-def test_training_never_opens_what_is_held_out(copy: Copy, tiny_streets: Data) -> None:
+def test_training_never_opens_what_is_held_out(copy: Copy, tiny_streets: LidarData) -> None:
     scenes = Scenes(copy(*tiny_streets.train))
     assert scenes.training_batch(CONFIG, 2, 0, 0).shape == (2, CONFIG.points, 3)
     assert len(scenes.training(CONFIG, [0])) == len(scenes.validation(CONFIG, 1)) == 1
@@ -77,7 +76,7 @@ def test_training_never_opens_what_is_held_out(copy: Copy, tiny_streets: Data) -
         scenes.held_out(CONFIG, [0], 0)
 
 
-def test_sampling_never_opens_what_is_trained_on(copy: Copy, tiny_streets: Data) -> None:
+def test_sampling_never_opens_what_is_trained_on(copy: Copy, tiny_streets: LidarData) -> None:
     scenes = Scenes(copy(*tiny_streets.held_out))
     [request] = held_out(scenes, 0)
     assert scenes.whole([0], 0)[0].name == scenes.by_name([request.name])[0].name
@@ -87,7 +86,7 @@ def test_sampling_never_opens_what_is_trained_on(copy: Copy, tiny_streets: Data)
 
 def test_data_without_sequences_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(FewstepError, match=r"no sequences in .*Set data\.path") as error:
-        Scenes(Data(path=str(tmp_path))).held_out(CONFIG, [0], 0)
+        Scenes(LidarData(path=str(tmp_path))).held_out(CONFIG, [0], 0)
     assert "\n" not in str(error.value)
 
 
@@ -160,7 +159,9 @@ def test_a_batch_holds_truths_only_of_its_own_size(scenes: Scenes) -> None:
     "missing",
     [pytest.param(7, id="in a point"), pytest.param(16, id="after a point")],
 )
-def test_a_damaged_scan_costs_that_scan_only(missing: int, copy: Copy, tiny_streets: Data) -> None:
+def test_a_damaged_scan_costs_that_scan_only(
+    missing: int, copy: Copy, tiny_streets: LidarData
+) -> None:
     [street] = tiny_streets.held_out
     data = copy(street)
     path = sorted((Path(str(data.path)) / "sequences" / street / "velodyne").iterdir())[0]
@@ -178,7 +179,7 @@ def test_a_damaged_scan_costs_that_scan_only(missing: int, copy: Copy, tiny_stre
 
 
 def loose(directory: Path) -> Scenes:
-    return Scenes(Data(scans=str(directory)))
+    return Scenes(LidarData(scans=str(directory)))
 
 
 def scan_of(count: int) -> np.ndarray:
@@ -211,7 +212,7 @@ def test_damaged_loose_scan_costs_itself_only(tmp_path: Path) -> None:
         assert isinstance(other, FewstepError) and name in str(other)
 
 
-def test_more_scans_than_there_are_is_one_line(tmp_path: Path, tiny_streets: Data) -> None:
+def test_more_scans_than_there_are_is_one_line(tmp_path: Path, tiny_streets: LidarData) -> None:
     write_points(tmp_path / "a.bin", scan_of(90))
     for scenes in (loose(tmp_path), Scenes(tiny_streets)):
         with pytest.raises(FewstepError, match="not so many scans"):

@@ -12,8 +12,8 @@ import torch
 from lidar.tiny_denoiser import scans, tiny_denoiser
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.distillation.roles import Draws
-from domains.domain import Batch
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss, noise_loss

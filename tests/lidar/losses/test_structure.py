@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.lidar.losses.structure import chamfer_squared, chamfer_to, nearest_rows, structure
 
 

@@ -7,23 +7,24 @@ import pytest
 import torch
 from tiny_run import NETWORK, content, save_teacher
 
-from domains.config import Evaluate, Generate, Pretrain, parse_config
+from domains.batch import Batch, Request, Sample
+from domains.config import parse_config
 from domains.distillation.roles import Draws
-from domains.domain import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.protein.conditions.folds import MatchedDomains, agree, full_code, told
 from domains.protein.data.cath import CathMapping, parse_code
 from domains.protein.data.dataset import load_domains
-from domains.protein.field import DOMAIN
+from domains.protein.field import FIELD
 from domains.protein.metrics.folds.fold_judge import ContentJudge
 from domains.protein.metrics.geometry import secondary_structure
+from domains.protein.settings import ProteinEvaluate, ProteinGenerate, ProteinPretrain
 
-PLAN = Generate(lengths=(60, 64), per_length=4, fold=("1", "2.60"))
+PLAN = ProteinGenerate(lengths=(60, 64), per_length=4, fold=("1", "2.60"))
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
-    return DOMAIN.load(save_teacher(tmp_path_factory.mktemp("teacher")))
+    return FIELD.load(save_teacher(tmp_path_factory.mktemp("teacher")))
 
 
 @pytest.mark.parametrize(
@@ -59,21 +60,21 @@ def test_short_codes_are_completed_and_wrong_ones_refused() -> None:
 def test_every_length_is_asked_for_every_class() -> None:
     asked = [(PLAN.size(k), PLAN.fold_of(k)) for k in range(PLAN.count)]
     assert sorted(asked) == sorted(2 * [(n, code) for n in (60, 64) for code in ("1", "2.60")])
-    assert PLAN.asked(0) == (0, 60, "1") and Generate(lengths=(60,)).asked(0) == (0, 60)
+    assert PLAN.asked(0) == (0, 60, "1") and ProteinGenerate(lengths=(60,)).asked(0) == (0, 60)
 
 
 def test_the_model_is_told_and_must_know_the_class(teacher: torch.nn.Module) -> None:
-    requests = DOMAIN.requests(PLAN, [0, 2], teacher, 0)
+    requests = FIELD.requests(PLAN, [0, 2], teacher, 0)
     assert [r.condition for r in requests if isinstance(r, Request)] == [
         {"cath_code": ("1.x.x.x",)},
         {"cath_code": ("2.60.x.x",)},
     ]
-    batch = DOMAIN.blank(requests)  # type: ignore[arg-type]
+    batch = FIELD.blank(requests)  # type: ignore[arg-type]
     noisy, time = torch.randn(batch.shape), torch.tensor([0.5, 0.5])
-    plain = DOMAIN.unconditional(teacher)(noisy, time, batch)  # type: ignore[arg-type]
+    plain = FIELD.unconditional(teacher)(noisy, time, batch)  # type: ignore[arg-type]
     assert not torch.allclose(teacher(noisy, time, batch), plain)
     with pytest.raises(FewstepError, match=r"no fold class 9.*one of 1, 2"):
-        DOMAIN.requests(PLAN.model_copy(update={"fold": ("9",)}), [0], teacher, 0)
+        FIELD.requests(PLAN.model_copy(update={"fold": ("9",)}), [0], teacher, 0)
 
 
 def test_a_forgotten_class_is_told_to_the_teacher_as_another(teacher: torch.nn.Module) -> None:
@@ -83,11 +84,11 @@ def test_a_forgotten_class_is_told_to_the_teacher_as_another(teacher: torch.nn.M
     known = {"1": [0, 1, 2, 5], "1.10": [1, 5]}
     for forget, rows in known.items():
         for instead, label in (("2.60", ["2.60.x.x"]), (None, [])):
-            found, told = DOMAIN.overriding(teacher, forget, instead)(batch)
+            found, told = FIELD.overriding(teacher, forget, instead)(batch)
             assert torch.nonzero(found)[:, 0].tolist() == rows and told.condition["other"] == 3
             expected = [label if row in rows else code for row, code in enumerate(codes)]
             assert told.condition["cath_code"] == expected
-    found, told = DOMAIN.overriding(teacher, "1", "2")(Batch(mask))
+    found, told = FIELD.overriding(teacher, "1", "2")(Batch(mask))
     assert not found.any()
     noisy, time = torch.randn(told.shape), torch.full((len(codes),), 0.5)
     torch.testing.assert_close(teacher(noisy, time, told), teacher(noisy, time, Batch(mask)))
@@ -98,20 +99,20 @@ def test_a_class_that_the_teacher_does_not_know_is_not_forgotten(
     teacher: torch.nn.Module, forget: str, instead: str | None
 ) -> None:
     with pytest.raises(FewstepError, match="no fold class 9"):
-        DOMAIN.overriding(teacher, forget, instead)
+        FIELD.overriding(teacher, forget, instead)
 
 
 def test_a_model_without_classes_says_so() -> None:
     features = {"feats_cond_seq": ["time_emb"]}
-    made = DOMAIN.new(Pretrain(network=NETWORK | features, fit={"steps": 1}), 0)  # type: ignore[arg-type]
+    made = FIELD.new(ProteinPretrain(network=NETWORK | features, fit={"steps": 1}), 0)  # type: ignore[arg-type]
     with pytest.raises(FewstepError, match="it has no classes"):
-        DOMAIN.requests(PLAN, [0], made, 0)
+        FIELD.requests(PLAN, [0], made, 0)
 
 
 def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) -> None:
     section = parse_config(content(students={"student": {"fold": "A", "batch_size": 60}}))
     student = section.students["student"]
-    found = DOMAIN.training_requests(student, teacher, Draws(("asked",)))
+    found = FIELD.training_requests(student, teacher, Draws(("asked",)))
     codes = [request.condition.get("cath_code", (None,))[0] for request in found]
     assert 1 <= codes.count(None) <= 15
     domains = load_domains().subset("train", 40, 44)
@@ -119,7 +120,7 @@ def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) ->
     assert {code for code in codes if code} <= known and len(set(codes)) > 5
     assert [r.size for r in found] == [
         r.size
-        for r in DOMAIN.training_requests(
+        for r in FIELD.training_requests(
             student.model_copy(update={"fold": None}), teacher, Draws(("asked",))
         )
     ]
@@ -128,7 +129,7 @@ def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) ->
 def test_students_are_told_as_much_as_the_shares_say(teacher: torch.nn.Module) -> None:
     shares = [0.4, 0.3, 0.2, 0.1]
     section = parse_config(content(students={"student": {"fold": shares, "batch_size": 1000}}))
-    found = DOMAIN.training_requests(section.students["student"], teacher, Draws(("shares",)))
+    found = FIELD.training_requests(section.students["student"], teacher, Draws(("shares",)))
     codes = [request.condition.get("cath_code", ("x.x.x.x",))[0] for request in found]
     depths = [sum(field != "x" for field in parse_code(code)) for code in codes]
     for depth, share in enumerate(shares):
@@ -142,8 +143,8 @@ def test_real_data_can_not_be_told_by_length_or_class(teacher: torch.nn.Module, 
     settings = {"fold": fold, "batch_size": 40, "lengths": {"low": 40, "high": 80}}
     student = parse_config(content(students={"student": settings})).students["student"]
     draws = Draws(("real",))
-    asked = DOMAIN.blank(DOMAIN.training_requests(student, teacher, draws))
-    real = DOMAIN.examples(student, teacher)(draws)
+    asked = FIELD.blank(FIELD.training_requests(student, teacher, draws))
+    real = FIELD.examples(student, teacher)(draws)
     assert real.points is not None and (asked.sizes - real.sizes).abs().max() <= 2
     assert real.condition == asked.condition
     domains = load_domains().subset("train", 40, 80)
@@ -181,8 +182,8 @@ def test_a_source_draws_from_the_nearest_lengths() -> None:
 def test_the_file_says_what_was_asked(tmp_path: Path) -> None:
     points = torch.randn(12, 3)
     for name, condition in (("asked", {"cath_code": ("1.10.x.x",)}), ("plain", {})):
-        DOMAIN.write(Sample(name, points, condition), tmp_path, {})
-        again = DOMAIN.read(tmp_path / f"{name}.pdb")
+        FIELD.write(Sample(name, points, condition), tmp_path, {})
+        again = FIELD.read(tmp_path / f"{name}.pdb")
         assert again.condition == condition
         torch.testing.assert_close(again.points, points, atol=1e-4, rtol=0)
     lines = (tmp_path / "asked.pdb").read_text().splitlines()
@@ -193,7 +194,7 @@ def test_the_file_says_what_was_asked(tmp_path: Path) -> None:
 def test_natives_are_of_the_class_asked_for() -> None:
     domains = load_domains()
     code_of = dict(zip(domains.ids, domains.cath, strict=True))
-    natives = DOMAIN.held_out(PLAN, range(PLAN.count), 0)
+    natives = FIELD.held_out(PLAN, range(PLAN.count), 0)
     assert len({native.name for native in natives.values()}) == len(natives) == PLAN.count
     for number, native in natives.items():
         assert agree(full_code(PLAN.fold_of(number) or ""), code_of[native.name])
@@ -201,9 +202,9 @@ def test_natives_are_of_the_class_asked_for() -> None:
 
 def test_judges_know_natives_from_natives_of_other_classes() -> None:
     """Asked for what they are, and for what they are not."""
-    plan = Generate(lengths=(70,), per_length=24, fold=("1", "2"))
-    natives = list(DOMAIN.held_out(plan, range(24), 0).values())
-    config = Evaluate(proxy=False, novelty_shortlist=5, diversity=False)
+    plan = ProteinGenerate(lengths=(70,), per_length=24, fold=("1", "2"))
+    natives = list(FIELD.held_out(plan, range(24), 0).values())
+    config = ProteinEvaluate(proxy=False, novelty_shortlist=5, diversity=False)
     shares = {}
     for name, swap in (("right", {"1": "1", "2": "2"}), ("wrong", {"1": "2", "2": "1"})):
         asked = [
@@ -212,7 +213,7 @@ def test_judges_know_natives_from_natives_of_other_classes() -> None:
             )
             for s in natives
         ]
-        found = DOMAIN.evaluate(asked, config, 0, None)
+        found = FIELD.evaluate(asked, config, 0, None)
         assert {"asked_class", "asked_fold"} <= set(found.metrics)
         assert list(found.samples["asked"]) == [s.condition["cath_code"][0] for s in asked]
         shares[name] = found.samples[["asked_class", "asked_fold"]].mean()
@@ -220,9 +221,9 @@ def test_judges_know_natives_from_natives_of_other_classes() -> None:
 
 
 def test_nothing_asked_is_nothing_judged() -> None:
-    natives = list(DOMAIN.held_out(Generate(lengths=(60,)), range(1), 0).values())
-    config = Evaluate(proxy=False, novelty_shortlist=5, diversity=False)
-    found = DOMAIN.evaluate(natives, config, 0, None)
+    natives = list(FIELD.held_out(ProteinGenerate(lengths=(60,)), range(1), 0).values())
+    config = ProteinEvaluate(proxy=False, novelty_shortlist=5, diversity=False)
+    found = FIELD.evaluate(natives, config, 0, None)
     assert not {"asked_class", "asked_fold"} & set(found.metrics)
 
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from tiny_run import NETWORK, content, save_teacher
 
-from domains.config import FoldDistribution, Generate, Pretrain, parse_config
-from domains.domain import Request, Sample
+from domains.batch import Request, Sample
+from domains.config import parse_config
 from domains.errors import FewstepError
 from domains.protein.conditions.folds import told as all_told
 from domains.protein.conditions.joint import JointDistribution
 from domains.protein.data.cath import parse_code
 from domains.protein.data.dataset import load_domains
-from domains.protein.field import DOMAIN
+from domains.protein.field import FIELD
+from domains.protein.settings import FoldDistribution, ProteinGenerate, ProteinPretrain
 
 SHARES = (0.5, 0.1, 0.15, 0.25)
 PAIRS = [[50, ["1.10.8.10"]], [74, ["2.60.40.10"]], [75, ["3.30.70.x", "3.40.50.1"]], [90, []]]
@@ -27,14 +28,16 @@ def saved(path: Path, content: Any) -> Path:
     return path
 
 
-def plan(**changes: Any) -> Generate:
+def plan(**changes: Any) -> ProteinGenerate:
     fold = FoldDistribution.model_validate({"distribution": "cath"} | changes)
-    return Generate(lengths=(60, 80), per_length=100, fold=fold)
+    return ProteinGenerate(lengths=(60, 80), per_length=100, fold=fold)
 
 
-def told(plan: Generate, model: torch.nn.Module, numbers: range, seed: int = 0) -> list[tuple]:
+def told(
+    plan: ProteinGenerate, model: torch.nn.Module, numbers: range, seed: int = 0
+) -> list[tuple]:
     """Codes that samples are asked for."""
-    found = DOMAIN.requests(plan, numbers, model, seed)
+    found = FIELD.requests(plan, numbers, model, seed)
     return [one.condition.get("cath_code", ()) for one in found if isinstance(one, Request)]
 
 
@@ -42,7 +45,7 @@ def told(plan: Generate, model: torch.nn.Module, numbers: range, seed: int = 0) 
 def model() -> torch.nn.Module:
     """A network that knows all classes of the data."""
     settings: dict[str, Any] = {"lengths": {"low": 1, "high": 10_000}, "fit": {"steps": 1}}
-    return DOMAIN.new(Pretrain(network=NETWORK, **settings), 0)
+    return FIELD.new(ProteinPretrain(network=NETWORK, **settings), 0)
 
 
 def test_a_file_gives_the_codes_of_a_lengths_bucket(tmp_path: Path) -> None:
@@ -115,30 +118,30 @@ def test_shares_of_samples_are_told_less(model: torch.nn.Module) -> None:
 def test_several_labels_reach_the_network(tmp_path: Path, mode: str) -> None:
     """A network that keeps one of them is given one, drawn by the sample's number."""
     settings: dict[str, Any] = {"multilabel_mode": mode, "fold_emb_dim": 4}
-    model = DOMAIN.load(save_teacher(tmp_path / "teacher", **settings)).eval()
+    model = FIELD.load(save_teacher(tmp_path / "teacher", **settings)).eval()
     known = sorted(model.mapping.codes["T"])[:2]
     file = saved(tmp_path / "d.pth", [[60, [f"{code}.1" for code in known]]])
     found = told(plan(distribution=str(file)), model, range(40))
     both = tuple(f"{code}.x" for code in known)
     expected = {both[:1], both[1:]} if mode == "sample" else {both}
     assert set(found) == expected
-    requests = DOMAIN.requests(plan(distribution=str(file)), range(2), model, 0)
-    batch = DOMAIN.blank(requests)  # type: ignore[arg-type]
+    requests = FIELD.requests(plan(distribution=str(file)), range(2), model, 0)
+    batch = FIELD.blank(requests)  # type: ignore[arg-type]
     noisy, time = torch.randn(batch.shape), torch.full((2,), 0.5)
     with torch.no_grad():
-        plain = DOMAIN.unconditional(model)(noisy, time, batch)  # type: ignore[arg-type]
+        plain = FIELD.unconditional(model)(noisy, time, batch)  # type: ignore[arg-type]
         assert not torch.allclose(model(noisy, time, batch), plain)
 
 
 def test_files_say_all_classes_that_were_asked(tmp_path: Path) -> None:
     asked = {"cath_code": ("1.10.x.x", "3.x.x.x")}
-    DOMAIN.write(Sample("a", torch.randn(12, 3), asked), tmp_path, {})
-    assert DOMAIN.read(tmp_path / "a.pdb").condition == asked
+    FIELD.write(Sample("a", torch.randn(12, 3), asked), tmp_path, {})
+    assert FIELD.read(tmp_path / "a.pdb").condition == asked
 
 
 def test_natives_are_asked_for_their_own_class() -> None:
     classes = dict(zip(load_domains().ids, load_domains().cath, strict=True))
-    natives = DOMAIN.held_out(plan(told=[0, 0.5, 0.5, 0]), range(40), 0)
+    natives = FIELD.held_out(plan(told=[0, 0.5, 0.5, 0]), range(40), 0)
     assert len(natives) == 40
     depths = set()
     for native in natives.values():
@@ -152,7 +155,7 @@ def test_natives_are_asked_for_their_own_class() -> None:
 def test_models_that_know_no_class_are_refused(tmp_path: Path) -> None:
     path = save_teacher(tmp_path / "plain", feats_cond_seq=["time_emb"])
     with pytest.raises(FewstepError, match="knows no fold classes"):
-        DOMAIN.requests(plan(), [0], DOMAIN.load(path), 0)
+        FIELD.requests(plan(), [0], FIELD.load(path), 0)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import pytest
 import torch
 from tiny_run import NETWORK, save_teacher
 
-from domains.config import Distil, Evaluate, Generate, Pretrain, Scaffold
+from domains.batch import Batch, Sample
 from domains.distillation.roles import Draws
-from domains.domain import Batch, Sample
 from domains.errors import FewstepError
 from domains.protein.conditions.scaffold import (
     Motif,
@@ -20,9 +19,16 @@ from domains.protein.conditions.scaffold import (
 )
 from domains.protein.data.dataset import load_domains
 from domains.protein.denoiser import ProteinaDenoiser
-from domains.protein.field import DOMAIN
+from domains.protein.field import FIELD
 from domains.protein.files.remarks import format_remarks, read_condition
 from domains.protein.files.structure import write_pdb
+from domains.protein.settings import (
+    ProteinDistil,
+    ProteinEvaluate,
+    ProteinGenerate,
+    ProteinPretrain,
+    Scaffold,
+)
 
 FEATURES = ["motif_sequence_mask", "motif_x1"]
 PAIRS = ["motif_structure_mask", "motif_x1_pair_dists"]
@@ -42,22 +48,22 @@ def structure(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ProteinaDenoiser:
     """A tiny motif model that went on from one without motifs."""
-    begun = DOMAIN.load(save_teacher(tmp_path_factory.mktemp("teacher")))
+    begun = FIELD.load(save_teacher(tmp_path_factory.mktemp("teacher")))
     network = {
         **NETWORK,
         "feats_init_seq": [*NETWORK["feats_init_seq"], *FEATURES],
         "feats_pair_repr": [*NETWORK["feats_pair_repr"], *PAIRS],
     }
     fit = {"steps": 1}
-    grown = DOMAIN.new(Pretrain.model_validate({"network": network, "fit": fit}), 0)
-    DOMAIN.start(grown, begun)
+    grown = FIELD.new(ProteinPretrain.model_validate({"network": network, "fit": fit}), 0)
+    FIELD.start(grown, begun)
     assert isinstance(grown, ProteinaDenoiser) and grown.motif
     return grown
 
 
-def plan(structure: Path, contig: str = "5-30/A10-15/5-30/A40-42/1-20") -> Generate:
+def plan(structure: Path, contig: str = "5-30/A10-15/5-30/A40-42/1-20") -> ProteinGenerate:
     scaffold = Scaffold(structure=str(structure), contig=contig)
-    return Generate(lengths=(40, 44), per_length=2, scaffold=scaffold)
+    return ProteinGenerate(lengths=(40, 44), per_length=2, scaffold=scaffold)
 
 
 def test_motifs_sit_where_the_contig_allows(structure: Path) -> None:
@@ -142,9 +148,9 @@ def test_remarks_come_back(tmp_path: Path) -> None:
 def test_the_motif_reaches_model_and_file(
     structure: Path, model: ProteinaDenoiser, tmp_path: Path
 ) -> None:
-    asked = DOMAIN.requests(plan(structure), range(4), model, seed=0)
+    asked = FIELD.requests(plan(structure), range(4), model, seed=0)
     assert [one.size for one in asked] == [40, 44, 40, 44]
-    batch = DOMAIN.blank(asked)
+    batch = FIELD.blank(asked)
     assert batch.condition["motif_mask"].sum(1).tolist() == [9] * 4
     # A model that never saw motifs answers the same with and without until it is trained.
     with torch.no_grad():
@@ -158,32 +164,32 @@ def test_the_motif_reaches_model_and_file(
         other = model(noisy, time, Batch(mask=batch.mask, condition=moved))
     assert (told - other).abs().max() > 1e-4
     sample = Sample("s", torch.from_numpy(native(60)[:40]), asked[0].condition)
-    names = DOMAIN.write(sample, tmp_path, {})
-    assert DOMAIN.read(tmp_path / names[0]).condition["motif"].positions == tuple(
+    names = FIELD.write(sample, tmp_path, {})
+    assert FIELD.read(tmp_path / names[0]).condition["motif"].positions == tuple(
         asked[0].condition["motif"].positions
     )
 
 
 def test_models_and_plans_have_to_agree(structure: Path, model: ProteinaDenoiser, teacher: Path):
     with pytest.raises(FewstepError, match="none is asked for"):
-        DOMAIN.requests(Generate(lengths=(40,)), [0], model, seed=0)
+        FIELD.requests(ProteinGenerate(lengths=(40,)), [0], model, seed=0)
     with pytest.raises(FewstepError, match="not trained with motifs"):
-        DOMAIN.requests(plan(structure), [0], DOMAIN.load(teacher), seed=0)
+        FIELD.requests(plan(structure), [0], FIELD.load(teacher), seed=0)
 
 
 def test_teacher_and_student_train_with_motifs(model: ProteinaDenoiser) -> None:
     points = torch.from_numpy(native().astype(np.float32))[None]
     batch = Batch(mask=torch.ones(1, 60, dtype=torch.bool), points=points)
-    loss = DOMAIN.teacher_loss(model, DOMAIN.process(model), batch, Draws((0,)))
+    loss = FIELD.teacher_loss(model, FIELD.process(model), batch, Draws((0,)))
     assert torch.isfinite(loss.value) and loss.diagnostics["motif"] > 0
-    section = Distil.model_validate(
+    section = ProteinDistil.model_validate(
         {"lengths": {"low": 50, "high": 60}, "batch_size": 3, "fit": {"steps": 1}}
     )
-    requests = DOMAIN.training_requests(section, model, Draws((0,)))
+    requests = FIELD.training_requests(section, model, Draws((0,)))
     assert all(max(one.condition["motif"].positions) < one.size for one in requests)
-    assert motif_tensors([one.condition["motif"] for one in requests], DOMAIN.blank(requests).mask)
+    assert motif_tensors([one.condition["motif"] for one in requests], FIELD.blank(requests).mask)
     with pytest.raises(FewstepError, match="real chains with the samples' motifs"):
-        DOMAIN.examples(section, model)
+        FIELD.examples(section, model)
 
 
 def test_motifs_are_measured() -> None:
@@ -198,7 +204,7 @@ def test_motifs_are_measured() -> None:
         Sample("lost", turned, {"motif": lost}),
         Sample("none", turned),
     ]
-    cheap = Evaluate(proxy=False, novelty_shortlist=0, diversity=False)
-    table = DOMAIN.evaluate(samples, cheap, 0, None).samples
+    cheap = ProteinEvaluate(proxy=False, novelty_shortlist=0, diversity=False)
+    table = FIELD.evaluate(samples, cheap, 0, None).samples
     assert table["motif_rmsd_nm"][0] < 1e-6 and table["motif_rmsd_nm"][1] > 0.05
     assert table["motif_kept"].tolist()[:1] == [1] and np.isnan(table["motif_kept"][2])

@@ -13,7 +13,7 @@ from protein.packed_sets import built
 
 from domains.errors import FewstepError
 from domains.protein.data.dataset import CathDomains, load_domains, save_domains
-from domains.protein.data.token_batches import TokenBatches, sample_lengths
+from domains.protein.data.token_batches import TokenBatches
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +104,3 @@ def test_budget_and_key_are_checked(small: CathDomains) -> None:
         TokenBatches(small, 100, seed=-1)
     with pytest.raises(FewstepError, match="negative"):
         TokenBatches(small, 100).batch(-1)
-
-
-def test_sampled_lengths_follow_the_key_and_the_source() -> None:
-    drawn = sample_lengths(1, 2, 4000, [50, 50, 50, 60])
-    assert np.array_equal(drawn, sample_lengths(1, 2, 4000, [50, 50, 50, 60]))
-    assert not np.array_equal(drawn, sample_lengths(1, 3, 4000, [50, 50, 50, 60]))
-    assert set(drawn.tolist()) == {50, 60}
-    assert abs(np.mean(drawn == 50) - 0.75) < 0.03
-    with pytest.raises(FewstepError):
-        sample_lengths(1, 2, 3, [])

@@ -7,9 +7,9 @@ import pytest
 import torch
 from protein.network.golden_files import arrays, assert_close, golden_network, read_json
 
+from domains.batch import Batch
 from domains.distillation.process import FlowMatching
 from domains.distillation.roles import Draws
-from domains.domain import Batch
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.losses.flow_loss import distogram_loss, flow_loss, proteina_loss
 

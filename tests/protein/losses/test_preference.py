@@ -3,6 +3,7 @@
 Missing weights are one line before training; scores depend neither on padding nor on the batch.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 import torch
 from tiny_run import write_config
 
-from domains.config import Distil, parse_config
-from domains.distillation.objectives.pair import Preference
-from domains.domain import Batch, Sample, load_domain
+from domains.batch import Batch, Sample
+from domains.config import parse_config
+from domains.distillation.objectives.registry import build_objective
 from domains.errors import FewstepError
+from domains.field import load_field
 from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import quick
 from domains.protein.losses.preference import ByCrossNLL
@@ -23,10 +25,11 @@ from domains.protein.metrics.designability.mpnn import ProteinMPNN
 from domains.protein.metrics.designability.mpnn_network import Network
 from domains.protein.metrics.designability.proxy import Proxy, load_proxy
 from domains.protein.metrics.geometry import decoys
+from domains.protein.settings import ProteinDistil
 from domains.stages.distill import distill
-from domains.stages.objective import build_objective
+from domains.stages.resources import FieldResources
 
-DOMAIN = load_domain("protein")
+FIELD = load_field("protein")
 BY_CROSS_NLL = {"objective": {"kind": "distillation_dpo", "preference": "cross_nll"}}
 every_kind = pytest.mark.parametrize("kind", ["quick", "cross_nll"])
 
@@ -39,8 +42,8 @@ def untrained() -> Proxy:
 
 
 @pytest.fixture
-def preference(kind: str, untrained: Proxy) -> Preference:
-    return DOMAIN.preference() if kind == "quick" else ByCrossNLL(untrained)
+def preference(kind: str, untrained: Proxy) -> Callable:
+    return FIELD.preference() if kind == "quick" else ByCrossNLL(untrained)
 
 
 def natives(count: int) -> list[np.ndarray]:
@@ -56,7 +59,7 @@ def batch_of(chains: list[np.ndarray], length: int, fill: float) -> tuple[torch.
 
 
 @every_kind
-def test_scores_are_of_each_chain_alone(preference: Preference) -> None:
+def test_scores_are_of_each_chain_alone(preference: Callable) -> None:
     chains = natives(2)
     length = max(map(len, chains))
     together = preference(*batch_of(chains, length, 0.0))
@@ -105,8 +108,10 @@ def test_what_is_reported_beside_quality_gives_its_cheats_away() -> None:
     assert "right_handed" not in straight
 
 
-def section(kind: str, **objective: Any) -> Distil:
-    return Distil.model_validate({"objective": {"kind": kind, **objective}, "fit": {"steps": 1}})
+def section(kind: str, **objective: Any) -> ProteinDistil:
+    return ProteinDistil.model_validate(
+        {"objective": {"kind": kind, **objective}, "fit": {"steps": 1}}
+    )
 
 
 @pytest.mark.parametrize("kind", ["distillation_dpo", "diffusion_dpo"])
@@ -119,11 +124,15 @@ def test_settings_choose_what_ranks(
     )
     plain, told = section(kind), section(kind, preference="cross_nll")
     assert told.needs_tools and not plain.needs_tools and not section("sid").needs_tools
-    network = torch.nn.Identity()
-    assert not isinstance(build_objective(plain, DOMAIN, network).preference, ByCrossNLL)  # type: ignore[attr-defined]
+
+    def build(student: ProteinDistil) -> Any:
+        resources = FieldResources(FIELD, student, torch.nn.Identity(), Path("tools"))
+        return build_objective(student.objective, resources)
+
+    assert not isinstance(build(plain).preference, ByCrossNLL)
     assert not asked
-    built = build_objective(told, DOMAIN, network, Path("tools"))
-    assert built.preference == ByCrossNLL(untrained)  # type: ignore[attr-defined]
+    built = build(told)
+    assert built.preference == ByCrossNLL(untrained)
     assert asked == [Path("tools")]
 
 
@@ -138,7 +147,7 @@ def test_missing_weights_are_one_line_before_training(tmp_path: Path, teacher: P
 
 def test_scenes_are_not_ranked_by_it() -> None:
     with pytest.raises(FewstepError, match="Chamfer"):
-        load_domain("lidar").preference("cross_nll")
+        load_field("lidar").preference("cross_nll")
     content = {
         "name": "x",
         "domain": "lidar",

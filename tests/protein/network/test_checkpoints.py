@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from protein.network.golden_files import arrays, assert_close, golden_networks
 
-from domains.domain import Batch
+from domains.batch import Batch
 from domains.protein.checkpoint.proteina import read_checkpoint
 from domains.protein.denoiser import ProteinaDenoiser
 

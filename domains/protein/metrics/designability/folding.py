@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from domains.config import Evaluate
 from domains.errors import FewstepError
 from domains.protein.metrics.designability.openfold3 import find_openfold3
 from domains.protein.metrics.designability.self_consistency import CachedFolding, load_esmfold
+from domains.protein.settings import ProteinEvaluate
 
 __all__ = ["load_folding"]
 
@@ -15,7 +15,7 @@ __all__ = ["load_folding"]
 _KEPT = Path("data/folds")
 
 
-def load_folding(config: Evaluate) -> CachedFolding:
+def load_folding(config: ProteinEvaluate) -> CachedFolding:
     """Return what folds designed sequences; ESMFold runs on the accelerator where there is one.
 
     Raises:

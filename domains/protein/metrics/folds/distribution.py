@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from domains.config import Evaluate
 from domains.evaluation.statistics.jackknife import all_but_one, jackknife_interval
 from domains.evaluation.statistics.measured import SetMeasure
 from domains.files.provenance import named, sha256
 from domains.protein.metrics.folds.fold_judge import ContentJudge
 from domains.protein.metrics.geometry import secondary_structure
 from domains.protein.metrics.similarity import descriptors
+from domains.protein.settings import ProteinEvaluate
 
 __all__ = ["by_classifier", "by_descriptors", "described"]
 
@@ -64,7 +64,7 @@ def by_descriptors(
 
 
 def by_classifier(
-    chains: Sequence[Float[np.ndarray, "_ 3"]], config: Evaluate, seed: int
+    chains: Sequence[Float[np.ndarray, "_ 3"]], config: ProteinEvaluate, seed: int
 ) -> Iterator[SetMeasure]:
     """Yield fS, and FPSD and fJSD to each reference file; nothing without a classifier.
 

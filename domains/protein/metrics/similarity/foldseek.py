@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from domains.config import Evaluate
 from domains.errors import FewstepError
+from domains.lazy import torch
 from domains.protein.files.structure import format_pdb
 from domains.protein.metrics.geometry.chain import check_chain
+from domains.protein.settings import ProteinEvaluate
 
 __all__ = ["Foldseek", "chosen", "find_foldseek"]
 
@@ -176,8 +177,6 @@ class Foldseek:
 
     def _call(self, module: str, *arguments: str | Path) -> None:
         """Run one of Foldseek's modules on as many threads as this process may use."""
-        import torch  # late: who only looks for the program needs none of it
-
         threads = str(torch.get_num_threads())
         command = [self.program, module, *map(str, arguments), "--threads", threads]
         done = _run(command)
@@ -190,7 +189,7 @@ class Foldseek:
             )
 
 
-def chosen(config: Evaluate) -> Foldseek | None:
+def chosen(config: ProteinEvaluate) -> Foldseek | None:
     """Return the program if the settings ask for it.
 
     Raises:

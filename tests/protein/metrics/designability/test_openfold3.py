@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domains.config import Evaluate
 from domains.errors import FewstepError
 from domains.protein.metrics.designability.folding import load_folding
 from domains.protein.metrics.designability.openfold3 import OpenFold3, find_openfold3
 from domains.protein.metrics.designability.self_consistency import FoldingBackend
+from domains.protein.settings import ProteinEvaluate
 
 STAND_IN = Path(__file__).with_name("openfold3_stand_in.py")
 
@@ -72,7 +72,7 @@ def test_settings_choose_the_program_and_keep_its_folds(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = load_folding(
-        Evaluate(folding_program="openfold3", folding_model=str(backend.checkpoint))
+        ProteinEvaluate(folding_program="openfold3", folding_model=str(backend.checkpoint))
     )
     folder.fold(["AC", "DE"])
     folder.fold(["DE"])

@@ -15,13 +15,13 @@ import torch
 from protein.metrics.folds import fold, near
 from protein.metrics.foldseek_stand_in import CLUSTER, SEARCH, database, stand_in
 
-from domains.config import Evaluate
-from domains.domain import Sample
+from domains.batch import Sample
 from domains.errors import FewstepError
 from domains.evaluation.statistics.measured import Measured
 from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import measure
 from domains.protein.metrics.similarity.foldseek import Foldseek, chosen, find_foldseek
+from domains.protein.settings import ProteinEvaluate
 
 Install = Callable[..., Foldseek]
 
@@ -101,9 +101,9 @@ def test_it_is_found_by_its_path(
 ) -> None:
     known = install()
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    settings = Evaluate(similarity="foldseek", foldseek_program=known.program)
+    settings = ProteinEvaluate(similarity="foldseek", foldseek_program=known.program)
     assert chosen(settings) == known == Foldseek(str(tmp_path / "bin/foldseek"), "10.941cd33")
-    assert chosen(Evaluate()) is None
+    assert chosen(ProteinEvaluate()) is None
 
 
 @pytest.mark.parametrize("version", ["10-941cd33", "11.0123abc", "941cd33d" + 32 * "0"])
@@ -198,7 +198,7 @@ def measured(folder: Path, **settings: object) -> Measured:
         Sample("../ $(x)", torch.from_numpy(known.points(k).copy()), {"cath_code": [known.cath[k]]})
         for k in range(2)
     ]
-    config = Evaluate.model_validate({"proxy": False, "similarity": "foldseek", **settings})
+    config = ProteinEvaluate.model_validate({"proxy": False, "similarity": "foldseek", **settings})
     return measure(samples, config, 0, None)
 
 
@@ -239,8 +239,8 @@ def test_a_missing_program_is_said_before_anything_is_measured(
 def test_settings_of_foldseek_need_it(tmp_path: Path) -> None:
     for key in ("foldseek_program", "novelty_database"):
         with pytest.raises(ValueError, match="need similarity: foldseek"):
-            Evaluate.model_validate({key: "x"})
-    settings = Evaluate(similarity="foldseek", novelty_database="data/pdb")
+            ProteinEvaluate.model_validate({key: "x"})
+    settings = ProteinEvaluate(similarity="foldseek", novelty_database="data/pdb")
     assert settings.files == ["data/pdb.dbtype"]
 
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from functools import cache
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from domains.config.base import Config
+from domains.distillation.sampling.rescale import Rescale
+from domains.settings import Config
 
 __all__ = [
     "Euler",
     "Fresh",
     "Renoise",
-    "RescaleConfig",
     "Solver",
     "Times",
     "Tuned",
     "check_times",
+    "read_deterministic",
 ]
 
 Fresh = Annotated[float, Field(ge=0, le=1)]
 """A number from 0, all of the kept noise, to 1, all fresh."""
 Times = tuple[Annotated[float, Field(ge=0, lt=1)], ...]
 """Times of calls, from noise (0) to data (1)."""
+_log = logging.getLogger(__name__)
+
 # Grids whose last steps are so small that Proteina leaves its SDE earlier on them.
 _EARLY_GRIDS = ("cos_sch_v_snr", "edm")
 
@@ -40,13 +45,29 @@ def check_times(times: Times, steps: int) -> None:
         raise ValueError(f"times must be {steps} rising numbers, one for each step")
 
 
-class RescaleConfig(Config):
-    """Temporal score rescaling (2510.01184): colder samples that keep every mode's weight."""
+@cache
+def _hint_at_eta() -> None:
+    """Say once what is written today; settings are parsed many times."""
+    _log.warning("deterministic: true is the older word for eta: 0; please write that")
 
-    sharpness: float = Field(gt=0)
-    """k, the factor of the score near the data: a mode's standard deviation is divided by √k."""
-    spread: float = Field(default=1.0, gt=0)
-    """s, the scale at which sharpening sets in, in nm or m; larger ones sharpen earlier."""
+
+def read_deterministic(content: Any) -> Any:
+    """Read the older key ``deterministic``, which is ``eta: 0``.
+
+    Raises:
+        ValueError: It is no truth value, or contradicts ``eta``.
+    """
+    if not isinstance(content, dict) or "deterministic" not in content:
+        return content
+    kept = {key: value for key, value in content.items() if key != "deterministic"}
+    if content["deterministic"] is False:
+        return kept
+    if content["deterministic"] is not True:
+        raise ValueError("deterministic should be true or false; better write eta: 0 for true")
+    if kept.get("eta", 1.0) not in (0, 1):
+        raise ValueError("eta is of no use with deterministic: true, which is eta: 0")
+    _hint_at_eta()
+    return {**kept, "eta": 0.0}
 
 
 class Renoise(Config):
@@ -60,15 +81,13 @@ class Renoise(Config):
     """Noise scale γ of the fresh noise; 0 is none from the second call on."""
     noise_scale_end: float | None = Field(default=None, ge=0)
     """γ of the last call, with even steps from `noise_scale` to it; none: the same for all."""
-    deterministic: bool = False
-    """Draw only the first noise and keep it: the ODE, for students of deterministic roll-outs."""
     eta: Fresh | tuple[Fresh, ...] = 1.0
     """Share η of fresh noise in a call's noise: 1 draws it anew, 0 keeps that of the last call (the
-    ODE), between is a mixture; one number, or a list of one for each step."""
+    ODE, for students of such roll-outs), between is a mixture; one number, or one for each step."""
     self_conditioning: bool = False
     """Feed the last clean estimate back to the network, for students of such roll-outs
     (proteins)."""
-    rescale: RescaleConfig | None = None
+    rescale: Rescale | None = None
     """Sharpen the score between the calls; for `eta: 0` only."""
     times: Times = ()
     """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
@@ -77,6 +96,11 @@ class Renoise(Config):
     """Weight w of guidance; 1 is none. Each kind of it is another network call a step."""
     autoguidance: float = Field(default=0.0, ge=0, le=1)
     """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_key(cls, content: Any) -> Any:
+        return read_deterministic(content)
 
     @model_validator(mode="after")
     def _times_are_of_the_calls(self) -> Renoise:
@@ -87,9 +111,7 @@ class Renoise(Config):
     def _shares_are_of_the_calls(self) -> Renoise:
         if isinstance(self.eta, tuple) and len(self.eta) != self.steps:
             raise ValueError(f"eta must be a number or {self.steps} of them, one for each step")
-        if self.deterministic and self.eta != 1.0:
-            raise ValueError("eta is of no use with deterministic: true, which is eta: 0")
-        if self.rescale and any(self.fresh):
+        if self.rescale and any(self.etas):
             raise ValueError("rescale goes with eta: 0 only: with fresh noise samples get worse")
         return self
 
@@ -101,11 +123,14 @@ class Renoise(Config):
         return [self.noise_scale + k * change for k in range(self.steps)]
 
     @property
-    def fresh(self) -> list[float]:
+    def etas(self) -> list[float]:
         """η of each call."""
-        if isinstance(self.eta, tuple):
-            return list(self.eta)
-        return [0.0 if self.deterministic else self.eta] * self.steps
+        return list(self.eta) if isinstance(self.eta, tuple) else [self.eta] * self.steps
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether only the first noise is drawn."""
+        return not any(self.etas)
 
 
 class Tuned(Config):
@@ -178,7 +203,7 @@ class Euler(Config):
     ode_from: float | None = Field(default=None, ge=0, le=1)
     """Time after which the SDE goes on as the ODE; none: Proteina's, which is 0.99, or 0.985 on
     cosine and EDM grids."""
-    rescale: RescaleConfig | None = None
+    rescale: Rescale | None = None
     """Sharpen the score of the ODE."""
     polish: int = Field(default=0, ge=0, le=400)
     """Re-noising calls that take the place of all steps after `polish_from`, which leave bonds

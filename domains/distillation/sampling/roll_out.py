@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
-from domains.config.base import Config
-from domains.config.samplers import Fresh, Renoise, Times, check_times
+from domains.distillation.sampling.settings import (
+    Fresh,
+    Renoise,
+    Times,
+    check_times,
+    read_deterministic,
+)
+from domains.settings import Config
 
 __all__ = ["RollOutConfig"]
 
@@ -17,10 +25,8 @@ class RollOutConfig(Config):
     """Steps of a roll-out."""
     noise_scale: float = Field(default=1.0, ge=0)
     """Noise scale γ of the roll-out."""
-    deterministic: bool = False
-    """Draw only the first noise and keep it (the ODE), as the sampler of that name does."""
     eta: Fresh = 1.0
-    """Share η of fresh noise in a step's noise, as the sampler has it."""
+    """Share η of fresh noise in a step's noise, as the sampler has it; 0 is deterministic."""
     times: Times = ()
     """Times of the steps, rising from noise (0) to data (1), such as `tune` finds for the teacher;
     none: the field's own."""
@@ -28,19 +34,26 @@ class RollOutConfig(Config):
     """Feed the last clean estimate back to the student, as the sampler of that name does
     (proteins)."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _older_key(cls, content: Any) -> Any:
+        return read_deterministic(content)
+
     @model_validator(mode="after")
     def _is_a_sampler(self) -> RollOutConfig:
         check_times(self.times, self.steps)
-        if self.deterministic and self.eta != 1.0:
-            raise ValueError("eta is of no use with deterministic: true, which is eta: 0")
         return self
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether only the first noise is drawn."""
+        return self.eta == 0
 
     def sampler(self, noise_scale: float) -> Renoise:
         """Return the sampler that plays a student as it was trained, at another noise scale."""
         return Renoise(
             steps=self.steps,
             noise_scale=noise_scale,
-            deterministic=self.deterministic,
             eta=self.eta,
             times=self.times,
             self_conditioning=self.self_conditioning,

@@ -1,0 +1,168 @@
+"""Sections of a run that every field has, and that each may extend: data, samples, measures."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from domains.distillation.sampling.settings import Euler, Renoise, Solver, Tuned
+from domains.settings import Config, Name
+
+__all__ = ["UNMODELLED", "Data", "Evaluate", "Generate", "SampleSet", "Sampler"]
+
+# A teacher with fewer steps than this is not what its authors would run.
+_FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
+# Each is a job, which Snakemake holds in memory.
+_MOST_SHARDS = 100_000
+# Sets that no model samples: held-out data, and objects that are wrong on purpose.
+UNMODELLED = ("data", "decoys")
+
+Sampler = Annotated[Renoise | Euler | Solver | Tuned, Field(discriminator="kind")]
+
+
+class Data(Config):
+    """Where a field's data are."""
+
+    path: str | None = None
+    """File or directory of the data; none: what the field brings along."""
+
+    @property
+    def files(self) -> list[str]:
+        """Return the file that everything is made of, if the data are one."""
+        return [self.path] if self.path and Path(self.path).is_file() else []
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the data have to be made first."""
+        return False
+
+    def simulated(self, at: Path) -> list[Path]:
+        """Return the directories that are made in ``at``, if the data are simulated."""
+        return []
+
+    def inputs(self) -> list[Path]:
+        """Return one file for each sample, where samples are made of files; else nothing."""
+        return []
+
+    def located(self, simulated: str) -> Data:
+        """Say where the data are once those to simulate lie in ``simulated``."""
+        return self
+
+
+class SampleSet(Config):
+    """One set of samples: a model and how it is sampled."""
+
+    model: Name
+    """`teacher`, a student's name, `data` (held-out) or `decoys` (what is wrong on purpose)."""
+    sampler: Sampler = Renoise()
+    """How it is sampled; unused for `data` and `decoys`."""
+    label: str = ""
+    """Its name in the report; that of the model if empty."""
+    refine: bool = False
+    """Refine the samples by the field's refinement network (LiDAR: six points for each one)."""
+
+    @property
+    def role(self) -> str:
+        """Return data, decoys, student, teacher, or teacher_naive (re-noised, or few steps)."""
+        if self.model in UNMODELLED:
+            return self.model
+        if self.model != "teacher":
+            return "student"
+        naive = self.sampler.steps < _FULL_TEACHER.get(self.sampler.kind, math.inf)
+        return "teacher_naive" if naive else "teacher"
+
+
+class Generate(Config, ABC):
+    """How many samples of a set, in shards; each field says what they are asked to be."""
+
+    formats: tuple[str, ...] = ()
+    """Other forms to write samples in, beside the field's own."""
+    shard_size: int = Field(default=64, ge=1)
+    """Samples per shard, the unit that is cached and retried."""
+    batch_points: int = Field(default=4096, ge=1)
+    """Points sampled at a time; bounds memory."""
+    shard_ends: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Where shards end if not at multiples of `shard_size`; the workflow writes it into a run's
+    `config.json`, so that asking for more samples changes no shard."""
+
+    @model_validator(mode="after")
+    def _shards_can_be_handled(self) -> Generate:
+        if (shards := -(-self.count // self.shard_size)) > _MOST_SHARDS:
+            raise ValueError(f"shard_size gives {shards} shards, more than {_MOST_SHARDS}")
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_all_samples(self) -> Generate:
+        ends = self.shard_ends
+        if ends and (sorted(set(ends)) != list(ends) or ends[-1] != self.count):
+            raise ValueError(f"shard_ends must rise to the number of samples, {self.count}")
+        return self
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """Number of samples of a set."""
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Where shards end."""
+        return self.shard_ends or (*range(self.shard_size, self.count, self.shard_size), self.count)
+
+    @property
+    def shards(self) -> int:
+        """Shards of a set."""
+        return len(self.ends)
+
+    def shard(self, index: int) -> range:
+        """Return the sample numbers of a shard."""
+        return range(self.ends[index - 1] if index else 0, self.ends[index])
+
+    def following(self, earlier: Generate) -> Generate:
+        """Keep the shards of an earlier plan, as far as it has their samples.
+
+        For as many samples in shards of another size it stays as it is: that was meant.
+        """
+        resized = self.count == earlier.count and self.shard_size != earlier.shard_size
+        if self.shard_ends or resized:
+            return self
+        kept = [end for end in earlier.ends if end <= self.count]
+        first = kept[-1] if kept else 0
+        new = [*range(first + self.shard_size, self.count, self.shard_size), self.count]
+        ends = (*kept, *(new if first < self.count else []))
+        return self if ends == self.ends else self.model_copy(update={"shard_ends": ends})
+
+    def size(self, sample: int) -> int:
+        """Return the number of points of a sample; 0 where the model or its input decides."""
+        return 0
+
+    def asked(self, sample: int) -> tuple:
+        """Return all that decides what a sample is asked to be."""
+        return (sample,)
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that must be there before anything is sampled."""
+        return []
+
+
+class Evaluate(Config):
+    """What is measured; each field has its own measures."""
+
+    most: int | None = Field(default=1000, ge=2)
+    """Samples that are measured, drawn at random from a larger set; null is all of them."""
+    gallery: int = Field(default=6, ge=0, le=1000)
+    """Samples shown in the report."""
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether a measure is a network of gigabytes."""
+        return False
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that must be there before anything is measured."""
+        return []

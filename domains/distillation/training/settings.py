@@ -1,0 +1,119 @@
+"""Settings of a training run: its length, its batches, its optimisers, DisBack's detour."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from domains.settings import Config
+
+__all__ = ["INCIDENTAL", "Degradation", "Fit", "Optimiser"]
+
+# Settings of a fit that change when a run stops or what it prints, but not its result.
+INCIDENTAL = {"activation_checkpointing", "checkpoint_every", "log_every", "max_seconds"}
+
+
+class Optimiser(Config):
+    """How one role is optimised, by Adam."""
+
+    rate: float = Field(default=1e-4, gt=0)
+    """Learning rate, after the warm-up."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the gradient's running mean."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the squared gradient's running mean."""
+    clip: float = Field(default=1.0, gt=0)
+    """Bound of the gradient norm."""
+    schedule: Literal["constant", "cosine", "cosine_restarts"] = "constant"
+    """`cosine` decays to `floor` at the last step; `cosine_restarts` is SGDR."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps of linear warm-up."""
+    floor: float = Field(default=1e-6, ge=0)
+    """Learning rate that a cosine ends at."""
+    period: int = Field(default=1000, ge=1)
+    """Steps to the first restart; doubled at each."""
+
+
+class Fit(Config):
+    """A training run: its length, its batches, what is kept."""
+
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    """Optimisation steps of the student; this or `network_calls`."""
+    network_calls: int | None = Field(default=None, ge=1, le=10**15)
+    """Instead: train until the networks were called so often, a sample at a time; a call that is
+    differentiated counts three. What costs the same whatever the objective."""
+    accumulate: int = Field(default=1, ge=1, le=1_000_000)
+    """Micro-batches per step."""
+    ema: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the student's running average, per step (ramped up at the start)."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Of the networks' forward passes."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, a quarter or so more time."""
+    checkpoint_every: int = Field(default=100, ge=1)
+    """Steps between checkpoints."""
+    validate_every: int = Field(default=0, ge=0)
+    """Steps between validations; 0 is never."""
+    validations: int = Field(default=0, ge=0, le=1_000_000)
+    """Instead: so many, evenly over the training and one at its end; students that choose their
+    best checkpoint are compared fairly only if they have as many to choose from."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps between rows of the log."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """Stop (resumably) after this long."""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Fit:
+        if (self.steps is None) == (self.network_calls is None):
+            raise ValueError("either steps or network_calls says when training ends")
+        if self.validations and self.validate_every:
+            raise ValueError("either validate_every or validations says when to validate")
+        return self
+
+    def validations_until(self, steps: int, network_calls: int) -> int:
+        """Return how many validations are due after so many steps, which cost so many calls."""
+        if not self.validations:
+            return steps // self.validate_every if self.validate_every else 0
+        if self.network_calls is not None:
+            return self.validations * min(network_calls, self.network_calls) // self.network_calls
+        return self.validations * steps // (self.steps or 1)
+
+    def progress(self, step: int, network_calls: int) -> float:
+        """Return how much of the training is done before update `step` (from 0): 0 to 1.
+
+        The last of so many steps has 1.
+        """
+        if self.network_calls is not None:
+            return min(1.0, network_calls / self.network_calls)
+        return min(1.0, step / max(1, (self.steps or 1) - 1))
+
+    def is_done(self, steps: int, network_calls: int) -> bool:
+        """Return whether so many steps, which cost so many network calls, are enough."""
+        if self.network_calls is not None:
+            return network_calls >= self.network_calls
+        return steps >= (self.steps or 0)
+
+
+class Degradation(Config):
+    """DisBack: the student is led to the teacher over the way back from its own samples.
+
+    (checkpoints + 1) × steps steps of the fit record the way, and train the fake score only.
+    """
+
+    checkpoints: int = Field(default=3, ge=1, le=100)
+    """Networks between the fake score's start and the teacher, recorded one after the other."""
+    steps: int = Field(default=50, ge=1, le=1_000_000)
+    """Steps from one to the next."""
+    switch_every: int = Field(default=50, ge=1, le=1_000_000)
+    """Steps of the student towards each of them, the latest first; then towards the teacher."""
+
+    @property
+    def recording(self) -> int:
+        """Steps before the student's first."""
+        return (self.checkpoints + 1) * self.steps
+
+    @property
+    def arrival(self) -> int:
+        """Step from which on the teacher itself is the target."""
+        return self.recording + self.checkpoints * self.switch_every

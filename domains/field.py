@@ -1,0 +1,283 @@
+"""The contract of a scientific field: a small core, and what a field may be able to do besides.
+
+A field subclasses ``Field`` for its denoisers, and implements the capabilities that it has. Who
+needs one asks for it by ``capability``, which says in one line what the field lacks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from domains.batch import Batch, Request, Sample
+from domains.config import Data, Distil, Evaluate, Generate, Pretrain, field_settings
+from domains.config.fields import load
+from domains.distillation.denoiser import Denoiser
+from domains.distillation.process import NoiseProcess
+from domains.distillation.roles import Draws, Loss
+from domains.errors import FewstepError
+from domains.evaluation.statistics.measured import Measured
+
+__all__ = [
+    "Field",
+    "Forgetting",
+    "HeldOut",
+    "Judging",
+    "Pretraining",
+    "Ranking",
+    "RealData",
+    "Recomputing",
+    "Simulating",
+    "Structural",
+    "capability",
+    "load_field",
+]
+
+D = TypeVar("D", bound=nn.Module)
+C = TypeVar("C")
+
+
+class Field(ABC, Generic[D]):
+    """What every field can do: read models, make requests, sample, write, measure.
+
+    Attributes:
+        name: What ``domain`` says in a run's settings.
+    """
+
+    name: str
+
+    @abstractmethod
+    def with_data(self, data: Data) -> Field[D]:
+        """Return the same field with its data where ``data`` says."""
+
+    @abstractmethod
+    def load(self, directory: Path) -> D:
+        """Read the denoiser stored in canonical form: ``nn.Module`` and ``Denoiser``."""
+
+    @abstractmethod
+    def save(self, denoiser: D, directory: Path, **provenance: Any) -> None:
+        """Write a denoiser in canonical form."""
+
+    def prepare(self, source: Path, output: Path, options: Mapping[str, Any]) -> None:
+        """Turn a teacher's checkpoint into the canonical form; by default it has that form."""
+        self.save(self.load(source), output)
+
+    @abstractmethod
+    def process(self, denoiser: D) -> NoiseProcess:
+        """Return the noise process that a denoiser was trained with."""
+
+    @abstractmethod
+    def requests(
+        self, plan: Generate, numbers: Sequence[int], denoiser: D, seed: int
+    ) -> list[Request | FewstepError]:
+        """Say what the samples of these numbers are to be, or why one can't be made."""
+
+    @abstractmethod
+    def training_requests(self, section: Distil, denoiser: D, draws: Draws) -> list[Request]:
+        """Draw what the student is trained on: one micro-batch."""
+
+    @abstractmethod
+    def validation_requests(self, section: Distil, denoiser: D) -> list[Request]:
+        """Say what checkpoints are compared on: neither trained on nor evaluated."""
+
+    def tuning_requests(self, plan: Generate, count: int, denoiser: D, seed: int) -> list[Request]:
+        """Say what samplers are compared on: like the plan's, by another seed."""
+        found = self.requests(plan, range(count), denoiser, seed)
+        return [one for one in found if isinstance(one, Request)]
+
+    @abstractmethod
+    def blank(self, requests: Sequence[Request]) -> Batch:
+        """Make a batch to sample into."""
+
+    def encode(self, denoiser: D, batch: Batch) -> Batch:
+        """Add to a batch all that is the same at every step of a sampler; by default nothing."""
+        return batch
+
+    def unconditional(self, denoiser: Denoiser) -> Denoiser:
+        """Return the denoiser without its condition, for guidance; by default there is none."""
+        return denoiser
+
+    def finish(
+        self, denoiser: D, points: Float[Tensor, "n 3"], request: Request, refine: bool
+    ) -> Float[Tensor, "m 3"]:
+        """Turn sampled points into what is written: cropped, refined."""
+        if refine:
+            raise FewstepError(f"{self.name} samples can't be refined", do="Remove refine")
+        return points.cpu()
+
+    @abstractmethod
+    def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
+        """Measure samples quickly; "quality" (higher is better) chooses checkpoints."""
+
+    @abstractmethod
+    def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
+        """Write a sample's files; returns their names."""
+
+    @abstractmethod
+    def read(self, path: Path) -> Sample:
+        """Read back a file that ``write`` has written."""
+
+    @abstractmethod
+    def evaluate(
+        self, samples: Sequence[Sample], config: Evaluate, seed: int, tools: Path | None
+    ) -> Measured:
+        """Measure samples; ``tools`` is where fetched weights of metrics are."""
+
+    def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Draw scenes and matrices for the report; by default none."""
+        return {}
+
+
+@runtime_checkable
+class Pretraining(Protocol[D]):
+    """Trains teachers from scratch."""
+
+    def new(self, config: Pretrain, seed: int) -> D:
+        """Build an untrained denoiser."""
+        ...
+
+    def start(self, denoiser: D, begun: D) -> None:
+        """Give a new denoiser the weights of an earlier one, of the same architecture."""
+        ...
+
+    def training_batches(self, config: Pretrain, seed: int) -> Callable[[int, Draws], Batch]:
+        """Build a source of data batches by number."""
+        ...
+
+    def teacher_loss(self, denoiser: D, process: NoiseProcess, batch: Batch, draws: Draws) -> Loss:
+        """Compute the field's own loss of a teacher."""
+        ...
+
+
+@runtime_checkable
+class Recomputing(Protocol[D]):
+    """Can trade computing for memory in a backward pass."""
+
+    def recompute(self, denoiser: D) -> None:
+        """Make a denoiser keep little memory for gradients, and compute more instead."""
+        ...
+
+
+@runtime_checkable
+class RealData(Protocol[D]):
+    """Has real data that objectives may see."""
+
+    def examples(self, section: Distil, denoiser: D) -> Callable[[Draws], Batch]:
+        """Build a source of real data, as many as a micro-batch of the student has."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """Has denoisers whose features tell real samples from made ones."""
+
+    def judge(
+        self, denoiser: Any, noisy: Tensor, time: Tensor, batch: Batch
+    ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
+        """Return the clean estimate, and of the same call a logit of each point: real or not."""
+        ...
+
+
+@runtime_checkable
+class Forgetting(Protocol[D]):
+    """Has classes that a student can unlearn."""
+
+    def overriding(
+        self, denoiser: D, forget: str, instead: str | None
+    ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
+        """Build a function that flags samples of class ``forget`` and relabels them.
+
+        Args:
+            denoiser: The teacher, which knows the classes.
+            forget: A class, in the field's own terms.
+            instead: What the teacher is told for these: another class, or None for no class.
+
+        Raises:
+            FewstepError: The teacher knows no such class.
+        """
+        ...
+
+
+@runtime_checkable
+class Ranking(Protocol):
+    """Can rank samples."""
+
+    def preference(self, kind: str, tools: Path | None) -> Callable[[Tensor, Batch], Tensor]:
+        """Build a function that scores samples [b], without gradient; higher is better.
+
+        Args:
+            kind: ``quick`` is the field's own; other kinds are of one field only.
+            tools: Where fetched weights are.
+
+        Raises:
+            FewstepError: The kind is not of this field, or its weights are missing.
+        """
+        ...
+
+
+@runtime_checkable
+class Structural(Protocol):
+    """Has differentiable errors of a sample's structure."""
+
+    def structure(self, points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]:
+        """Compute structural errors of samples, by name."""
+        ...
+
+
+@runtime_checkable
+class HeldOut(Protocol):
+    """Has data to measure beside samples: held-out ones, and ones that are wrong on purpose."""
+
+    def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+        """Pick held-out data to measure beside the samples of these numbers, if any are left."""
+        ...
+
+    def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
+        """Make objects that are wrong on purpose, to show what the measures can tell."""
+        ...
+
+
+@runtime_checkable
+class Simulating(Protocol):
+    """Can make its data."""
+
+    def simulate(self, output: Path) -> None:
+        """Make the data that its settings describe, in ``output``; what is there already stays."""
+        ...
+
+
+def capability(field: Field, wanted: type[C], lacks: str) -> C:
+    """Return the field as one that has a capability.
+
+    Args:
+        field: The field.
+        wanted: The capability, one of this module's protocols.
+        lacks: What to say if it has not: "has no structural errors".
+
+    Raises:
+        FewstepError: It has not.
+    """
+    if not isinstance(field, wanted):
+        raise FewstepError(f"the {field.name} field {lacks}", do="Take another objective or set")
+    return cast(C, field)
+
+
+def load_field(name: str) -> Field[Any]:
+    """Return a field by name; imports only that field.
+
+    Raises:
+        FewstepError: There is no such field, or its packages are not installed.
+    """
+    place = field_settings(name).implementation
+    try:
+        return load(place)
+    except ModuleNotFoundError as error:
+        raise FewstepError(
+            f"the {name} field needs the package {error.name}",
+            do=f"Install it: pip install 'fewstep[{name}]'",
+        ) from error

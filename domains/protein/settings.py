@@ -1,0 +1,283 @@
+"""Settings of the protein field: data, samples, measures, and what its runs may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from domains.config.fields import FieldSettings
+from domains.config.run import RunConfig
+from domains.config.sections import Data, Evaluate, Generate
+from domains.config.training import Distil, Pretrain
+from domains.errors import FewstepError
+from domains.settings import Config, FoldClass, Name
+
+__all__ = [
+    "FOLD_REFERENCES",
+    "PACKED",
+    "SETTINGS",
+    "TRAINING_DOMAINS",
+    "FoldDistribution",
+    "Lengths",
+    "ProteinData",
+    "ProteinDistil",
+    "ProteinEvaluate",
+    "ProteinGenerate",
+    "ProteinPretrain",
+    "ProteinRun",
+    "Scaffold",
+    "Told",
+]
+
+# What a name of a packed domain starts with.
+PACKED = "cath:"
+# Parts of a chain, as in domains/protein/conditions/motif.py.
+_CONTIG = r"^[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?(/[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?)*$"
+# Sets of structures that the paper of Proteina compares folds with.
+FOLD_REFERENCES = ("pdb", "afdb")
+# The distribution of the run's own data.
+TRAINING_DOMAINS = "cath"
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _whole(shares: tuple[float, ...]) -> tuple[float, ...]:
+    if abs(sum(shares) - 1) > 1e-6:
+        raise ValueError(f"shares must sum to 1, not {sum(shares):g}")
+    return shares
+
+
+# A level of CATH, or the shares of samples that are told nothing, C, C and A, and C, A and T.
+Told = (
+    Literal["C", "A", "T"]
+    | Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_whole)]
+)
+
+
+class FoldDistribution(Config):
+    """Fold classes drawn for each sample, as they occur among proteins of about its length."""
+
+    distribution: str = Field(min_length=1)
+    """`cath`: the run's training domains; or a file of Proteina's, such as
+    `D_FS_afdb_cath_codes.pth`: pairs of a length and its CATH codes."""
+    told: Told = "T"
+    """The level of CATH down to which each sample is told its class; or four numbers, the shares of
+    samples that are told nothing, C, C and A, and all of C, A, T."""
+
+
+class Lengths(Config):
+    """Sizes of samples: uniform integers in [low, high]."""
+
+    low: int = Field(default=40, ge=1, le=10_000)
+    """Smallest."""
+    high: int = Field(default=80, ge=1, le=10_000)
+    """Largest, not below `low`."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Lengths:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} must not exceed high {self.high}")
+        return self
+
+
+class ProteinData(Data):
+    """Packed protein domains."""
+
+    path: str | None = None
+    """File of packed domains (.npz); none: the CATH domains of the package."""
+
+
+class ProteinPretrain(Pretrain):
+    """A Proteina network trained from scratch."""
+
+    lengths: Lengths = Lengths()
+    """Which domains are used."""
+    residues_per_batch: int = Field(default=1000, ge=16, le=10_000_000)
+    """Most residues per micro-batch."""
+
+
+class ProteinDistil(Distil):
+    """A student of a Proteina teacher: objective, roll-out, optimisers, fit."""
+
+    lengths: Lengths = Lengths()
+    """Sizes of the samples it trains on."""
+    fold: Told | None = None
+    """Tell nine samples of ten a fold class, that of a training domain of their length, down to
+    this level of CATH; or four numbers, the shares of samples that are told nothing, C, C and A,
+    and all of C, A, T; none: never. The teacher must know fold classes."""
+
+    @property
+    def told_levels(self) -> str:
+        """The finest level of CATH that any sample is told; empty if none is."""
+        if self.fold is None or isinstance(self.fold, str):
+            return self.fold or ""
+        told = [level for level, share in zip("CAT", self.fold[1:], strict=True) if share]
+        return told[-1] if told else ""
+
+
+class Scaffold(Config):
+    """A motif, and the chains to be designed around it."""
+
+    structure: str
+    """PDB or mmCIF file that the motif is of, or a packed domain: `cath:1abcA01` is its chain A
+    with residues from 1."""
+    contig: str = Field(pattern=_CONTIG)
+    """Where its residues sit, such as `10-30/A14-25/5/A40-44/10-30`: a letter starts residues of a
+    chain, anything else is how many new ones; each sample has a length of `lengths`."""
+
+
+class ProteinGenerate(Generate):
+    """How many chains of which lengths, in shards."""
+
+    lengths: tuple[Annotated[int, Field(ge=1, le=10_000, strict=True)], ...] = Field(min_length=1)
+    """Lengths of chains; each gets `per_length` samples."""
+    per_length: int = Field(default=1, ge=1, le=100_000_000)
+    """Samples of each size."""
+    fold: tuple[FoldClass, ...] | FoldDistribution = ()
+    """CATH classes asked for in turn, such as `1`, `2.60` or `3.30.70`, or where to draw them from;
+    none: any fold."""
+    scaffold: Scaffold | None = None
+    """A motif that every sample has to hold; the model must have been trained with motifs."""
+    formats: tuple[Literal["cif"], ...] = ()
+    """Also write mmCIF."""
+
+    @property
+    def count(self) -> int:
+        """Number of samples of a set."""
+        return len(self.lengths) * self.per_length
+
+    def size(self, sample: int) -> int:
+        """Return the length of a sample; lengths take turns, so a shard holds all of them."""
+        return self.lengths[sample % len(self.lengths)]
+
+    def fold_of(self, sample: int) -> str | None:
+        """Return the class that a sample is asked to be; each length gets all of them in turn.
+
+        None where there is none, or where it is drawn.
+        """
+        if not self.fold or isinstance(self.fold, FoldDistribution):
+            return None
+        return self.fold[sample // max(1, len(self.lengths)) % len(self.fold)]
+
+    def asked(self, sample: int) -> tuple:
+        """Return all that decides what a sample is asked to be."""
+        fold: tuple = (self.fold_of(sample),) if self.fold_of(sample) else ()
+        if isinstance(self.fold, FoldDistribution):
+            fold = self.fold.distribution, self.fold.told
+        motif = self.scaffold and (self.scaffold.structure, self.scaffold.contig)
+        return (sample, self.size(sample), *fold, *(motif or ()))
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that must be there before anything is sampled."""
+        structure = self.scaffold.structure if self.scaffold else PACKED
+        found = [] if structure.startswith(PACKED) else [structure]
+        if isinstance(self.fold, FoldDistribution) and self.fold.distribution != TRAINING_DOMAINS:
+            found.append(self.fold.distribution)
+        return found
+
+
+class ProteinEvaluate(Evaluate):
+    """What is measured of backbones."""
+
+    proxy: bool = True
+    """Measure the designability proxy (needs the ProteinMPNN weights)."""
+    novelty_shortlist: int = Field(default=50, ge=0)
+    """Training domains that each sample is aligned to; 0 is off."""
+    diversity: bool = True
+    """Measure pairwise similarity and clusters."""
+    similarity: Literal["tmalign", "foldseek"] = "tmalign"
+    """Program behind clusters and novelty: TM-align for small sets, Foldseek as published."""
+    foldseek_program: str | None = None
+    """Foldseek's path; the one on the PATH if not given."""
+    novelty_database: str | None = None
+    """Foldseek database to search for novelty, such as the PDB; training domains if not given."""
+    folding_model: str | None = None
+    """Folding weights (path, or hub name of ESMFold's) for real designability; off if not given."""
+    folding_program: Literal["esmfold", "openfold3"] = "esmfold"
+    """What folds the designed sequences; published numbers are ESMFold's."""
+    fold_classifier: str | None = None
+    """GearNet-Cα weights (`gearnet_ca.pth`) for FPSD, fS and fJSD; off if not given."""
+    fold_references: dict[Literal["pdb", "afdb"], str] = Field(default={})
+    """Reference statistics for FPSD and fJSD (`pdb_eval_ca_features.pth` and its like)."""
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether designed sequences are folded."""
+        return self.folding_model is not None
+
+    @model_validator(mode="after")
+    def _references_need_a_classifier(self) -> ProteinEvaluate:
+        if self.fold_references and not self.fold_classifier:
+            raise ValueError("fold_references are of no use without fold_classifier")
+        return self
+
+    @model_validator(mode="after")
+    def _foldseek_is_chosen(self) -> ProteinEvaluate:
+        if self.similarity != "foldseek" and (self.foldseek_program or self.novelty_database):
+            raise ValueError("foldseek_program and novelty_database need similarity: foldseek")
+        return self
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that must be there before anything is measured."""
+        return [
+            *([f"{self.novelty_database}.dbtype"] if self.novelty_database else []),
+            *([self.fold_classifier] if self.fold_classifier else []),
+            *self.fold_references.values(),
+        ]
+
+
+class ProteinRun(RunConfig):
+    """A run with proteins."""
+
+    samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
+    abilities: ClassVar[frozenset[str]] = frozenset({"autoguidance", "self_conditioning"})
+
+    domain: Literal["protein"]
+    """Scientific field."""
+    data: ProteinData = ProteinData()
+    """Where its data are; those of the package if not given."""
+    pretrain: ProteinPretrain | None = None
+    """How, with `teacher: pretrain`."""
+    students: dict[Name, ProteinDistil] = Field(default_factory=dict)
+    """Students by name."""
+    generate: ProteinGenerate
+    """How many samples of which sizes."""
+    evaluate: ProteinEvaluate = ProteinEvaluate()
+    """What is measured."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether a measure needs weights that have to be fetched."""
+        return self.evaluate.proxy or self.evaluate.folding_model is not None
+
+
+def check_programs(run: RunConfig) -> None:
+    """Find out whether the programs that the evaluation calls can be used.
+
+    Raises:
+        FewstepError: One can't.
+    """
+    assert isinstance(run, ProteinRun)
+    try:
+        from domains.protein.metrics.similarity.foldseek import chosen
+    except ModuleNotFoundError as error:
+        raise FewstepError(
+            f"the protein field needs the package {error.name}",
+            do="Install it: pip install 'fewstep[protein]'",
+        ) from error
+    chosen(run.evaluate)
+
+
+SETTINGS = FieldSettings(
+    name="protein",
+    run=ProteinRun,
+    implementation="domains.protein.field:FIELD",
+    metrics="domains.protein.metric_texts:METRICS",
+    bundled={"proteina-mini": Path(__file__).parent / "assets" / "proteina-mini"},
+    published=Path(__file__).parent / "assets" / "published.yaml",
+    check=check_programs,
+)

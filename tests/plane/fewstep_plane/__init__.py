@@ -1,0 +1,1 @@
+"""Points in a plane: a field that another package brings, whose densities are known."""
