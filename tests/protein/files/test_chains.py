@@ -1,0 +1,90 @@
+"""Contract: every residue of a file is there once, in file order, by the name the file gives it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile.test_structures import at, cif
+
+from domains.errors import FewstepError
+from domains.protein.files.chains import Chain
+from domains.protein.files.residue_names import is_amino_acid
+from domains.protein.files.structure import read_ca, read_chains
+
+
+def chains(tmp_path: Path, text: str, kind: str = "pdb") -> dict[str, Chain]:
+    (tmp_path / f"a.{kind}").write_text(text)
+    return read_chains(tmp_path / f"a.{kind}")
+
+
+def of_segment(segment: str, first: int, chain: str = "A", start: int = 1) -> str:
+    """Three atoms of a segment, the first at ``first`` Å."""
+    lines = [at(first + 4 * k, number=start + k, chain=chain).rstrip("\n") for k in range(3)]
+    return "".join(f"{line[:72]:72}{segment:4}{line[76:]}\n" for line in lines)
+
+
+def test_insertions_stay_in_the_order_of_the_file(tmp_path: Path) -> None:
+    labels = ["110", "111", "111A", "111B", "112B", "112A", "112", "113"]
+    lines = [
+        at(4 * k, number=int(label[:3]), insertion=label[3:] or " ", chain="H")
+        for k, label in enumerate(labels)
+    ]
+    chain = chains(tmp_path, "".join(lines))["H"]
+    assert [f"{number}{code}" for number, code in chain.residues] == labels
+    np.testing.assert_allclose(chain.points[:, 0], 0.4 * np.arange(8), atol=1e-6)
+
+
+@pytest.mark.parametrize("letter", ["A", " "])
+def test_chains_that_differ_in_their_segment_are_called_after_it(tmp_path, letter) -> None:
+    text = of_segment("PROA", 0, letter) + of_segment("PROB", 50, letter)
+    found = chains(tmp_path, text + "TER\n")
+    assert list(found) == ["PROA", "PROB"]
+    assert [chain.points[0, 0] for chain in found.values()] == [0, 5]
+    assert all(chain.numbers.tolist() == [1, 2, 3] for chain in found.values())
+    with pytest.raises(FewstepError, match="several chains"):
+        read_ca(tmp_path / "a.pdb")
+
+
+def test_segments_that_need_no_telling_apart_change_no_name(tmp_path: Path) -> None:
+    text = of_segment("PROA", 0) + of_segment("PROB", 50, start=9) + of_segment("PROC", 90, "C")
+    found = chains(tmp_path, text)
+    assert {name: chain.numbers.tolist() for name, chain in found.items()} == {
+        "A": [1, 2, 3, 9, 10, 11],
+        "C": [1, 2, 3],
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        of_segment("PROA", 0) + of_segment("", 50),
+        of_segment("PROA", 0) + "TER\n" + of_segment("PROA", 50),
+        of_segment("C", 0) + of_segment("D", 50) + of_segment("X", 90, "C"),
+    ],
+    ids=["a segment without a name", "one segment twice", "a segment called as a chain"],
+)
+def test_chains_that_cannot_be_told_apart_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FewstepError, match="residue 1 of chain 'A' comes twice"):
+        chains(tmp_path, text)
+
+
+def test_chains_of_an_mmcif_that_differ_in_the_archives_name(tmp_path: Path) -> None:
+    rows = [{"label_asym_id": name, "Cartn_x": x} for name, x in (("C", "1"), ("D", "30"))]
+    found = chains(tmp_path, cif(*rows), "cif")
+    assert {name: chain.points[0, 0] for name, chain in found.items()} == {"C": 0.1, "D": 3}
+
+
+def test_residues_that_are_left_out_are_known_by_name(tmp_path: Path) -> None:
+    text = at(1) + at(5, number=2, residue="UNK") + at(9, number=3, residue="DAL", insertion="B")
+    assert chains(tmp_path, text)["A"].others == {(2, ""): "UNK", (3, "B"): "DAL"}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["ALA", "MSE", "HIE", "HSE", "CYX", "ASH", "NHIE", "CALA", "SEP", "MLY", "PYL"], True),
+        (["", "CA", "HOH", "UNK", "HEM", "CRO", "DAL", "DA", "ala", "\0", "NA", "LONGER"], False),
+    ],
+)
+def test_names_of_amino_acids(names: list[str], expected: bool) -> None:
+    assert {name: is_amino_acid(name) for name in names} == dict.fromkeys(names, expected)
