@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from domains.config.base import Config, FoldClass, Name
+from domains.config.contig import readable_contig
 from domains.config.folds import TRAINING_DOMAINS, FoldDistribution
 from domains.config.samplers import Euler, Renoise, Solver, Tuned
 
@@ -28,8 +29,6 @@ _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 _MOST_SHARDS = 100_000
 # What a name of a packed domain starts with.
 PACKED = "cath:"
-# Parts of a chain, as in domains/protein/conditions/motif.py.
-_CONTIG = r"^[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?(/[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?)*$"
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
 # Sets of structures that the paper of Proteina compares folds with.
@@ -68,16 +67,18 @@ class Scaffold(Config):
     structure: str
     """PDB or mmCIF file that the motif is of, or a packed domain: `cath:1abcA01` is its chain A
     with residues from 1."""
-    contig: str = Field(pattern=_CONTIG)
+    contig: Annotated[str, AfterValidator(readable_contig)]
     """Where its residues sit, such as `10-30/A14-25/5/A40-44/10-30`: a letter starts residues of a
-    chain, anything else is how many new ones; each sample has a length of `lengths`."""
+    chain, anything else is how many new ones; each sample has a length of `lengths`. Chains and
+    residues are named as in the file: `A-5-3` from −5 to 3, `H111A-112` with insertion codes in the
+    file's order, `AA14`, `_14` of a chain without a name, `A1:14-16` of one with digits."""
 
 
 class Generate(Config):
     """How many samples of which sizes, in shards."""
 
-    lengths: tuple[Annotated[int, Field(ge=1, le=10_000, strict=True)], ...] = ()
-    """Sizes of proteins; each gets `per_length` samples."""
+    lengths: tuple[Annotated[int, Field(ge=5, le=10_000, strict=True)], ...] = ()
+    """Sizes of proteins; each gets `per_length` samples. Shorter ones can't be aligned."""
     per_length: int = Field(default=1, ge=1, le=100_000_000)
     """Samples of each size."""
     fold: tuple[FoldClass, ...] | FoldDistribution = ()
