@@ -155,7 +155,8 @@ READ: dict[str, tuple[str, str, list[float]]] = {
         "pdb", at(1)[:60] + "\n" + at(2, number=2)[:60] + "\n", [0.1, 0.2]),
     "lines of 54 columns, the last without an end": (
         "pdb", at(1)[:54] + "\n" + at(2, number=2)[:54], [0.1, 0.2]),
-    "a temperature factor that doesn't fit": ("pdb", at(1).replace("1.00  0.00", "1.00******"), [0.1]),
+    "a temperature factor that doesn't fit": (
+        "pdb", at(1).replace("1.00  0.00", "1.00******"), [0.1]),
     "a byte order mark": ("pdb", "\ufeff" + at(1) + at(2, number=2), [0.1, 0.2]),
     "models parted by END alone": (
         "pdb", at(1) + at(2, number=2) + "END\n" + at(5) + at(6, number=2) + "END\n", [0.1, 0.2]),
