@@ -48,6 +48,9 @@ SEEDS: dict[str, list[bytes]] = {
     "program": [_program(weights()), _program(_LIGHTNING)],
     "scenes": [_program(_SCENES)],
     "weights": [save(weights())],
+    "architecture": [
+        b'{"format": "fewstep-model-1", "config": {"network": {"a": 1}, "motif": true}}'
+    ],
     "pdb": [format_pdb(_TRACE).encode(), format_pdb(_TRACE).replace("ALA", "SEP").encode()],
     "cif": [format_mmcif(_TRACE).encode()],
     "ply": [data for name, data in VALID.items() if name.endswith("ply")],

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hostile.test_structures import at, cif
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from domains.errors import FewstepError
 from domains.protein.files.chains import Chain
@@ -88,3 +90,50 @@ def test_residues_that_are_left_out_are_known_by_name(tmp_path: Path) -> None:
 )
 def test_names_of_amino_acids(names: list[str], expected: bool) -> None:
     assert {name: is_amino_acid(name) for name in names} == dict.fromkeys(names, expected)
+
+
+@st.composite
+def located_residues(draw) -> list[list[tuple[int, str, str, float]]]:
+    """Residues, each with the rows of its alternate locations: number, code, mark, occupancy."""
+    labels = draw(
+        st.lists(
+            st.tuples(st.integers(-5, 9), st.sampled_from(" AB")),
+            min_size=1, max_size=6, unique=True,
+        )
+    )  # fmt: skip
+    marks = st.lists(st.sampled_from(" AB1"), min_size=1, max_size=3, unique=True)
+    share = st.sampled_from([0.2, 0.4, 0.6])
+    return [[(*label, mark, draw(share)) for mark in draw(marks)] for label in labels]
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(located_residues(), st.randoms(use_true_random=False), st.booleans())
+def test_alternate_locations_may_be_anywhere(tmp_path: Path, residues, shuffle, ended) -> None:
+    firsts = [found[0] for found in residues]
+    later = [row for found in residues for row in found[1:]]
+    shuffle.shuffle(later)
+    rows = [*firsts, *later]
+    x = {row: 4 * k for k, row in enumerate(rows)}
+    parts = [
+        "".join(
+            at(x[row], number=row[0], insertion=row[1], alt=row[2], occupancy=f"{row[3]:.2f}")
+            for row in part
+        )
+        for part in (firsts, later)
+    ]
+    likeliest = [min(found, key=lambda row: (-row[3], row[2].strip())) for found in residues]
+    from_pdb = chains(tmp_path, ("TER\n" if ended else "").join(parts))["A"]
+    table = [
+        {
+            "auth_seq_id": str(number),
+            "pdbx_PDB_ins_code": code.replace(" ", "?"),
+            "label_alt_id": mark.replace(" ", "."),
+            "occupancy": f"{share:.2f}",
+            "Cartn_x": f"{x[number, code, mark, share]}.0",
+        }
+        for number, code, mark, share in rows
+    ]
+    from_cif = chains(tmp_path, cif(*table), "cif")["A"]
+    for chain in (from_pdb, from_cif):
+        assert chain.residues == [(found[0][0], found[0][1].strip()) for found in residues]
+        np.testing.assert_allclose(chain.points[:, 0], [0.1 * x[row] for row in likeliest])
