@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from domains.config.contig import Contig, Part, Residue
+from domains.config.contig import Contig, Part, Residue, chain_label
 from domains.errors import FewstepError
 from domains.protein.files.chains import Chain
 
@@ -37,8 +37,12 @@ def located(contig: Contig, chains: Mapping[str, Chain], source: str) -> Contig:
 def _found(part: Part, chains: Mapping[str, Chain], source: str) -> tuple[Residue, ...]:
     """Return the residues of a part of the motif."""
     assert part.chain is not None
-    chain = chains.get(part.chain)
-    known = [Residue(part.chain, *residue) for residue in chain.residues] if chain else []
+    if (chain := chains.get(part.chain)) is None:
+        names = ", ".join(map(chain_label, chains))
+        raise FewstepError(
+            f"{source} has no Cα of residue {part.first}", got=f"chains {names}", do=_DO
+        )
+    known = [Residue(part.chain, *residue) for residue in chain.residues]
     coded = any(residue.code and part.low <= residue.number <= part.high for residue in known)
     if not (coded or any(part.codes)):
         _check_there(part.residues, known, chain, source)
@@ -60,7 +64,7 @@ def _found(part: Part, chains: Mapping[str, Chain], source: str) -> tuple[Residu
 def _check_there(
     wanted: tuple[Residue, ...] | list[Residue],
     known: tuple[Residue, ...] | list[Residue],
-    chain: Chain | None,
+    chain: Chain,
     source: str,
 ) -> None:
     """Refuse residues that are not there, saying what is instead."""
@@ -68,7 +72,7 @@ def _check_there(
     missing = next((residue for residue in wanted if residue not in there), None)
     if missing is None:
         return
-    if chain and (name := chain.others.get(missing[1:])):
+    if name := chain.others.get(missing[1:]):
         raise FewstepError(
             f"{source} has no Cα of residue {missing} that is known as an amino acid's",
             got=f"the name {name}",

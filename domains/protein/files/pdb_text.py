@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from domains.protein.files.residue_names import is_amino_acid
+
 __all__ = ["parse_pdb"]
 
 _ATOM = ("ATOM", "HETATM")
 _SHORTEST = 54  # columns: up to the last coordinate
 _OCCUPANCY = slice(54, 60)
-_NAME = slice(17, 21)  # four letters in force fields; the format has three
+# Residue and chain have three columns and one; force fields' names and long chains share a fourth.
+_FIRST, _SHARED, _LAST = 17, 20, 22
 _LOCATED = slice(12, 27)  # atom, alternate location, residue
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 
@@ -36,8 +39,20 @@ def parse_pdb(text: str) -> Any:
     atoms = file.get_structure(model=1, altloc="all", extra_fields=["occupancy"])
     atoms.set_annotation("segment", np.array([line[72:76].strip() for line, _ in numbered], "U4"))
     atoms.set_annotation("part", np.array([part for _, part in numbered], int))
-    atoms.res_name = np.array([line[_NAME].strip() for line, _ in numbered], "U5")
+    names, chains = _named([line for line, _ in numbered])
+    atoms.res_name, atoms.chain_id = np.array(names, "U5"), np.array(chains, "U4")
     return atoms
+
+
+def _named(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return the names of each atom's residue and chain.
+
+    Chains have two letters where four would make no residue's name and three do.
+    """
+    shared = {line[_FIRST : _SHARED + 1] for line in lines if line[_SHARED] != " "}
+    parted = any(is_amino_acid(name[:-1]) and not is_amino_acid(name) for name in shared)
+    end = _SHARED + (not parted)
+    return [line[_FIRST:end].strip() for line in lines], [line[end:_LAST].strip() for line in lines]
 
 
 def _first_model(lines: list[str]) -> list[tuple[str, int]]:

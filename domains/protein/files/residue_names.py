@@ -22,7 +22,7 @@ _FORCE_FIELDS = frozenset((
     "LYSN", "LYSP", "ARN", "AR0", "ARGN", "TYM", "TYRU",
 ))  # fmt: skip
 _NO_RESIDUES = ("CA", "HOH", "UNK")  # calcium's atom is called CA too
-_LONGEST = 5  # letters of a component
+_LETTERS = (1, 2, 3, 5)  # of components
 
 
 @cache
@@ -36,7 +36,7 @@ def is_amino_acid(name: str) -> bool:
     known = _STANDARD | _FORCE_FIELDS
     if name in known or (len(name) == 4 and name[0] in "NC" and name[1:] in known):
         return True
-    return name not in _NO_RESIDUES and 0 < len(name) <= _LONGEST and _parent(name) in _STANDARD
+    return name not in _NO_RESIDUES and len(name) in _LETTERS and _parent(name) in _STANDARD
 
 
 def _parent(name: str) -> str:

@@ -74,7 +74,7 @@ NOT_FOUND: dict[str, tuple[str, str, str]] = {
     "others between": ("A1 A1A A9 A2 A3", "A1-3", "no stretch"),
     "a gap in the numbers": ("A1 A1A A3 A4", "A1-4", "no Cα of residue A2"),
     "a number asked for twice": (IMGT, "H111-113/H111A", "each motif residue once, got H111A"),
-    "another chain": (IMGT, "_110-112", "no Cα of residue _110"),
+    "another chain": (IMGT, "_110-112", "no Cα of residue _110: got chains H"),
 }
 
 

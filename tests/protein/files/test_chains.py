@@ -70,6 +70,20 @@ def test_chains_that_cannot_be_told_apart_are_refused(tmp_path: Path, text: str)
         chains(tmp_path, text)
 
 
+def test_chains_of_two_letters_in_a_pdb(tmp_path: Path) -> None:
+    names = (("ALA", "AA"), ("HIS", "AA"), ("HIS", " B"), ("ALA", "HB"))
+    lines = [
+        at(4 * k, residue=residue, number=k).replace(f"{residue} A", residue + chain)
+        for k, (residue, chain) in enumerate(names)
+    ]
+    found = chains(tmp_path, "".join(lines))
+    assert {name: chain.numbers.tolist() for name, chain in found.items()} == {
+        "AA": [0, 1],
+        "B": [2],
+        "HB": [3],
+    }
+
+
 def test_chains_of_an_mmcif_that_differ_in_the_archives_name(tmp_path: Path) -> None:
     rows = [{"label_asym_id": name, "Cartn_x": x} for name, x in (("C", "1"), ("D", "30"))]
     found = chains(tmp_path, cif(*rows), "cif")
