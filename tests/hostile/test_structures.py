@@ -86,6 +86,9 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "cut off in the coordinates": ("pdb", pdb() + pdb()[:40], "can't read"),
     "cut off in the last coordinate": ("pdb", pdb() + pdb()[:53], "can't read"),
     "cut off before the occupancy": ("pdb", pdb() + pdb()[:54], "can't read"),
+    "cut off in the occupancy": ("pdb", pdb() + pdb()[:58], "cut off within its last line"),
+    "cut off before the temperature factor": ("pdb", pdb() + pdb()[:60], "cut off within"),
+    "short lines, cut off in the coordinates": ("pdb", pdb()[:54] + "\n" + pdb()[:52], "can't read"),
     "mmCIF: empty": ("cif", "", "can't read"),
     "mmCIF: binary": ("cif", bytes(range(256)), "can't read"),
     "mmCIF: PDB by the name of it": ("cif", pdb(), "can't read"),
@@ -155,6 +158,8 @@ READ: dict[str, tuple[str, str, list[float]]] = {
         "pdb", at(1)[:60] + "\n" + at(2, number=2)[:60] + "\n", [0.1, 0.2]),
     "lines of 54 columns, the last without an end": (
         "pdb", at(1)[:54] + "\n" + at(2, number=2)[:54], [0.1, 0.2]),
+    "no end, and no charge in the last line": (
+        "pdb", at(1).replace("  \n", "1-\n") + at(2, number=2).rstrip(), [0.1, 0.2]),
     "a temperature factor that doesn't fit": (
         "pdb", at(1).replace("1.00  0.00", "1.00******"), [0.1]),
     "a byte order mark": ("pdb", "\ufeff" + at(1) + at(2, number=2), [0.1, 0.2]),

@@ -47,7 +47,7 @@ def parse_mmcif(text: str) -> Any:
     _check_coordinates(columns)
     columns = _first_model(_as_called(_completed(columns)))
     block = pdbx.CIFBlock({"atom_site": pdbx.CIFCategory(columns)})
-    atoms = pdbx.get_structure(
+    atoms: Any = pdbx.get_structure(
         block, model=1, altloc="all", extra_fields=["occupancy", "label_asym_id"]
     )
     atoms.set_annotation("segment", atoms.label_asym_id)
@@ -93,11 +93,11 @@ def _as_called(columns: Columns) -> Columns:
     Atoms of ligands that have no residue number are left out.
     """
     for name in _CALLED:
-        given, other = columns.get(f"auth_{name}"), columns.get(f"label_{name}")
-        if given is not None and other is not None:
-            given = np.where(np.isin(given, _UNKNOWN), other, given)
-        if given is not None or other is not None:
-            columns[f"auth_{name}"] = other if given is None else given
+        authors, archives = f"auth_{name}", f"label_{name}"
+        if archives in columns:
+            other = columns[archives]
+            given = columns.get(authors, other)
+            columns[authors] = np.where(np.isin(given, _UNKNOWN), other, given)
     numberless = np.isin(columns["auth_seq_id"], _UNKNOWN)
     if (numberless & (columns["group_PDB"] == "ATOM") & (columns["auth_atom_id"] == "CA")).any():
         raise ValueError("residues without a number (auth_seq_id, label_seq_id)")

@@ -13,6 +13,7 @@ __all__ = ["parse_pdb"]
 _ATOM = ("ATOM", "HETATM")
 _SHORTEST = 54  # columns: up to the last coordinate
 _OCCUPANCY = slice(54, 60)
+_USED = 66  # columns that any program fills; what follows may be there or not
 # Residue and chain have three columns and one; force fields' names and long chains share a fourth.
 _FIRST, _SHARED, _LAST = 17, 20, 22
 _LOCATED = slice(12, 27)  # atom, alternate location, residue
@@ -83,9 +84,10 @@ def _located(frame: list[tuple[str, int]]) -> list[str]:
 
 
 def _check_the_end(text: str, lines: list[str]) -> None:
-    """Refuse a last line that is an atom's, has no end, and is shorter than the others."""
+    """Refuse a last line that is an atom's, has no end, and has fewer columns than others."""
     last = text.rpartition("\n")[2]
-    if last.startswith(_ATOM) and any(len(line) > len(last) for line in lines):
+    longest = max((len(line[:_USED].rstrip()) for line in lines), default=0)
+    if last.startswith(_ATOM) and len(last) < longest:
         raise ValueError(f"it is cut off within its last line, {last[:30]!r}")
 
 

@@ -5,6 +5,7 @@ things: its HSE is homoserine, its HIE a drug.
 """
 
 from functools import cache
+from typing import Any
 
 __all__ = ["is_amino_acid"]
 
@@ -44,5 +45,5 @@ def _parent(name: str) -> str:
     # Imported late: the dictionary takes two seconds and is seldom needed.
     from biotite.structure.info import get_from_ccd
 
-    column = get_from_ccd("chem_comp", name, "mon_nstd_parent_comp_id")
+    column: Any = get_from_ccd("chem_comp", name, "mon_nstd_parent_comp_id")
     return "" if column is None else str(column.as_array(str)[0])
