@@ -88,7 +88,8 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "cut off before the occupancy": ("pdb", pdb() + pdb()[:54], "can't read"),
     "cut off in the occupancy": ("pdb", pdb() + pdb()[:58], "cut off within its last line"),
     "cut off before the temperature factor": ("pdb", pdb() + pdb()[:60], "cut off within"),
-    "short lines, cut off in the coordinates": ("pdb", pdb()[:54] + "\n" + pdb()[:52], "can't read"),
+    "short lines, cut off in the coordinates": (
+        "pdb", pdb()[:54] + "\n" + pdb()[:52], "can't read"),
     "mmCIF: empty": ("cif", "", "can't read"),
     "mmCIF: binary": ("cif", bytes(range(256)), "can't read"),
     "mmCIF: PDB by the name of it": ("cif", pdb(), "can't read"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from domains.config import Evaluate
+from domains.config import Evaluate, Generate
 from domains.domain import Sample
 from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import gallery, measure, quick
@@ -37,6 +37,15 @@ def test_natives_are_better_than_noise() -> None:
     good, bad = quick(natives("test", 3)), quick([noise(50, k) for k in range(3)])
     assert good["quality"] > 0.5 > bad["quality"]
     assert good["clash_free"] == 1 and good["bond_fraction"] > 0.99
+
+
+def test_the_shortest_chains_that_can_be_asked_for_are_measured() -> None:
+    shortest = Generate.model_json_schema()["properties"]["lengths"]["items"]["minimum"]
+    samples = [
+        Sample(one.name, one.points[k : k + shortest]) for k, one in enumerate(natives("test", 3))
+    ]
+    measured = measure(samples, CHEAP, 0, None)
+    assert len(measured.samples) == 3 and value(measured, "pairwise_tm") >= 0
 
 
 def test_quick_survives_what_is_not_finite() -> None:
