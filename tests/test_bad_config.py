@@ -88,6 +88,11 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "no teacher": ({"teacher": ""}, "teacher"),
     "pretrain without a section": ({"teacher": "pretrain"}, "pretrain"),
     "length 0": ({"generate": {"lengths": [50, 0]}}, "generate.lengths.1"),
+    "length 4": ({"generate": {"lengths": [4]}}, "greater than or equal to 5"),
+    "a contig that is none": (
+        {"generate": {"scaffold": {"structure": "a.pdb", "contig": "9/A"}}},
+        "bad contig part: expected such as 12, 10-20",
+    ),
     "no lengths": ({"generate": {"lengths": []}}, "generate.lengths"),
     "length is text": ({"generate": {"lengths": ["long"]}}, "generate.lengths.0"),
     "no samples": ({"generate": {"per_length": 0}}, "generate.per_length"),

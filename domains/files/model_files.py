@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from domains.errors import FewstepError
 from domains.files.provenance import atomic_path, record, sha256, write_json
-from domains.files.safe_archive import UNSAFE
+from domains.files.safe_archive import UNSAFE, check_count
 
 __all__ = [
     "check_weights",
@@ -25,6 +25,14 @@ __all__ = [
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMAT = "fewstep-model-1"
+# Modules of torch.compile, FSDP, checkpointed activations, and Lightning's Fabric.
+_WRAPPERS = (
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_fpw_module",
+    "_checkpoint_wrapped_module",
+    "_forward_module",
+)
 _MOST_DIMENSIONS = 64  # torch reduces no more
 
 
@@ -79,13 +87,15 @@ def read_pair(
     if required or sidecar.exists():
         config = _read_sidecar(existing_file(sidecar), path)
     try:
+        with safe_open(path, "pt") as file:
+            check_count(path, len(file.keys()))
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise FewstepError(
             f"{path} is not a whole safetensors file", got=str(error)[:200]
         ) from error
     check_weights(path, weights)
-    return weights, config
+    return (weights if required else dict(named_tensors(path, weights))), config
 
 
 def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
@@ -108,13 +118,22 @@ def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
 
 
 def named_tensors(path: Path, state: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of a state dict read from ``path``, and refuse anything else in it."""
+    """Yield the tensors of a state dict read from ``path``, and refuse anything else in it.
+
+    What wraps a network or a part of it for compiling, sharding or recomputing leaves no trace
+    in the names.
+    """
+    seen: set[str] = set()
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             # Torch warns at the sight of a storage as a name.
             kind = repr(name)[:80] if isinstance(name, str) else type(name).__name__
             raise FewstepError(f"{path} holds more than tensors", got=kind, do=UNSAFE)
-        yield name, value
+        inner = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+        if inner in seen:
+            raise FewstepError(f"two tensors in {path} are both called {inner[:80]!r}")
+        seen.add(inner)
+        yield inner, value
 
 
 def check_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

@@ -9,12 +9,15 @@ import io
 import pickletools
 from dataclasses import dataclass
 
-__all__ = ["check_program"]
+__all__ = ["MOST_TENSORS", "check_program"]
+
+MOST_TENSORS = 30_000  # of network, averages and optimiser; those of the field have a tenth
 
 _PUT = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 _GET = ("GET", "BINGET", "LONG_BINGET")
 # These change the lowest object that they take; the others make a new one.
 _CHANGE = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD")
+_TENSOR = ("PERSID", "BINPERSID")  # its storage lies outside the pickle
 _DEEPEST = 1000
 _REPEATS = 100  # what is shared is written out at most so often on average
 _FEW = 1_000_000
@@ -38,6 +41,7 @@ def check_program(program: bytes) -> None:
     stack: list[_Object] = []
     marks: list[int] = []
     memo: dict[int, _Object] = {}
+    tensors = 0
     try:
         for opcode, argument, _ in pickletools.genops(io.BytesIO(program)):
             if opcode.name in _PUT:
@@ -53,6 +57,9 @@ def check_program(program: bytes) -> None:
             elif opcode.name == "MARK":
                 marks.append(len(stack))
             else:
+                tensors += opcode.name in _TENSOR
+                if tensors > MOST_TENSORS:
+                    raise ValueError(f"it builds more than {MOST_TENSORS} tensors")
                 _apply(opcode, stack, marks)
                 if stack and (stack[-1].size > most or stack[-1].depth > _DEEPEST):
                     raise ValueError("it builds an absurdly large or deep object")

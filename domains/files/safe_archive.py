@@ -17,9 +17,9 @@ import torch
 from torch._utils import _rebuild_tensor_v2
 
 from domains.errors import FewstepError
-from domains.files.pickle_program import check_program
+from domains.files.pickle_program import MOST_TENSORS, check_program
 
-__all__ = ["UNSAFE", "Inert", "load_archive"]
+__all__ = ["UNSAFE", "Inert", "check_count", "load_archive"]
 
 UNSAFE = "Use a state_dict saved with torch.save, or a Lightning .ckpt"
 
@@ -71,6 +71,18 @@ def load_archive(path: Path) -> Any:
             )
     except Exception as error:  # A hostile file can fail anywhere.
         raise FewstepError(f"can't read {path}", got=str(error)[:200], do=UNSAFE) from error
+
+
+def check_count(path: Path, count: int) -> None:
+    """Refuse more tensors than any network has: each takes a while to look at, even an empty one.
+
+    Raises:
+        FewstepError: They are too many.
+    """
+    if count > MOST_TENSORS:
+        raise FewstepError(
+            f"{path} holds absurdly many tensors", expected=f"at most {MOST_TENSORS}", got=count
+        )
 
 
 class _Ordered(dict):
@@ -135,6 +147,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    check_count(path, len(entries))
     names = [entry.filename for entry in entries]
     for name in names:
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):

@@ -12,6 +12,7 @@ from domains.config.run import RunConfig
 from domains.config.sections import Data, Evaluate, Generate
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
+from domains.protein.conditions.contig import readable_contig
 from domains.settings import Config, FoldClass, Name
 
 __all__ = [
@@ -33,8 +34,6 @@ __all__ = [
 
 # What a name of a packed domain starts with.
 PACKED = "cath:"
-# Parts of a chain, as in domains/protein/conditions/motif.py.
-_CONTIG = r"^[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?(/[A-Za-z]?[0-9]{1,5}(-[0-9]{1,5})?)*$"
 # Sets of structures that the paper of Proteina compares folds with.
 FOLD_REFERENCES = ("pdb", "afdb")
 # The distribution of the run's own data.
@@ -123,16 +122,18 @@ class Scaffold(Config):
     structure: str
     """PDB or mmCIF file that the motif is of, or a packed domain: `cath:1abcA01` is its chain A
     with residues from 1."""
-    contig: str = Field(pattern=_CONTIG)
+    contig: Annotated[str, AfterValidator(readable_contig)]
     """Where its residues sit, such as `10-30/A14-25/5/A40-44/10-30`: a letter starts residues of a
-    chain, anything else is how many new ones; each sample has a length of `lengths`."""
+    chain, anything else is how many new ones; each sample has a length of `lengths`. Chains and
+    residues are named as in the file: `A-5-3` from −5 to 3, `H111A-112` with insertion codes in the
+    file's order, `AA14`, `_14` of a chain without a name, `A1:14-16` of one with digits."""
 
 
 class ProteinGenerate(Generate):
     """How many chains of which lengths, in shards."""
 
-    lengths: tuple[Annotated[int, Field(ge=1, le=10_000, strict=True)], ...] = Field(min_length=1)
-    """Lengths of chains; each gets `per_length` samples."""
+    lengths: tuple[Annotated[int, Field(ge=5, le=10_000, strict=True)], ...] = Field(min_length=1)
+    """Lengths of chains; each gets `per_length` samples. Shorter ones can't be aligned."""
     per_length: int = Field(default=1, ge=1, le=100_000_000)
     """Samples of each size."""
     fold: tuple[FoldClass, ...] | FoldDistribution = ()

@@ -1,6 +1,5 @@
 """Stage: turn a teacher checkpoint into the canonical form."""
 
-import json
 from pathlib import Path
 
 from domains.config import located
@@ -25,7 +24,7 @@ def prepare(
         source: Checkpoint file, model directory or bundled name (such as proteina-mini).
         output: Directory of the model.
         domain: Scientific field.
-        architecture: model.json of the architecture, for files that hold weights only.
+        architecture: A model.json, or the directory of it, for files that hold weights only.
         lora_alpha: α of LoRA weights whose file does not say it.
         fold_classes: Proteina's cath_label_mapping.pt: which row of a checkpoint is which class.
         sha256: Expected checksum of the checkpoint file.
@@ -33,6 +32,7 @@ def prepare(
     """
     from domains.field import load_field
     from domains.files import provenance
+    from domains.files.architecture import read_architecture
 
     path = located(source)
     if sha256 and path.is_file() and provenance.sha256(path) != sha256:
@@ -43,21 +43,5 @@ def prepare(
             do="Download it again",
         )
     options = {"lora_alpha": lora_alpha, "half": half, "fold_classes": fold_classes}
-    options |= _architecture(architecture)
+    options |= read_architecture(architecture)
     load_field(domain).prepare(path, output, options)
-
-
-def _architecture(path: Path | None) -> dict:
-    """Return network and fold classes from a model.json."""
-    if path is None:
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FewstepError(f"can't read the architecture {path}", got=error) from error
-    if not isinstance(content, dict):
-        raise FewstepError(f"{path} is no architecture", expected="a JSON object")
-    return {
-        "network": content.get("network", content),
-        "cath_mapping": content.get("cath_mapping"),
-    }

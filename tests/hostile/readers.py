@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from domains.config import load_config
 from domains.errors import FewstepError
+from domains.files.architecture import read_architecture
 from domains.files.model_files import read_pair
 from domains.lidar.checkpoint import read_teacher
 from domains.lidar.data.semantic_kitti import open_sequence
@@ -74,6 +75,7 @@ READERS = {
     "weights": Reader(
         "a.safetensors", lambda path: read_pair(path, path.with_suffix(".json"), required=False)
     ),
+    "architecture": Reader("a.json", read_architecture),
     "pdb": Reader("a.pdb", read_chains),
     "cif": Reader("a.cif", read_chains),
     "ply": Reader("a.ply", read_points),

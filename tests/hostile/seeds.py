@@ -48,7 +48,10 @@ SEEDS: dict[str, list[bytes]] = {
     "program": [_program(weights()), _program(_LIGHTNING)],
     "scenes": [_program(_SCENES)],
     "weights": [save(weights())],
-    "pdb": [format_pdb(_TRACE).encode()],
+    "architecture": [
+        b'{"format": "fewstep-model-1", "config": {"network": {"a": 1}, "motif": true}}'
+    ],
+    "pdb": [format_pdb(_TRACE).encode(), format_pdb(_TRACE).replace("ALA", "SEP").encode()],
     "cif": [format_mmcif(_TRACE).encode()],
     "ply": [data for name, data in VALID.items() if name.endswith("ply")],
     "pcd": [data for name, data in VALID.items() if name.endswith("pcd")],

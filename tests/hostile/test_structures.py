@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "nucleic acid": ("pdb", pdb(name=" P  ", residue=" DA"), "no Cα atoms"),
     "water": ("pdb", pdb(name=" O  ", residue="HOH", kind="HETATM"), "no Cα atoms"),
     "calcium, which is called CA too": ("pdb", pdb(residue=" CA", kind="HETATM"), "no Cα atoms"),
-    "only residues of other kinds": ("pdb", pdb(residue="UNK") + pdb(residue="SEP"), "no Cα atoms"),
+    "only residues of other kinds": ("pdb", pdb(residue="UNK") + pdb(residue="HEM"), "no Cα atoms"),
     "an empty first model": (
         "pdb", MODEL.format(1) + "ENDMDL\n" + MODEL.format(2) + pdb() + "ENDMDL\n", "no Cα atoms"),
     "NaN": ("pdb", pdb(x="nan"), "not finite"),
@@ -70,7 +70,15 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "stars for a number": ("pdb", pdb(x="********"), "can't read"),
     "no number": ("pdb", pdb(x=""), "can't read"),
     "no residue number": ("pdb", pdb(number=""), "can't read"),
-    "no occupancy": ("pdb", pdb(occupancy=""), "can't read"),
+    "an occupancy of words": ("pdb", pdb(occupancy="full"), "can't read"),
+    "two chains of one letter": ("pdb", at(1) + "TER\n" + at(30), "comes twice"),
+    "two chains of one letter, without TER": (
+        "pdb", at(1) + at(4, number=2) + at(30) + at(34, number=2), "comes twice"),
+    "two chains of one letter, in the same place": ("pdb", at(1) + "TER\n" + at(1), "comes twice"),
+    "two chains with alternate locations": (
+        "pdb", at(1, alt="A") + at(2, alt="B") + "TER\n" + at(30, alt="A") + at(31, alt="B"),
+        "comes twice"),
+    "all residues of one number": ("pdb", at(1) + at(5) + at(9), "comes twice"),
     "shifted by a tab": ("pdb", pdb().replace("  ", "\t", 1), "can't read|no Cα"),
     "NUL in a name": ("pdb", pdb(residue="G\0Y"), "no Cα atoms"),
     "cut off after the record's name": ("pdb", pdb() + "ATOM", "can't read"),
@@ -78,6 +86,10 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "cut off in the coordinates": ("pdb", pdb() + pdb()[:40], "can't read"),
     "cut off in the last coordinate": ("pdb", pdb() + pdb()[:53], "can't read"),
     "cut off before the occupancy": ("pdb", pdb() + pdb()[:54], "can't read"),
+    "cut off in the occupancy": ("pdb", pdb() + pdb()[:58], "cut off within its last line"),
+    "cut off before the temperature factor": ("pdb", pdb() + pdb()[:60], "cut off within"),
+    "short lines, cut off in the coordinates": (
+        "pdb", pdb()[:54] + "\n" + pdb()[:52], "can't read"),
     "mmCIF: empty": ("cif", "", "can't read"),
     "mmCIF: binary": ("cif", bytes(range(256)), "can't read"),
     "mmCIF: PDB by the name of it": ("cif", pdb(), "can't read"),
@@ -86,14 +98,16 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "mmCIF: two blocks": ("cif", cif({}) + cif({}).replace("data_x", "data_y"), "can't read"),
     "mmCIF: no Cα": ("cif", cif({"label_atom_id": "N", "auth_atom_id": "N"}), "no Cα atoms"),
     "mmCIF: no column of x": ("cif", cif({}, without="Cartn_x"), "Cartn_x"),
-    "mmCIF: no column of models": ("cif", cif({}, without="model"), "model_num"),
+    "mmCIF: two chains of one name": ("cif", cif({}, {"Cartn_x": "30"}), "comes twice"),
+    "mmCIF: residues without a number": (
+        "cif", cif({}, {"auth_seq_id": "?", "label_seq_id": "."}), "without a number"),
+    "mmCIF: no column of numbers": ("cif", cif({}, without="seq_id"), "seq_id"),
     "mmCIF: no column of atoms' names": ("cif", cif({}, without="atom_id"), "atom_id"),
-    "mmCIF: no column of occupancies": (
-        "cif", cif({"label_alt_id": "A"}, without="occup"), "can't read"),
     "mmCIF: a coordinate that is unknown": ("cif", cif({}, {"Cartn_x": "?"}), "without Cartn_x"),
     "mmCIF: a coordinate that is left out": ("cif", cif({}, {"Cartn_z": "."}), "without Cartn_z"),
     "mmCIF: a coordinate of words": ("cif", cif({"Cartn_x": "far"}), "can't read"),
-    "mmCIF: a coordinate with its error": ("cif", cif({"Cartn_x": "1.0(3)"}), "can't read"),
+    "mmCIF: a coordinate with half an error": ("cif", cif({"Cartn_x": "1.0(3"}), "can't read"),
+    "mmCIF: a coordinate that is only an error": ("cif", cif({"Cartn_x": "(3)"}), "can't read"),
     "mmCIF: NaN": ("cif", cif({"Cartn_y": "nan"}), "not finite"),
     "mmCIF: a number that overflows": ("cif", cif({"Cartn_y": "1e300"}), "not finite"),
     "mmCIF: 10^29 nm": ("cif", cif({"Cartn_y": "1e30"}), "no structure's"),
@@ -120,6 +134,40 @@ READ: dict[str, tuple[str, str, list[float]]] = {
         "pdb", at(1, alt="A", occupancy="0.30") + at(2, alt="B", occupancy="0.70"), [0.2]),
     "of equal ones the first": (
         "pdb", at(1, alt="A", occupancy="0.50") + at(2, alt="B", occupancy="0.50"), [0.1]),
+    "the likeliest location, in blocks": (
+        "pdb",
+        "".join(at(k, number=k, alt="A", occupancy="0.40") for k in (1, 2))
+        + "".join(at(k + 5, number=k, alt="B", occupancy="0.60") for k in (1, 2))
+        + at(9, number=3), [0.6, 0.7, 0.9]),
+    "the likeliest location, after the chain's end": (
+        "pdb",
+        at(1, alt="A", occupancy="0.40") + at(3, number=2) + "TER\n"
+        + at(2, alt="B", occupancy="0.60"), [0.2, 0.3]),
+    "the likeliest of several amino acids": (
+        "pdb",
+        at(1, alt="A", residue="SER", occupancy="0.40")
+        + at(2, alt="B", residue="PRO", occupancy="0.60"), [0.2]),
+    "locations that are numbers": (
+        "pdb", at(1, alt="1", occupancy="0.30") + at(2, alt="2", occupancy="0.70"), [0.2]),
+    "a location without a mark, and one with": (
+        "pdb", at(1, occupancy="0.30") + at(2, alt="B", occupancy="0.70"), [0.2]),
+    "a residue of one marked location": ("pdb", at(1) + at(2, number=2, alt="B"), [0.1, 0.2]),
+    "no occupancy": ("pdb", at(1, occupancy="") + at(2, number=2), [0.1, 0.2]),
+    "lines of 54 columns": (
+        "pdb", at(1)[:54] + "\n" + at(2, number=2)[:54] + "\n", [0.1, 0.2]),
+    "lines of 60 columns": (
+        "pdb", at(1)[:60] + "\n" + at(2, number=2)[:60] + "\n", [0.1, 0.2]),
+    "lines of 54 columns, the last without an end": (
+        "pdb", at(1)[:54] + "\n" + at(2, number=2)[:54], [0.1, 0.2]),
+    "no end, and no charge in the last line": (
+        "pdb", at(1).replace("  \n", "1-\n") + at(2, number=2).rstrip(), [0.1, 0.2]),
+    "a temperature factor that doesn't fit": (
+        "pdb", at(1).replace("1.00  0.00", "1.00******"), [0.1]),
+    "a byte order mark": ("pdb", "\ufeff" + at(1) + at(2, number=2), [0.1, 0.2]),
+    "models parted by END alone": (
+        "pdb", at(1) + at(2, number=2) + "END\n" + at(5) + at(6, number=2) + "END\n", [0.1, 0.2]),
+    "files put together": ("pdb", at(1) + "END\n" + at(5, number=2) + "END\n", [0.1, 0.5]),
+    "a chain that goes on after TER": ("pdb", at(1) + "TER\n" + at(5, number=2), [0.1, 0.5]),
     "insertions are residues of their own": (
         "pdb", at(1) + at(2, insertion="A") + at(3, insertion="B"), [0.1, 0.2, 0.3]),
     "a residue given twice counts once": ("pdb", at(1) + at(2), [0.1]),
@@ -129,7 +177,18 @@ READ: dict[str, tuple[str, str, list[float]]] = {
     "the first model, whatever its number": (
         "pdb", MODEL.format(7) + at(1) + "ENDMDL\n" + MODEL.format(2) + at(2) + "ENDMDL\n", [0.1]),
     "residues of other kinds are left out": (
-        "pdb", at(1, residue="UNK") + at(2, number=2) + at(3, residue="SEP", number=3), [0.2]),
+        "pdb", at(1, residue="UNK") + at(2, number=2) + at(3, residue="DAL", number=3), [0.2]),
+    "names of force fields are amino acids'": (
+        "pdb", "".join(at(k, number=k, residue=name) for k, name in enumerate(
+            ("HIE", "HID", "HIP", "HSD", "HSE", "HSP", "CYX", "CYM", "ASH", "GLH", "LYN"))),
+        [k / 10 for k in range(11)]),
+    "names of four letters, too": (
+        "pdb", at(1).replace("GLY A", "HISDA") + at(2, number=2).replace("GLY A", "NALAA")
+        + at(3, number=3).replace("GLY A", "LYSHA"), [0.1, 0.2, 0.3]),
+    "modified residues are those they are made from": (
+        "pdb", "".join(at(k, number=k, residue=name, kind="HETATM") for k, name in enumerate(
+            ("SEP", "TPO", "PTR", "CSO", "MLY", "M3L", "KCX", "PCA", "ALY", "HYP", "SEC"))),
+        [k / 10 for k in range(11)]),
     "selenomethionine is methionine": ("pdb", at(1, residue="MSE", kind="HETATM"), [0.1]),
     "ligands, water and metals are left out": (
         "pdb", at(1) + at(2, residue="HOH", name=" O  ") + at(3, residue=" CA", number=9), [0.1]),
@@ -146,6 +205,41 @@ READ: dict[str, tuple[str, str, list[float]]] = {
         "cif",
         cif({"label_alt_id": "A", "occupancy": "0.3"},
             {"label_alt_id": "B", "occupancy": "0.7", "Cartn_x": "2"}), [0.2]),
+    "mmCIF: the likeliest location, in blocks": (
+        "cif",
+        cif({"label_alt_id": "A", "occupancy": "0.4"}, {"auth_seq_id": "2", "Cartn_x": "3"},
+            {"label_alt_id": "B", "occupancy": "0.6", "Cartn_x": "2"}), [0.2, 0.3]),
+    "mmCIF: no column of models": ("cif", cif({}, without="model"), [0.1]),
+    "mmCIF: no column of occupancies": (
+        "cif", cif({"label_alt_id": "A"}, without="occup"), [0.1]),
+    "mmCIF: no column of insertions": ("cif", cif({}, without="ins_code"), [0.1]),
+    "mmCIF: no column of kinds": ("cif", cif({}, without="group"), [0.1]),
+    "mmCIF: no column of elements": ("cif", cif({}, without="symbol"), [0.1]),
+    "mmCIF: no column of alternate locations": ("cif", cif({}, without="alt_id"), [0.1]),
+    "mmCIF: numbers with their errors": (
+        "cif",
+        cif({"Cartn_x": "1.000(5)", "Cartn_y": "-0.0(12)", "occupancy": "0.3(1)",
+             "label_alt_id": "A"},
+            {"Cartn_x": "2.000(5)", "occupancy": "0.7(1)", "label_alt_id": "B"}), [0.2]),
+    "mmCIF: all tags in capitals": (
+        "cif", cif({}).replace("_atom_site.", "_ATOM_SITE.").replace("Cartn", "CARTN")
+        .replace("loop_", "LOOP_").replace("data_", "DATA_").replace("_id", "_ID"), [0.1]),
+    "mmCIF: all tags in lower case": (
+        "cif", cif({}, {"pdbx_PDB_ins_code": "A", "Cartn_x": "2"}).replace("PDB_", "pdb_")
+        .replace("Cartn", "cartn"), [0.1, 0.2]),
+    "mmCIF: indented tags": ("cif", cif({}).replace("\n_atom", "\n  _atom"), [0.1]),
+    "mmCIF: unknown names of the authors": (
+        "cif", cif({"auth_seq_id": "?", "auth_asym_id": ".", "auth_atom_id": "?"},
+                   {"auth_seq_id": "?", "auth_asym_id": ".", "label_seq_id": "2",
+                    "Cartn_x": "4"}), [0.1, 0.4]),
+    "mmCIF: a ligand without a number": (
+        "cif", cif({}, {"group_PDB": "HETATM", "label_comp_id": "GLU", "auth_comp_id": "GLU",
+                        "auth_seq_id": ".", "label_seq_id": "."}), [0.1]),
+    "mmCIF: an atom of the first model after the second": (
+        "cif", cif({}, {"pdbx_PDB_model_num": "2", "Cartn_x": "2"},
+                   {"auth_seq_id": "2", "Cartn_x": "4"}), [0.1, 0.4]),
+    "mmCIF: a cell that is no cell": (
+        "cif", cif({}) + "_cell.length_a wide\n_cell.length_b 1\n", [0.1]),
     "mmCIF: insertions": ("cif", cif({}, {"pdbx_PDB_ins_code": "A", "Cartn_x": "2"}), [0.1, 0.2]),
     "mmCIF: only the first model": (
         "cif", cif({}, {"pdbx_PDB_model_num": "2", "Cartn_x": "2"}), [0.1]),

@@ -14,7 +14,7 @@ from domains.protein.evaluation import gallery, measure, quick
 from domains.protein.metric_texts import METRICS
 from domains.protein.metrics.folds.fold_distribution import FoldStatistics, save_reference
 from domains.protein.metrics.folds.gearnet import load_gearnet
-from domains.protein.settings import ProteinEvaluate
+from domains.protein.settings import ProteinEvaluate, ProteinGenerate
 
 CHEAP = ProteinEvaluate(proxy=False, novelty_shortlist=2)
 
@@ -37,6 +37,15 @@ def test_natives_are_better_than_noise() -> None:
     good, bad = quick(natives("test", 3)), quick([noise(50, k) for k in range(3)])
     assert good["quality"] > 0.5 > bad["quality"]
     assert good["clash_free"] == 1 and good["bond_fraction"] > 0.99
+
+
+def test_the_shortest_chains_that_can_be_asked_for_are_measured() -> None:
+    shortest = ProteinGenerate.model_json_schema()["properties"]["lengths"]["items"]["minimum"]
+    samples = [
+        Sample(one.name, one.points[k : k + shortest]) for k, one in enumerate(natives("test", 3))
+    ]
+    measured = measure(samples, CHEAP, 0, None)
+    assert len(measured.samples) == 3 and value(measured, "pairwise_tm") >= 0
 
 
 def test_quick_survives_what_is_not_finite() -> None:

@@ -1,5 +1,6 @@
 """Contract: a public checkpoint, with adapters or without, becomes a teacher that a run can ask."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from tiny_run import write_config
 from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.field import load_field
-from domains.files.model_files import read_model
+from domains.files.model_files import read_model, write_model
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 
@@ -61,3 +62,90 @@ def test_a_file_of_other_classes_is_refused(golden: Path, classes: Path, tmp_pat
     torch.save({"C": {"1": 5000}, "A": {}, "T": {}}, classes)
     with pytest.raises(FewstepError, match="CATH level C"):
         prepare(str(source), tmp_path / "teacher", fold_classes=classes)
+
+
+def test_a_directory_is_told_its_fold_classes(golden: Path, classes: Path, tmp_path: Path) -> None:
+    (source,) = (golden / "protein/ckpt").glob("chk_*-EMA.ckpt")
+    prepare(str(source), tmp_path / "untold")
+    prepare(str(tmp_path / "untold"), tmp_path / "teacher", fold_classes=classes)
+    prepare(str(source), tmp_path / "told", fold_classes=classes)
+    (_, described), (_, expected) = (read_model(tmp_path / name) for name in ("teacher", "told"))
+    assert described == expected and any(described["cath_mapping"].values())
+    torch.save({"C": {"1": 5000}, "A": {}, "T": {}}, classes)
+    with pytest.raises(FewstepError, match="CATH level C"):
+        prepare(str(tmp_path / "untold"), tmp_path / "other", fold_classes=classes)
+
+
+def student_of(golden: Path, classes: Path, tmp_path: Path, **changes: object) -> Path:
+    """Prepare a teacher, with changes to its description; return a student's bare weights."""
+    (source,) = (golden / "protein/ckpt").glob("chk_*-EMA.ckpt")
+    prepare(str(source), tmp_path / "teacher", fold_classes=classes)
+    weights, described = read_model(tmp_path / "teacher")
+    write_model(tmp_path / "teacher", weights, described | changes)
+    return golden / "protein/ckpt/student_model_state_dict.pth"
+
+
+@pytest.mark.parametrize("given", ["teacher/model.json", "teacher"])
+def test_a_student_takes_the_architecture_of_its_teacher(
+    golden: Path, classes: Path, tmp_path: Path, given: str
+) -> None:
+    student = student_of(golden, classes, tmp_path, target="x_1", motif=True)
+    prepare(str(student), tmp_path / "student", architecture=tmp_path / given)
+    weights, described = read_model(tmp_path / "student")
+    expected, teacher = read_model(tmp_path / "teacher")
+    for key in ("network", "target", "motif", "cath_mapping"):
+        assert described[key] == teacher[key], key
+    assert described["target"] == "x_1" and described["motif"] is True
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert load_field("protein").load(tmp_path / "student")
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_an_architecture_may_be_written_by_hand(golden, classes, tmp_path, bare) -> None:
+    student = student_of(golden, classes, tmp_path)
+    network = read_model(tmp_path / "teacher")[1]["network"]
+    path = tmp_path / "hand.json"
+    path.write_text(json.dumps(network if bare else {"network": network, "target": "x_1"}))
+    prepare(str(student), tmp_path / "student", architecture=path)
+    _, described = read_model(tmp_path / "student")
+    assert described["network"] == network and described["target"] == ("v" if bare else "x_1")
+
+
+NO_ARCHITECTURE = {
+    "a list": "[]",
+    "a number": "3",
+    "no JSON": "{",
+    "deep": "[" * 100_000,
+    "a deep object": '{"a":' * 100_000,
+    "binary": "\x00\x01",
+    "a model without one": '{"format": "fewstep-model-1", "config": {}}',
+    "a model of nothing": '{"format": "fewstep-model-1"}',
+    "a network of words": '{"network": "big"}',
+    "an empty one": "{}",
+    "another one": '{"network": {"width": 1}}',
+}
+
+
+@pytest.mark.parametrize("text", NO_ARCHITECTURE.values(), ids=NO_ARCHITECTURE)
+def test_what_is_no_architecture_is_refused(golden: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    student = golden / "protein/ckpt/student_model_state_dict.pth"
+    with pytest.raises(FewstepError, match=r"architecture|no Proteina network") as error:
+        prepare(str(student), tmp_path / "out", architecture=tmp_path / "a.json")
+    assert len(str(error.value).splitlines()) == 1 and not (tmp_path / "out").exists()
+    with pytest.raises(FewstepError, match="no architecture"):
+        prepare(str(student), tmp_path / "out", architecture=tmp_path / "missing.json")
+
+
+def test_options_that_contradict_a_model_are_refused(golden, classes, tmp_path) -> None:
+    student_of(golden, classes, tmp_path)
+    (source,) = (golden / "protein/ckpt").glob("chk_*-EMA.ckpt")
+    teacher = tmp_path / "teacher"
+    network = read_model(teacher)[1]["network"]
+    (tmp_path / "a.json").write_text(json.dumps(network | {"use_qkln": not network["use_qkln"]}))
+    for path in (source, teacher):
+        with pytest.raises(FewstepError, match="another architecture"):
+            prepare(str(path), tmp_path / "out", architecture=tmp_path / "a.json")
+        prepare(str(path), tmp_path / "out", architecture=teacher / "model.json")
+    with pytest.raises(FewstepError, match="no adapters"):
+        prepare(str(teacher), tmp_path / "out", lora_alpha=32.0)

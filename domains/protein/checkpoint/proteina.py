@@ -1,5 +1,6 @@
 """What a Proteina checkpoint says about a network, without running anything that is in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from domains.protein.checkpoint.lora import has_lora, merge_lora
 __all__ = ["Checkpoint", "read_checkpoint"]
 
 _PREFIXES = ("module.", "model.", "nn.")
+_COUNTER = "num_batches_tracked"  # of batch norms beside the network
 _MOST_ALPHA = 1e6  # far beyond any in use
 
 
@@ -52,11 +54,13 @@ def read_checkpoint(path: Path, *, lora_alpha: float | None = None) -> Checkpoin
     """
     path = existing_file(Path(path))
     if path.suffix == ".safetensors":
-        weights, settings = read_pair(path, path.with_suffix(".json"), required=False)
+        state, settings = read_pair(path, path.with_suffix(".json"), required=False)
+        weights = _network_weights(path, state)
         settings, source = _canonical_settings(path, settings), "safetensors"
     else:
         state, settings, source = _split(path, load_archive(path))
-        weights = _network_weights(path, state)
+        # Copied out of the mapped file.
+        weights = {k: v.detach().clone() for k, v in _network_weights(path, state).items()}
     alpha = _agreed_alpha(path, settings.pop("lora_alpha"), lora_alpha)
     if has_lora(weights):
         weights, source = merge_lora(weights, alpha), f"{source}+lora"
@@ -118,18 +122,19 @@ def _agreed_alpha(path: Path, stored: Any, given: float | None) -> float | None:
     return float(stored)
 
 
-def _network_weights(path: Path, state: dict[Any, Any]) -> dict[str, Tensor]:
-    """Strip wrappers' prefixes and copy the tensors out of the mapped file."""
+def _network_weights(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """Return the network's tensors by their names in it, and nothing that counts steps."""
     found: dict[str, Tensor] = {}
     for key, value in named_tensors(path, state):
         name = _strip(key)
         if name in found:
             raise FewstepError(f"two tensors in {path} are both called {name[:80]!r}")
-        found[name] = value
+        if name.rpartition(".")[2] != _COUNTER:
+            found[name] = value
     check_weights(path, found)
     if not any(name.startswith("transformer_layers.") for name in found):
         raise FewstepError(f"no protein network in {path}", expected="transformer_layers.*")
-    return {name: value.detach().clone() for name, value in found.items()}
+    return found
 
 
 def _strip(name: str) -> str:

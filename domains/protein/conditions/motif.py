@@ -1,12 +1,6 @@
-"""Contigs: where a motif sits in the chain to be designed, and how long the rest may be.
-
-"10-20/B38/15-30/A14-16" reads: 10 to 20 new residues, residue 38 of chain B, 15 to 30 new
-ones, residues 14 to 16 of chain A (RFdiffusion's grammar, as Proteina uses it,
-arXiv 2503.00710, motif scaffolding).
-"""
+"""Chains drawn from a contig: how many residues each of its new parts has."""
 
 import random
-import re
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -14,43 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from domains.errors import FewstepError
+from domains.protein.conditions.contig import Contig, Residue, chain_label
 
-__all__ = ["Contig", "Part", "Placement", "draw_placement", "parse_contig"]
-
-# Far above any backbone model's reach, so that a typing slip cannot ask for gigabytes.
-_LONGEST = 10_000
-_MOST_PARTS = 200
-_PART = re.compile(r"([A-Za-z]?)([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One component: residues ``low`` to ``high`` of a motif chain, or a range of new lengths."""
-
-    chain: str | None
-    low: int
-    high: int
-
-    @property
-    def lengths(self) -> tuple[int, int]:
-        """Shortest and longest length of this component."""
-        if self.chain is None:
-            return self.low, self.high
-        length = self.high - self.low + 1
-        return length, length
-
-
-@dataclass(frozen=True)
-class Contig:
-    """Components in chain order."""
-
-    parts: tuple[Part, ...]
-
-    @property
-    def lengths(self) -> tuple[int, int]:
-        """Shortest and longest total length."""
-        low, high = zip(*(part.lengths for part in self.parts), strict=True)
-        return sum(low), sum(high)
+__all__ = ["Placement", "draw_placement"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +19,12 @@ class Placement:
 
     Args:
         mask: True where a motif residue sits.
-        residues: Chain and residue number in the motif's structure, in the order of ``mask``.
+        residues: Those of the motif's structure, in the order of ``mask``.
         text: The drawn chain as a contig, motif residues counted from 1 in the new chain.
     """
 
     mask: Bool[np.ndarray, " n"]
-    residues: tuple[tuple[str, int], ...]
+    residues: tuple[Residue, ...]
     text: str
 
     @property
@@ -76,33 +36,6 @@ class Placement:
     def indices(self) -> Int[np.ndarray, " m"]:
         """Positions of the motif residues, counted from 1."""
         return np.flatnonzero(self.mask) + 1
-
-
-def parse_contig(text: str) -> Contig:
-    """Parse a contig string.
-
-    Args:
-        text: Components joined by "/": a letter starts motif residues (``A14`` or
-            ``A14-16``), anything else is a number of new residues (``12`` or ``10-20``).
-
-    Raises:
-        FewstepError: A component is not understood, a range runs backwards, a motif residue
-            is asked for twice, or the chain would be empty or far too long.
-    """
-    pieces = text.split("/")
-    if len(pieces) > _MOST_PARTS:
-        raise FewstepError("bad contig", expected=f"at most {_MOST_PARTS} parts", got=len(pieces))
-    contig = Contig(tuple(_parse_part(piece) for piece in pieces))
-    low, high = contig.lengths
-    if high == 0 or high > _LONGEST:
-        raise FewstepError(
-            "bad contig", expected=f"1 to {_LONGEST} residues", got=f"{low} to {high}"
-        )
-    residues = [pair for part in contig.parts for pair in _residues(part)]
-    if len(set(residues)) != len(residues):
-        chain, number = next(pair for pair in residues if residues.count(pair) > 1)
-        raise FewstepError("bad contig", expected="each motif residue once", got=f"{chain}{number}")
-    return contig
 
 
 def draw_placement(
@@ -162,26 +95,6 @@ def _completions(contig: Contig, low: int, high: int) -> list[list[int]]:
     return ways
 
 
-def _parse_part(piece: str) -> Part:
-    match = _PART.fullmatch(piece)
-    if match is None:
-        raise FewstepError(
-            "bad contig part", expected="such as 12, 10-20, A14 or A14-16", got=repr(piece)[:40]
-        )
-    chain, low, high = match[1] or None, int(match[2]), int(match[3] or match[2])
-    if high < low:
-        raise FewstepError("bad contig part", expected="a rising range", got=repr(piece))
-    if high - low >= _LONGEST:
-        raise FewstepError("bad contig part", expected=f"under {_LONGEST} residues", got=piece)
-    return Part(chain, low, high)
-
-
-def _residues(part: Part) -> list[tuple[str, int]]:
-    if part.chain is None:
-        return []
-    return [(part.chain, number) for number in range(part.low, part.high + 1)]
-
-
 def _place(contig: Contig, lengths: list[int]) -> Placement:
     mask: list[bool] = []
     texts = []
@@ -191,6 +104,6 @@ def _place(contig: Contig, lengths: list[int]) -> Placement:
         if part.chain is None:
             texts.append(str(length))
         else:
-            texts.append(f"{part.chain}{start}" + (f"-{end}" if end > start else ""))
-    residues = tuple(pair for part in contig.parts for pair in _residues(part))
+            texts.append(f"{chain_label(part.chain)}{start}" + (f"-{end}" if end > start else ""))
+    residues = tuple(residue for part in contig.parts for residue in part.residues)
     return Placement(np.array(mask, dtype=bool), residues, "/".join(texts))

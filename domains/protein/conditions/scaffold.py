@@ -18,9 +18,12 @@ from torch import Tensor
 from domains.batch import Batch
 from domains.distillation.roles import Draws
 from domains.errors import FewstepError
-from domains.protein.conditions.motif import Contig, draw_placement, parse_contig
+from domains.protein.conditions.contig import Contig, Residue, parse_contig
+from domains.protein.conditions.located import located
+from domains.protein.conditions.motif import draw_placement
 from domains.protein.data.dataset import load_domains
-from domains.protein.files.structure import Chain, read_chains
+from domains.protein.files.chains import Chain
+from domains.protein.files.structure import read_chains
 from domains.protein.settings import PACKED, Scaffold
 
 __all__ = ["Motif", "MotifSource", "check_motifs", "draw_motif", "motif_tensors", "with_motifs"]
@@ -60,18 +63,15 @@ class MotifSource:
     """
 
     def __init__(self, settings: Scaffold):
-        self.contig: Contig = parse_contig(settings.contig)
-        self._known: dict[tuple[str, int], Float[np.ndarray, " 3"]] = {}
-        for name, chain in _chains(settings.structure).items():
-            for number, point in zip(chain.numbers.tolist(), chain.points, strict=True):
-                self._known.setdefault((name, number), point)
-        wanted = draw_placement(self.contig, random.Random(0)).residues
-        missing = [f"{pair[0]}{pair[1]}" for pair in wanted if pair not in self._known]
-        if missing:
-            raise FewstepError(
-                f"{settings.structure} has no Cα of residue {missing[0]}",
-                do="Name chains and residues as the file does in generate.scaffold.contig",
-            )
+        chains = _chains(settings.structure)
+        asked = parse_contig(settings.contig)
+        self.contig: Contig = located(asked, chains, settings.structure)
+        self._known: dict[Residue, Float[np.ndarray, " 3"]] = {
+            Residue(name, *residue): point
+            for name, chain in chains.items()
+            for residue, point in zip(chain.residues, chain.points, strict=True)
+        }
+        wanted = [residue for part in self.contig.parts for residue in part.residues]
         if len(wanted) < _LEAST:
             raise FewstepError(
                 "a motif is too small", expected=f"at least {_LEAST} residues", got=len(wanted)
@@ -86,7 +86,7 @@ class MotifSource:
         placement = draw_placement(
             self.contig, random.Random(key), min_length=size, max_length=size
         )
-        points = np.array([self._known[pair] for pair in placement.residues])
+        points = np.array([self._known[residue] for residue in placement.residues])
         return Motif.of(placement.mask, points)
 
 
@@ -98,7 +98,7 @@ def _chains(structure: str) -> dict[str, Chain]:
     if name not in domains.ids:
         raise FewstepError(f"no packed domain {name!r}", do="Name one of CATH, or a file")
     points = np.array(domains.points(domains.ids.index(name)), dtype=np.float64)
-    return {"A": Chain("A", points, np.arange(1, len(points) + 1))}
+    return {"A": Chain("A", points, np.arange(1, len(points) + 1), ("",) * len(points))}
 
 
 def check_motifs(knows: bool, asked: Scaffold | None) -> MotifSource | None:

@@ -1,20 +1,18 @@
 """Cα traces in PDB and mmCIF files: angstrom there, nanometre here."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from domains.errors import FewstepError
 from domains.files.provenance import write_text
+from domains.protein.files.atom_rows import load_atoms
+from domains.protein.files.chains import Chain, part_chains
 
 __all__ = [
-    "Chain",
     "chain_breaks",
     "format_mmcif",
     "format_pdb",
@@ -24,14 +22,7 @@ __all__ = [
     "write_pdb",
 ]
 
-# The twenty of the genetic code, and selenomethionine, which stands in for methionine.
-_RESIDUES = (
-    "ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU",
-    "LYS", "MET", "PHE", "PRO", "SER", "THR", "TRP", "TYR", "VAL", "MSE",
-)  # fmt: skip
 _ANGSTROM = 10  # per nanometre
-_FARTHEST = 1e4  # Å, what a PDB file can hold; the largest capsids are a tenth as wide
-_PDB_SUFFIXES, _MMCIF_SUFFIXES = (".pdb", ".ent"), (".cif", ".mmcif")
 _MOST_PDB_RESIDUES = 9999  # four columns for the residue number
 _CIF_COLUMNS = (
     "group_PDB",
@@ -55,21 +46,6 @@ _CIF_COLUMNS = (
     "auth_atom_id",
     "pdbx_PDB_model_num",
 )
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Cα atoms of one chain.
-
-    Args:
-        name: Chain identifier (the author's, in mmCIF).
-        points: Coordinates in nanometre, in file order.
-        numbers: Residue numbers as in the file.
-    """
-
-    name: str
-    points: Float[np.ndarray, "n 3"]
-    numbers: Int[np.ndarray, " n"]
 
 
 def read_ca(path: Path, chain: str | None = None) -> Float[np.ndarray, "n 3"]:
@@ -103,35 +79,15 @@ def read_chains(path: Path) -> dict[str, Chain]:
     """Read the Cα traces of all protein chains in the first model.
 
     Of alternate locations the one with the highest occupancy counts, of a residue given twice
-    the first; residues are the standard twenty and selenomethionine, and those with an insertion
-    code count on their own. Others are left out.
+    the first; residues are what ``is_amino_acid`` knows, and those with an insertion code count
+    on their own. Others are left out.
 
     Raises:
         FewstepError: The file is missing, not PDB or mmCIF, cut off within a line, has no Cα
-            atoms, or has coordinates that are missing, not finite or too far away.
+            atoms, has coordinates that are missing, not finite or too far away, or two chains
+            that can't be told apart.
     """
-    atoms = _load_atoms(Path(path))
-    atoms = atoms[(atoms.atom_name == "CA") & np.isin(atoms.res_name, _RESIDUES)]
-    if len(atoms) == 0:
-        raise FewstepError(f"no Cα atoms in {path}", expected="at least one amino acid")
-    if not np.isfinite(atoms.coord).all():
-        raise FewstepError(f"coordinates that are not finite in {path}")
-    if (farthest := float(np.abs(atoms.coord).max())) > _FARTHEST:
-        raise FewstepError(
-            f"coordinates in {path} are no structure's",
-            expected=f"at most {_FARTHEST:g} Å",
-            got=f"{farthest:g} Å",
-        )
-    # A position modelled as two amino acids is one residue: the first one counts.
-    seen, rows = set(), {}
-    for row, key in enumerate(
-        zip(atoms.chain_id.tolist(), atoms.res_id.tolist(), atoms.ins_code.tolist(), strict=True)
-    ):
-        if key not in seen:
-            seen.add(key)
-            rows.setdefault(key[0], []).append(row)
-    points = atoms.coord.astype(np.float64) / _ANGSTROM
-    return {name: Chain(name, points[i], atoms.res_id[i]) for name, i in rows.items()}
+    return part_chains(load_atoms(Path(path)), Path(path))
 
 
 def chain_breaks(
@@ -252,36 +208,3 @@ def _checked(
             "bad scores", expected=f"{len(points)} numbers in -99.99 to 999.99", got=values.shape
         )
     return points.tolist(), values.tolist()
-
-
-def _load_atoms(path: Path) -> Any:
-    """Return the atoms of the first model as a biotite array."""
-    # Imported late: only reading needs it, and sampling should start fast.
-    from biotite.structure.io import pdb, pdbx
-
-    suffix = path.suffix.lower()
-    if suffix not in _PDB_SUFFIXES + _MMCIF_SUFFIXES:
-        wanted = ", ".join(_PDB_SUFFIXES + _MMCIF_SUFFIXES)
-        raise FewstepError(f"unknown structure format: {path}", expected=wanted, got=repr(suffix))
-    if not path.is_file():
-        raise FewstepError(f"no structure file {path}", do="Check the path")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an error is one line
-            if suffix in _PDB_SUFFIXES:
-                return pdb.PDBFile.read(path).get_structure(model=1, altloc="occupancy")
-            file = pdbx.CIFFile.read(path)
-            _check_coordinates(file.block["atom_site"])
-            return pdbx.get_structure(file, model=1, altloc="occupancy")
-    except Exception as error:  # A damaged file can raise anything inside a parser.
-        raise FewstepError(
-            f"can't read {path}", expected="a PDB or mmCIF file", got=str(error)[:200]
-        ) from error
-
-
-def _check_coordinates(table: Any) -> None:
-    """Refuse unknown coordinates of an mmCIF file, which biotite reads as 0."""
-    for name in ("Cartn_x", "Cartn_y", "Cartn_z"):
-        mask = table[name].mask
-        if mask is not None and mask.array.any():
-            raise ValueError(f"atoms without {name}")

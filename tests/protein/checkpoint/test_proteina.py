@@ -17,6 +17,7 @@ from protein.checkpoint_files import golden_files, refused, save, weights
 from safetensors.torch import save_file
 
 from domains.errors import FewstepError
+from domains.files import model_files, pickle_program, safe_archive
 from domains.files.model_files import write_model
 from domains.protein.checkpoint.lora import has_lora
 from domains.protein.checkpoint.proteina import read_checkpoint
@@ -127,6 +128,70 @@ def test_wrappers_prefixes_are_stripped(tmp_path, prefix, suffix):
     found = read_checkpoint(save(tmp_path / f"a{suffix}", state)).weights
     assert found.keys() == weights().keys()
     assert all(torch.equal(found[name], value) for name, value in weights().items())
+
+
+WRAPPED = {
+    "compiled": "_orig_mod.{0}",
+    "compiled within": "nn._orig_mod.{0}",
+    "sharded": "_fsdp_wrapped_module.{0}",
+    "sharded and compiled in any order": "module._orig_mod.model._fsdp_wrapped_module.nn.{0}",
+    "by Fabric": "_forward_module.{0}",
+}
+LAYERS = {
+    "layers sharded": "transformer_layers.0._fsdp_wrapped_module.bias",
+    "layers compiled": "transformer_layers.0._orig_mod.bias",
+    "layers recomputed": "transformer_layers.0._checkpoint_wrapped_module.bias",
+    "layers of three wrappers": (
+        "transformer_layers.0._orig_mod._fsdp_wrapped_module._checkpoint_wrapped_module.bias"
+    ),
+}
+
+
+@pytest.mark.parametrize("pattern", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_wrappers_leave_no_trace_in_names(tmp_path, pattern, layer, suffix):
+    whole = weights()
+    names = dict.fromkeys(whole) | {"transformer_layers.0.bias": layer}
+    state = {pattern.format(names[name] or name): value for name, value in whole.items()}
+    path = tmp_path / f"a{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else save(path, state)
+    found = read_checkpoint(path).weights
+    assert found.keys() == whole.keys()
+    assert all(torch.equal(found[name], value) for name, value in whole.items())
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_weight_wrapped_and_bare_is_an_error(tmp_path, suffix):
+    state = weights() | {"_orig_mod.transformer_layers.0.bias": torch.ones(4)}
+    path = tmp_path / f"a{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else save(path, state)
+    refused(path, "both called 'transformer_layers.0.bias'")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_counters_of_batch_norms_are_left_out(tmp_path, suffix):
+    names = ("num_batches_tracked", "nn.norm.num_batches_tracked", "a.b.num_batches_tracked")
+    state = weights() | {name: torch.tensor(k) for k, name in enumerate(names)}
+    path = tmp_path / f"a{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else save(path, state)
+    assert read_checkpoint(path).weights.keys() == weights().keys()
+
+
+@pytest.mark.parametrize("form", ["apart", "of one storage", "safetensors"])
+def test_absurdly_many_tensors_are_refused_before_they_are_made(tmp_path, monkeypatch, form):
+    for module in (pickle_program, safe_archive):
+        monkeypatch.setattr(module, "MOST_TENSORS", 50)
+    storage = torch.zeros(1)
+    state = {
+        f"transformer_layers.{k}.w": storage[:0] if form == "of one storage" else torch.zeros(0)
+        for k in range(51)
+    }
+    path = tmp_path / ("a.safetensors" if form == "safetensors" else "a.pt")
+    save_file(state, path) if form == "safetensors" else save(path, state)
+    monkeypatch.setattr(torch, "load", None)
+    monkeypatch.setattr(model_files, "load_file", None)
+    refused(path, "than 50 tensors|at most 50")
 
 
 def test_loaded_weights_outlive_the_file(tmp_path):

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.errors import FewstepError
-from domains.protein.conditions.motif import draw_placement, parse_contig
+from domains.protein.conditions.contig import Residue, parse_contig
+from domains.protein.conditions.motif import draw_placement
 
 SCAFFOLD = st.tuples(st.integers(0, 6), st.integers(0, 4)).map(lambda p: f"{p[0]}-{p[0] + p[1]}")
 CONTIG = st.lists(st.one_of(SCAFFOLD, st.integers(1, 9).map(str)), min_size=1, max_size=4)
@@ -61,7 +62,10 @@ def test_drawn_text_is_a_contig_of_the_same_chain():
     placement = draw_placement(parse_contig("3-9/B38/5/A14-16"), random.Random(0))
     again = draw_placement(parse_contig(placement.text), random.Random(1))
     assert again.text == placement.text and (again.mask == placement.mask).all()
-    assert placement.residues == (("B", 38), ("A", 14), ("A", 15), ("A", 16))
+    assert placement.residues == (
+        *(Residue("B", 38), Residue("A", 14)),
+        *(Residue("A", 15), Residue("A", 16)),
+    )
 
 
 def test_astronomically_many_combinations_are_counted_not_listed():
@@ -71,16 +75,43 @@ def test_astronomically_many_combinations_are_counted_not_listed():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/", "10-", "-10", "10/", "A", "A-5", "AB5", "5A", "10-5", "A9-3", "1.5", " 5",
-             "5 ", "5\n", "A5/A5", "A3-7/9/A7", "0", "999999", "99999", "A1-99999", "1-99999",
-             "٣", "/".join(["1"] * 1000)]
+    "text", ["", "/", "10-", "-10", "10/", "A", "A-", "ABCDE5", "5A", ":5", "A:", "A1:", "A5:",
+             "A-5-", "A5--3", "A5-B7", "A5AB", "A5 A", "A/B:5", "__5", "A-100000", "H111A-H113",
+             "10-5", "A9-3", "1.5", " 5", "5 ", "5\n", "A5/A5", "A3-7/9/A7", "0", "999999", "99999",
+             "A1-99999", "1-99999", "٣", "/".join(["1"] * 1000)]
 )  # fmt: skip
 def test_bad_contigs_are_errors(text):
     with pytest.raises(FewstepError, match="bad contig"):
         parse_contig(text)
 
 
-@given(st.text(alphabet="AB0159-/ x", max_size=14))
+WRITTEN: dict[str, list[str]] = {
+    "A-5": ["A-5"],
+    "A-1-1": ["A-1", "A0", "A1"],
+    "A-3--2": ["A-3", "A-2"],
+    "_14-15": ["_14", "_15"],
+    "AA14": ["AA14"],
+    "abcD-1": ["abcD-1"],
+    "1:14-15": ["1:14", "1:15"],
+    "A-2:-4": ["A-2:-4"],
+    "A:7": ["A7"],
+    "_:7": ["_:7"],
+    "H111A": ["H111A"],
+    "H111A-112/H112A": ["H111A", "H112", "H112A"],
+}
+
+
+@pytest.mark.parametrize(("text", "residues"), WRITTEN.items(), ids=WRITTEN)
+def test_residues_are_written_as_files_name_them(text: str, residues: list[str]):
+    contig = parse_contig(f"3/{text}/5")
+    found = [residue for part in contig.parts for residue in part.residues]
+    assert [str(residue) for residue in found] == residues
+    assert [parse_contig(one).parts[0].first for one in residues] == found
+    placement = draw_placement(contig, random.Random(0))
+    assert parse_contig(placement.text).lengths == (len(found) + 8, len(found) + 8)
+
+
+@given(st.text(alphabet="AB0159-/ x_:", max_size=14))
 def test_any_text_is_a_contig_or_an_error(text):
     try:
         contig = parse_contig(text)

@@ -96,7 +96,6 @@ def test_packed_domains_are_structures_too() -> None:
         ("10/A58-66/20", "no Cα of residue A61"),
         ("10/A5-6/20", "too small"),
         ("1/A10-20/1", "no chain fits"),
-        ("10/A9-5/20", "rising"),
     ],
 )
 def test_contigs_that_cannot_be(structure: Path, contig: str, said: str) -> None:
