@@ -7,9 +7,9 @@ import pytest
 from hostile.test_structures import at, cif
 from pydantic import ValidationError
 
-from domains.config import Scaffold
 from domains.errors import FewstepError
 from domains.protein.conditions.scaffold import MotifSource
+from domains.protein.settings import Scaffold
 
 
 @pytest.mark.parametrize("contig", ["10/A9-5/20", "10/A", "", "A1/A1"])
