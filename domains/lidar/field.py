@@ -21,7 +21,7 @@ from domains.lidar import evaluation
 from domains.lidar.checkpoint import read_teacher
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser
-from domains.lidar.files import read_points, write_points
+from domains.lidar.files import read_whole, write_points
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss
 from domains.lidar.losses.refinement_loss import refinement_loss
@@ -212,7 +212,7 @@ class LidarDomain:
 
     def read(self, path: Path) -> Sample:
         """Read a file that ``write`` has written."""
-        return Sample(path.stem, torch.from_numpy(read_points(path)))
+        return Sample(path.stem, torch.from_numpy(read_whole(path)))
 
     def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return half of the ground truth: nearly what no completion can beat."""
