@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from os.path import splitext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,9 +93,9 @@ class Data(Config):
         root = Path(str(self.scans))
         if not root.is_dir():
             raise FewstepError(f"there is no directory {root}", do="Correct data.scans")
-        scans = (path for path in root.iterdir() if path.suffix.lower() in SCAN_SUFFIXES)
+        names = (name for name in os.listdir(root) if splitext(name)[1].lower() in SCAN_SUFFIXES)
         # Beside x.bin on other disks macOS leaves a hidden ._x.bin.
-        found = sorted(path for path in scans if not path.name.startswith("."))
+        found = [root / name for name in sorted(names) if not name.startswith(".")]
         if not found:
             wanted = "files with " + ", ".join(SCAN_SUFFIXES)
             raise FewstepError(f"there are no scans in {root}", expected=wanted)

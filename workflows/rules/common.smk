@@ -2,6 +2,12 @@
 
 # What must be there before a domain's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.simulate else RUN.data.files
+# The sample numbers of each shard, and the loose scans: found out once, not for each shard.
+PARTS = [range(*ends) for ends in pairwise((0, *RUN.generate.ends))]
+try:
+    LOOSE = RUN.data.loose_scans() if RUN.data.scans else []
+except FewstepError as error:
+    raise WorkflowError(str(error))
 
 
 def model_of(wildcards):
@@ -36,8 +42,7 @@ def version_of(source):
 
 def scans_of(shard):
     """Return the loose scans of a shard, so that others under their sample numbers count."""
-    found = RUN.data.loose_scans() if RUN.data.scans else []
-    return plain(found[k] for k in RUN.generate.shard(shard) if k < len(found))
+    return plain(LOOSE[k] for k in PARTS[shard] if k < len(LOOSE))
 
 
 def weaker_of(wildcards):

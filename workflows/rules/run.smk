@@ -1,9 +1,13 @@
 # One run: teacher -> student -> samples -> tables -> report. Its settings are the config.
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from domains.config import PRETRAIN, UNMODELLED, deciding, parse_config
+from domains.errors import FewstepError
 from domains.stages.prepare import BUNDLED, locate
 
 RUN = parse_config(config, "the config")
