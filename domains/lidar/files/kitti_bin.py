@@ -37,10 +37,10 @@ def parse(
         DoubtfulWidthError: Nothing tells the width of a row.
         ValueError: The file is text, or doesn't hold whole rows.
     """
-    if _is_text(data):
-        raise ValueError("it is text, not float32")
     if len(data) % VALUE:
         raise ValueError(f"its {len(data)} bytes are no float32 numbers")
+    if _is_text(data):
+        raise ValueError("it is text, not float32")
     values = np.frombuffer(data, "<f4")
     if columns is None:
         return values.reshape(-1, _width(values, count, usual))[:, :3]
@@ -61,6 +61,8 @@ def _width(values: Float32[np.ndarray, " k"], count: int | None, usual: int) -> 
     fitting = [width for width in WIDTHS if len(values) % width == 0]
     if len(COLUMNS) in fitting and not values[len(COLUMNS) - 1 :: len(COLUMNS)].any():
         return len(COLUMNS)  # an intensity that nobody measured, as in the scans written here
+    if not np.isfinite(values).any():
+        raise ValueError("none of its numbers is finite")
     told = told_width(values)
     if told is None:
         return _guessed(values, fitting, usual)
@@ -76,7 +78,7 @@ def _guessed(values: Float32[np.ndarray, " k"], fitting: list[int], usual: int) 
     """Return the width of rows that are too few, or too much alike, to tell it."""
     if usual in fitting:
         return usual
-    if fitting in ([len(COLUMNS)], [len(COLUMNS), 2 * len(COLUMNS)]):
+    if fitting == [len(COLUMNS)]:
         return len(COLUMNS)
     if not fitting:
         first, last = WIDTHS[0], WIDTHS[-1]

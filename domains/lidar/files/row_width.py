@@ -8,17 +8,19 @@ than with one for all: the logarithm of the Bayes factor, with Dirichlet priors 
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.special import gammaln
 
 __all__ = ["WIDTHS", "told_width"]
 
 WIDTHS = range(3, 9)  # from x y z to what radars and fused clouds hold
 LEAST_EVIDENCE = 10.0  # a Bayes factor of 22,000
-# A multiple of the width explains as much as the width. Between the two shares it isn't clear
-# which of them it is: points that take turns in being near and far look like rows of twice as many.
+# A multiple of the width explains as much as the width. Between the two shares it isn't clear.
 AS_MUCH, CLEARLY_LESS = 0.9, 0.6
 MOST_NUMBERS, CHUNKS = 1 << 16, 16
 MAGNITUDES = (1e-3, 1.0, 4.0, 16.0, 256.0)
+# Zeros or NaN in a row are places that nothing came back from, and may come in turns of their own.
+BLANK_RUN = 3
 
 
 def told_width(values: Float32[np.ndarray, " k"]) -> int | None:
@@ -27,23 +29,45 @@ def told_width(values: Float32[np.ndarray, " k"]) -> int | None:
     Args:
         values: All numbers of a file, row by row.
     """
-    places = _places(len(values))
+    places = _places(values)
+    if not len(places):
+        return None
     kinds = _kinds(values[places])
     evidence = {width: _evidence(kinds, places, width) for width in WIDTHS}
     best = max(evidence.values())
     if best < LEAST_EVIDENCE:
         return None
     width = min(width for width, found in evidence.items() if found >= CLEARLY_LESS * best)
-    return width if evidence[width] >= AS_MUCH * best else None
+    half = width // 2 if width % 2 == 0 else None
+    twice = evidence.get(half, 0) >= LEAST_EVIDENCE and _is_twice(values[places], places, width)
+    return None if twice or evidence[width] < AS_MUCH * best else width
 
 
-def _places(count: int) -> Int[np.ndarray, " p"]:
-    """Return which numbers are looked at: all, or stretches from all over the file."""
-    if count <= MOST_NUMBERS:
-        return np.arange(count)
-    length = MOST_NUMBERS // CHUNKS
-    starts = np.linspace(0, count - length, CHUNKS).astype(np.int64)
-    return (starts[:, None] + np.arange(length)).reshape(-1)
+def _places(values: Float32[np.ndarray, " k"]) -> Int[np.ndarray, " p"]:
+    """Return which numbers are looked at: all but blanks, or stretches from all over the file."""
+    places = np.arange(len(values))
+    if len(values) > MOST_NUMBERS:
+        length = MOST_NUMBERS // CHUNKS
+        starts = np.linspace(0, len(values) - length, CHUNKS).astype(np.int64)
+        places = (starts[:, None] + np.arange(length)).reshape(-1)
+    seen = values[places]
+    blank = ~np.isfinite(seen) | (seen == 0)
+    run = minimum_filter1d(blank, BLANK_RUN) if len(blank) else blank
+    return places[~maximum_filter1d(run, BLANK_RUN)] if len(blank) else places
+
+
+def _is_twice(values: Float32[np.ndarray, " p"], places: Int[np.ndarray, " p"], width: int) -> bool:
+    """Tell whether the rows may be pairs of rows: both halves are negative as often.
+
+    Points that take turns in being near and far look like rows of twice as many numbers.
+    """
+    shares, least = [], len(values)
+    for column in range(width):
+        of_column = values[places % width == column]
+        shares.append(float((of_column < 0).mean()) if len(of_column) else 0.0)
+        least = min(least, len(of_column))
+    apart = max(abs(shares[c] - shares[c + width // 2]) for c in range(width // 2))
+    return apart < 0.25 + 1 / max(least, 1) ** 0.5
 
 
 def _kinds(values: Float32[np.ndarray, " p"]) -> Int[np.ndarray, " p"]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.errors import FewstepError
-from domains.lidar.files import read_points, write_points
+from domains.lidar.files import read_points, read_scan, read_whole, write_points
 
 POINTS = np.random.default_rng(0).normal(scale=20.0, size=(7, 3)).astype(np.float32)
 PLY = "ply\nformat {} 1.0\n{}end_header\n"
@@ -45,6 +45,7 @@ def as_scan(points: np.ndarray) -> bytes:
     return np.column_stack([points, np.full(len(points), 0.5)]).astype("<f4").tobytes()
 
 
+LITTLE = "binary_little_endian"
 FACES = "element face 1\nproperty list uchar int vertex_indices\n"
 VALID = {
     "text.ply": ply("ascii", as_text(POINTS)),
@@ -120,9 +121,22 @@ def contents(points: np.ndarray) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", contents(POINTS))
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_broken_points_are_counted(tmp_path: Path, name: str, value: float) -> None:
+def test_points_that_are_not_finite_are_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, value: float
+) -> None:
     path = put(tmp_path, name, contents(with_value(value))[name])
+    np.testing.assert_array_equal(read_points(path), np.delete(POINTS, (2, 5), 0))
+    assert caplog.messages == [f"{path}: 2 of 7 points are not finite and left out"]
+    assert read_scan(path).kept.tolist() == [True, True, False, True, True, False, True]
+    # What was made here has none such.
     with pytest.raises(FewstepError, match=rf"{name} are not finite.*2 broken points of 7"):
+        read_whole(path)
+
+
+@pytest.mark.parametrize("name", contents(POINTS))
+def test_a_scan_without_a_finite_point_is_refused(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path, name, contents(np.full((7, 3), np.nan))[name])
+    with pytest.raises(FewstepError, match=rf"{name}.*(7 points that are not finite|tell)"):
         read_points(path)
 
 
@@ -138,6 +152,83 @@ def test_a_double_that_no_float_holds_is_too_far_not_infinite(tmp_path: Path) ->
     path = put(tmp_path, "double.ply", ply("binary_big_endian", body, kind="double"))
     with pytest.raises(FewstepError, match=r"2 points of 7 beyond, up to 1e\+300"):
         read_points(path)
+
+
+@pytest.mark.parametrize("kind", ["ply", "pcd"])
+class TestALastLineThatDoesNotEnd:
+    """Its last number is whole if it is as long as those above it can be; else it is in doubt."""
+
+    def read(self, tmp_path: Path, kind: str, text: str) -> list[list[float]]:
+        make = {"ply": ply, "pcd": pcd}[kind]
+        body = text.encode()
+        return read_points(
+            put(tmp_path, f"a.{kind}", make("ascii", body, text.count("\n") + 1))
+        ).tolist()
+
+    @pytest.mark.parametrize(
+        ("text", "last"),
+        [
+            ("1.50 2.25 3.75\n4.00 5.00 -16.25", [4, 5, -16.25]),
+            ("1 2 3\n4 5 6", [4, 5, 6]),
+            ("1.5 2.5 3.125\n1 2 3.5\n4 5 -16.25", [4, 5, -16.25]),
+            ("1.5 2.5 3.5\r\n1.5 2.5 4.5\r", [1.5, 2.5, 4.5]),
+        ],
+    )
+    def test_whole(self, tmp_path: Path, kind: str, text: str, last: list[float]) -> None:
+        found = self.read(tmp_path, kind, text)
+        assert found[-1] == last and len(found) == text.count("\n") + 1
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "1.50 2.25 3.75\n4.00 5.00 -16.2",
+            "1.50 2.25 3.75\n4.00 5.00 -16",
+            "1 2 34\n4 5 6",
+            "1.5 2.5 3.125\n1 2 3.5\n4 5 -16.",
+        ],
+    )
+    def test_in_doubt(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str, text: str
+    ) -> None:
+        found = self.read(tmp_path, kind, text)
+        assert len(found) == text.count("\n") and "1 of" in caplog.text
+
+    def test_a_number_that_is_not_read_is_not_in_doubt(self, tmp_path: Path, kind: str) -> None:
+        if kind == "ply":
+            content = ply("ascii", b"1 2 3 10\n4 5 6 1", 2, more="property uchar red\n")
+        else:
+            header = PCD.format(2, "ascii").replace("x y z", "x y z i")
+            header = header.replace("4 4 4", "4 4 4 1").replace("F F F", "F F F U")
+            content = header.encode() + b"1 2 3 10\n4 5 6 1"
+        assert len(read_points(put(tmp_path, f"a.{kind}", content))) == 2
+
+
+BINARY = [name for name in VALID if name.split(".")[0] in ("little", "big", "double", "binary")]
+
+
+@pytest.mark.parametrize("name", [*BINARY, "packed.pcd"])
+@pytest.mark.parametrize("more", [b"\n", b"\0", b"x"])
+def test_one_byte_too_many_hides_no_point(tmp_path: Path, name: str, more: bytes) -> None:
+    np.testing.assert_array_equal(read_points(put(tmp_path, name, VALID[name] + more)), POINTS)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_more_bytes_are_taken_for_points_unless_they_are_filling(tmp_path: Path, name: str) -> None:
+    np.testing.assert_array_equal(read_points(put(tmp_path, name, VALID[name] + bytes(11))), POINTS)
+    for more in (b"xy", bytes(24)):
+        with pytest.raises(FewstepError, match=r"promises \d+ bytes, but \d+ follow"):
+            read_points(put(tmp_path, name, VALID[name] + more))
+
+
+def test_a_body_that_was_copied_as_text_is_refused(tmp_path: Path) -> None:
+    """Each byte 10 became two, so all that follows the first is out of place."""
+    points = POINTS.copy()
+    points.view("u4")[1, 1] = 0x41200A41
+    body = points.tobytes().replace(b"\n", b"\r\n")
+    assert len(body) == points.nbytes + 1
+    for name, content in {"a.pcd": pcd("binary", body), "a.ply": ply(LITTLE, body)}.items():
+        with pytest.raises(FewstepError, match="copied as text"):
+            read_points(put(tmp_path, name, content))
 
 
 @pytest.mark.parametrize("name", [name for name in contents(POINTS) if name != "scan.bin"])
@@ -211,7 +302,7 @@ def test_a_count_that_is_not_kept_is_refused(tmp_path: Path, name: str, count: i
 
 @pytest.mark.parametrize("size", [1, 15, 17, 111])
 def test_a_scan_of_no_whole_rows_is_refused(tmp_path: Path, size: int) -> None:
-    with pytest.raises(FewstepError, match=rf"its {size} bytes are no multiple of 16"):
+    with pytest.raises(FewstepError, match=rf"its {size} bytes are no float32 numbers"):
         read_points(put(tmp_path, "a.bin", VALID["scan.bin"][:size].ljust(size, b"\0")))
 
 
@@ -224,10 +315,12 @@ def test_a_file_that_was_cut_off_is_refused_or_still_right(tmp_path: Path, name:
             points = read_points(path)
         except FewstepError:
             continue
-        # Scans have no count, and faces come after the points: nothing else may be read.
-        assert name in ("scan.bin", "faces.ply")
+        # Scans have no count, the last number of a text may be cut off, and faces come after the
+        # points: nothing else may be read.
+        assert name in ("scan.bin", "faces.ply", "text.ply", "text.pcd", "text_faces.ply")
         np.testing.assert_array_equal(points, POINTS[: len(points)])
-        assert name == "scan.bin" or len(points) == len(POINTS)
+        least = {"scan.bin": 1, "text.ply": len(POINTS) - 1, "text.pcd": len(POINTS) - 1}
+        assert len(points) >= least.get(name, len(POINTS))
 
 
 @given(
