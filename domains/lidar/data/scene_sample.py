@@ -83,7 +83,11 @@ class Streets:
         Scans come in order, again and again, each time with new draws; so an evaluation
         takes the indices below ``len``, and a training any.
         """
-        rng = np.random.default_rng([self.seed, index])
+        return self._drawn(index, index)
+
+    def _drawn(self, index: int, draws: int) -> SceneSample:
+        """Return a sample of the scan of ``index``, with the draws of another."""
+        rng = np.random.default_rng([self.seed, draws])
         which, scan = self._place(index % len(self))
         partial, truth = self._partial(which, scan), self._truth(which, scan)
         if self.training:
@@ -95,14 +99,14 @@ class Streets:
         return SceneSample(partial, truth, self._name(which, scan))
 
     def usable(self, index: int) -> SceneSample:
-        """Return sample ``index``, or the next one whose scan can be used; each loss is said once.
+        """Return sample ``index``, if need be of the next scan that can be used; says it once.
 
         Raises:
             FewstepError: Of the scan, if there is none that can be used.
         """
         for tried in range(index, index + len(self)):
             try:
-                return self.sample(tried)
+                return self._drawn(tried, index)
             except FewstepError as error:
                 if tried == index + len(self) - 1:
                     raise
