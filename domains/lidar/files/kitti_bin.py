@@ -59,12 +59,12 @@ def _width(values: Float32[np.ndarray, " k"], count: int | None, usual: int) -> 
     if count and len(values) % count == 0 and len(values) // count in WIDTHS:
         return len(values) // count
     fitting = [width for width in WIDTHS if len(values) % width == 0]
-    if len(COLUMNS) in fitting and not values[len(COLUMNS) - 1 :: len(COLUMNS)].any():
-        return len(COLUMNS)  # an intensity that nobody measured, as in the scans written here
     if not np.isfinite(values).any():
         raise ValueError("none of its numbers is finite")
     told = told_width(values)
-    if told is None:
+    if told is None and _is_ours(values):
+        usual = len(COLUMNS)
+    if not told:
         return _guessed(values, fitting, usual)
     if told not in fitting:
         raise ValueError(
@@ -88,6 +88,12 @@ def _guessed(values: Float32[np.ndarray, " k"], fitting: list[int], usual: int) 
         f"its {values.nbytes} bytes fit rows of {widths} float32 numbers, and their content"
         " doesn't tell which"
     )
+
+
+def _is_ours(values: Float32[np.ndarray, " k"]) -> bool:
+    """Tell scans as they are written here: each fourth number is 0, and most of the others not."""
+    measured = values[len(COLUMNS) - 1 :: len(COLUMNS)].any()
+    return bool(not measured and (len(values) <= 16 or (values != 0).mean() > 0.5))
 
 
 def _is_text(data: bytes) -> bool:

@@ -115,7 +115,7 @@ def read_whole(path: Path) -> Float32[np.ndarray, "n 3"]:
     Raises:
         FewstepError: The file can't be read, is damaged, or a point is not usable.
     """
-    points = _parsed(path, None, None, 0)
+    points = _parsed(path, kitti_bin.COLUMNS, None, 0)
     _check(path, points)
     return points.astype(np.float32)
 

@@ -7,7 +7,7 @@ than with one for all: the logarithm of the Bayes factor, with Dirichlet priors 
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.special import gammaln
 
@@ -16,7 +16,7 @@ __all__ = ["WIDTHS", "told_width"]
 WIDTHS = range(3, 9)  # from x y z to what radars and fused clouds hold
 LEAST_EVIDENCE = 10.0  # a Bayes factor of 22,000
 # A multiple of the width explains as much as the width. Between the two shares it isn't clear.
-AS_MUCH, CLEARLY_LESS = 0.9, 0.6
+AS_MUCH, CLEARLY_LESS = 0.95, 0.6
 MOST_NUMBERS, CHUNKS = 1 << 16, 16
 MAGNITUDES = (1e-3, 1.0, 4.0, 16.0, 256.0)
 # Zeros or NaN in a row are places that nothing came back from, and may come in turns of their own.
@@ -24,12 +24,23 @@ BLANK_RUN = 3
 
 
 def told_width(values: Float32[np.ndarray, " k"]) -> int | None:
-    """Return how many numbers a row has, whether or not all rows are whole; None in doubt.
+    """Return how many numbers a row has, whether or not all rows are whole.
 
     Args:
         values: All numbers of a file, row by row.
+
+    Returns:
+        The width, 0 where more than one explains the numbers, None where none does.
     """
-    places = _places(values)
+    places = _places(len(values))
+    blank = _is_blank(values[places])
+    told = _told(values, places[~blank])
+    # With blanks, whose own order is no column's, the rest may look like other rows.
+    return told if _told(values, places) in (None, told) else 0
+
+
+def _told(values: Float32[np.ndarray, " k"], places: Int[np.ndarray, " p"]) -> int | None:
+    """Return what the numbers at these places tell (see ``told_width``)."""
     if not len(places):
         return None
     kinds = _kinds(values[places])
@@ -37,37 +48,40 @@ def told_width(values: Float32[np.ndarray, " k"]) -> int | None:
     best = max(evidence.values())
     if best < LEAST_EVIDENCE:
         return None
-    width = min(width for width, found in evidence.items() if found >= CLEARLY_LESS * best)
-    half = width // 2 if width % 2 == 0 else None
-    twice = evidence.get(half, 0) >= LEAST_EVIDENCE and _is_twice(values[places], places, width)
-    return None if twice or evidence[width] < AS_MUCH * best else width
+    able = [width for width, found in evidence.items() if found >= CLEARLY_LESS * best]
+    clear = evidence[able[0]] >= AS_MUCH * best and not any(w % able[0] for w in able)
+    return able[0] if clear and not _is_twice(values[places], places, able[0]) else 0
 
 
-def _places(values: Float32[np.ndarray, " k"]) -> Int[np.ndarray, " p"]:
-    """Return which numbers are looked at: all but blanks, or stretches from all over the file."""
-    places = np.arange(len(values))
-    if len(values) > MOST_NUMBERS:
-        length = MOST_NUMBERS // CHUNKS
-        starts = np.linspace(0, len(values) - length, CHUNKS).astype(np.int64)
-        places = (starts[:, None] + np.arange(length)).reshape(-1)
-    seen = values[places]
-    blank = ~np.isfinite(seen) | (seen == 0)
-    run = minimum_filter1d(blank, BLANK_RUN) if len(blank) else blank
-    return places[~maximum_filter1d(run, BLANK_RUN)] if len(blank) else places
+def _places(count: int) -> Int[np.ndarray, " p"]:
+    """Return which numbers are looked at: all, or stretches from all over the file."""
+    if count <= MOST_NUMBERS:
+        return np.arange(count)
+    length = MOST_NUMBERS // CHUNKS
+    starts = np.linspace(0, count - length, CHUNKS).astype(np.int64)
+    return (starts[:, None] + np.arange(length)).reshape(-1)
+
+
+def _is_blank(values: Float32[np.ndarray, " p"]) -> Bool[np.ndarray, " p"]:
+    """Tell zeros and NaN that are next to each other, as where nothing came back."""
+    blank = ~np.isfinite(values) | (values == 0)
+    return maximum_filter1d(minimum_filter1d(blank, BLANK_RUN), BLANK_RUN) if len(blank) else blank
 
 
 def _is_twice(values: Float32[np.ndarray, " p"], places: Int[np.ndarray, " p"], width: int) -> bool:
-    """Tell whether the rows may be pairs of rows: both halves are negative as often.
+    """Tell whether the rows may be pairs of rows: of two halves that are negative as often.
 
     Points that take turns in being near and far look like rows of twice as many numbers.
     """
-    shares, least = [], len(values)
-    for column in range(width):
-        of_column = values[places % width == column]
-        shares.append(float((of_column < 0).mean()) if len(of_column) else 0.0)
-        least = min(least, len(of_column))
-    apart = max(abs(shares[c] - shares[c + width // 2]) for c in range(width // 2))
-    return apart < 0.25 + 1 / max(least, 1) ** 0.5
+    half = width // 2
+    if width % 2 or half not in WIDTHS:
+        return False
+    real = np.isfinite(values) & (values != 0)
+    columns = [values[real & (places % width == column)] for column in range(width)]
+    shares = [float((column < 0).mean()) if len(column) else 0.0 for column in columns]
+    least = min(map(len, columns))
+    apart = max(abs(shares[c] - shares[c + half]) for c in range(half))
+    return apart < 0.25 + 1 / max(least, 4) ** 0.5
 
 
 def _kinds(values: Float32[np.ndarray, " p"]) -> Int[np.ndarray, " p"]:
