@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from distillation.gaussian_cases import COUNT, PROCESS, SAMPLES, Gaussians, vsd_gradient
-from distillation.toy import GaussianDenoiser, GaussianStudent, blank, toy_distiller
 from distillation.training.test_distiller import same, weights
+from distillation.toy import GaussianDenoiser, GaussianStudent, blank, toy_distiller
 from torch import Tensor
 
 from domains.distillation.denoiser import Denoiser, Guided, Tempered

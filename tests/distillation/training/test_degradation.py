@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from distillation.training.test_distiller import gaussian_divergence, same, weights
 from distillation.test_resume import assert_same_end
 from distillation.toy import (
     GaussianDenoiser,
@@ -22,7 +23,6 @@ from distillation.toy import (
     toy_validation,
 )
 from distillation.toy_run import STEPS, settings
-from distillation.training.test_distiller import gaussian_divergence, same, weights
 from torch import Tensor, nn
 
 from domains.config import Degradation
