@@ -9,8 +9,17 @@ import yaml
 from pydantic import BaseModel
 from tiny_run import content, write_config
 
-from domains.config import RunConfig, SampleSet, load_config, parse_config, read_yaml
-from domains.config.describe import PLACES, markdown, matrix_schema, schema
+from domains.config import (
+    PLACES,
+    RunConfig,
+    SampleSet,
+    load_config,
+    markdown,
+    matrix_schema,
+    parse_config,
+    read_yaml,
+    schema,
+)
 from domains.errors import FewstepError
 
 ROOT = Path(__file__).parents[1]
@@ -169,6 +178,45 @@ def test_all_loose_scans_are_meant_where_no_number_is_given(tmp_path: Path) -> N
             (tmp_path / "b.PLY").unlink()
         with pytest.raises(FewstepError, match=words):
             parse_config(settings | {"data": {"scans": str(wrong)}})
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("{path: a, train: [00, 01], held_out: ['08']}", r"data\.train: .*in quotes: '00', not 0"),
+        ("{path: a, held_out: 010}", r"data\.held_out: .*in quotes: '00', not 8"),
+        ("{path: a, held_out: [1.5]}", r"data\.held_out: .*not 1\.5"),
+        ("{path: a, held_out: [yes]}", r"data\.held_out: .*not True"),
+        ("{scans: a, columns: [x, y]}", r"data\.columns: .*x, y and z, each once"),
+        ("{scans: a, columns: [x, y, z, x]}", r"data\.columns: .*x, y and z, each once"),
+        ("{scans: a, columns: xyz}", r"data\.columns"),
+        ("{scans: a, columns: []}", r"data\.columns"),
+        ("{simulate: {}, columns: [x, y, z]}", r"simulate excludes path, scans and columns"),
+    ],
+)
+def test_data_that_are_not_meant_so(tmp_path: Path, data: str, words: str) -> None:
+    (tmp_path / "c.yaml").write_text(
+        f"name: a\ndomain: lidar\nteacher: lidiff-mini\ndata: {data}\n"
+        "generate: {scenes: 1}\nsets: {data: {model: data}}\n"
+    )
+    with pytest.raises(FewstepError, match=words) as error:
+        load_config(tmp_path / "c.yaml")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_columns_are_names_and_none_by_default(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").touch()
+    settings = {
+        "name": "a",
+        "domain": "lidar",
+        "teacher": "lidiff-mini",
+        "data": {"scans": str(tmp_path), "columns": ["x", "y", "z", "intensity", "ring"]},
+        "generate": {},
+        "sets": {"one": {"model": "teacher", "sampler": {"kind": "dpm", "steps": 8}}},
+    }
+    assert parse_config(settings).data.columns == ("x", "y", "z", "intensity", "ring")
+    settings["data"].pop("columns")
+    assert parse_config(settings).data.columns is None
 
 
 def test_message_names_the_key() -> None:

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from domains.batch import Batch, Request, Sample
-from domains.config import Distil
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -21,7 +20,7 @@ from domains.lidar import evaluation
 from domains.lidar.checkpoint import read_teacher
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser
-from domains.lidar.files import read_points, write_points
+from domains.lidar.files import read_whole, write_points
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss
 from domains.lidar.losses.refinement_loss import refinement_loss
@@ -29,7 +28,12 @@ from domains.lidar.losses.structure import chamfer_to, structure
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.pictures import bird_eye, perspective, write_png
 from domains.lidar.post_filter import post_filter
-from domains.lidar.settings import LidarData, LidarEvaluate, LidarGenerate, LidarPretrain
+from domains.lidar.settings import (
+    LidarData,
+    LidarEvaluate,
+    LidarGenerate,
+    LidarPretrain,
+)
 from domains.lidar.simulator.streets import simulate_streets
 
 __all__ = ["FIELD", "LidarField"]
@@ -204,7 +208,7 @@ class LidarField(Field[LidarDenoiser]):
 
     def read(self, path: Path) -> Sample:
         """Read a file that ``write`` has written."""
-        return Sample(path.stem, torch.from_numpy(read_points(path)))
+        return Sample(path.stem, torch.from_numpy(read_whole(path)))
 
     def held_out(self, plan: LidarGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return half of the ground truth: nearly what no completion can beat."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from os.path import splitext
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from domains.config.fields import FieldSettings
 from domains.config.run import RunConfig
@@ -30,6 +32,9 @@ SCAN_SUFFIXES = (".bin", ".ply", ".pcd")
 Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
 Sequences = Annotated[tuple[Sequence, ...], Field(min_length=1)]
 
+# x, y and z are read; what the others are called is the user's.
+Columns = Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=100)]
+
 
 class Simulate(Config):
     """Simulated streets, each one sequence of scans."""
@@ -53,6 +58,9 @@ class LidarData(Data):
     """Directory that holds `sequences`."""
     scans: str | None = None
     """Directory of LiDAR scans (.bin, .ply, .pcd) to complete; without ground truth."""
+    columns: Columns | None = None
+    """Names of a row's float32 numbers in `.bin` scans, such as `[x, y, z, intensity, ring]`; none:
+    told from the content, and refused in doubt."""
     simulate: Simulate | None = None
     """Makes LiDAR scans instead of reading them from `path`."""
     train: Sequences = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
@@ -60,10 +68,26 @@ class LidarData(Data):
     held_out: Sequences = ("08",)
     """LiDAR sequences to sample and measure on."""
 
+    @field_validator("train", "held_out", mode="before")
+    @classmethod
+    def _names_are_text(cls, names: Any) -> Any:
+        """Refuse numbers: YAML reads 00 as 0 and 010 as 8."""
+        for name in names if isinstance(names, list | tuple) else [names]:
+            if isinstance(name, int | float):
+                raise ValueError(f"a sequence's name is text, in quotes: '00', not {name}")
+        return names
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_of_points(cls, columns: Columns | None) -> Columns | None:
+        if columns is not None and any(columns.count(name) != 1 for name in "xyz"):
+            raise ValueError("columns must hold x, y and z, each once")
+        return columns
+
     @model_validator(mode="after")
     def _one_source(self) -> LidarData:
-        if self.simulate is not None and (self.path or self.scans):
-            raise ValueError("simulate excludes path and scans")
+        if self.simulate is not None and (self.path or self.scans or self.columns):
+            raise ValueError("simulate excludes path, scans and columns")
         if both := set(self.train) & set(self.held_out):
             raise ValueError(f"the sequence {min(both)} is both in train and in held_out")
         return self
@@ -93,7 +117,9 @@ class LidarData(Data):
         root = Path(str(self.scans))
         if not root.is_dir():
             raise FewstepError(f"there is no directory {root}", do="Correct data.scans")
-        found = sorted(path for path in root.iterdir() if path.suffix.lower() in SCAN_SUFFIXES)
+        names = (name for name in os.listdir(root) if splitext(name)[1].lower() in SCAN_SUFFIXES)
+        # Beside x.bin on other disks macOS leaves a hidden ._x.bin.
+        found = [root / name for name in sorted(names) if not name.startswith(".")]
         if not found:
             wanted = "files with " + ", ".join(SCAN_SUFFIXES)
             raise FewstepError(f"there are no scans in {root}", expected=wanted)

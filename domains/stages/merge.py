@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from domains.config import load_config
@@ -26,7 +27,8 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
     from domains.stages.generate import INDEX, SKIPPED
 
     plan = load_config(config).generate
-    shards = {samples / f"shard_{k:04d}": plan.shard(k) for k in range(plan.shards)}
+    parts = (range(*ends) for ends in pairwise((0, *plan.ends)))
+    shards = {samples / f"shard_{k:04d}": part for k, part in enumerate(parts)}
     _write(output, shards, INDEX)
     _write(skipped, {s: r for s, r in shards.items() if (s / SKIPPED).exists()}, SKIPPED)
 

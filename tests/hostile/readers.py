@@ -60,13 +60,25 @@ def _sequence(path: Path) -> object:
     if not (path.parent / "velodyne").exists():
         (path.parent / "velodyne").mkdir()
         (path.parent / "velodyne/0.bin").write_bytes(bytes(16))
-    good = "1 0 0 0 0 1 0 0 0 0 1 0\n"
-    for name, text in {"poses.txt": good, "calib.txt": f"Tr: {good}"}.items():
+    for name, text in {"poses.txt": _STILL, "calib.txt": f"Tr: {_STILL}"}.items():
         if name != path.name:
             (path.parent / name).write_text(text)
     return open_sequence(path.parent, labelled=False)
 
 
+def _labels(path: Path) -> object:
+    """Read ``0.label`` beside a scan of four points."""
+    sequence = path.parent / "sequence"
+    for part in ("velodyne", "labels"):
+        (sequence / part).mkdir(parents=True, exist_ok=True)
+    (sequence / "velodyne/0.bin").write_bytes(bytes(64))
+    for name in ("poses.txt", "calib.txt"):
+        (sequence / name).write_text("Tr: "[: 4 * (name == "calib.txt")] + _STILL)
+    (sequence / "labels/0.label").write_bytes(path.read_bytes())
+    return open_sequence(sequence).labelled(0)
+
+
+_STILL = "1 0 0 0 0 1 0 0 0 0 1 0\n"
 READERS = {
     "config": Reader("run.yaml", load_config),
     "archive": Reader("teacher.ckpt", read_checkpoint),
@@ -81,6 +93,8 @@ READERS = {
     "ply": Reader("a.ply", read_points),
     "pcd": Reader("a.pcd", read_points),
     "bin": Reader("a.bin", read_points),
+    "nuscenes": Reader("a.pcd.bin", read_points),
+    "labels": Reader("0.label", _labels),
     "domains": Reader("a.npz", load_domains),
     "folds": Reader("a.pth", JointDistribution.read, archive),
     "mapping": Reader("a.pt", CathMapping.read, archive),

@@ -8,6 +8,7 @@ import torch
 import yaml
 from hostile.test_data_files import packed
 from lidar.files.test_point_cloud import POINTS, VALID, as_scan
+from lidar.files.test_row_width import rows
 from protein.checkpoint_files import weights
 from safetensors.torch import save
 from tiny_run import content
@@ -54,8 +55,18 @@ SEEDS: dict[str, list[bytes]] = {
     "pdb": [format_pdb(_TRACE).encode(), format_pdb(_TRACE).replace("ALA", "SEP").encode()],
     "cif": [format_mmcif(_TRACE).encode()],
     "ply": [data for name, data in VALID.items() if name.endswith("ply")],
-    "pcd": [data for name, data in VALID.items() if name.endswith("pcd")],
-    "bin": [as_scan(POINTS)],
+    "pcd": [
+        *(data for name, data in VALID.items() if name.endswith("pcd")),
+        VALID["text.pcd"][:-1],
+        VALID["binary.pcd"] + b"\n",
+        VALID["text.pcd"].replace(b"\n", b"\r\n"),
+    ],
+    "bin": [
+        as_scan(POINTS),
+        *(rows(names, 40).tobytes() for names in ("", "i ring", "i ring time")),
+    ],
+    "nuscenes": [rows("i ring", 40).tobytes()],
+    "labels": [bytes(range(16))],
     "domains": [packed()],
     "folds": [_program([[60, ["1.10.8.10"]], (70, "2.60")])],
     "mapping": [_program({"C": {"1": 0}, "A": {"1.10": 0}, "T": {}})],

@@ -16,6 +16,7 @@ from lidar.files.test_point_cloud import POINTS, VALID, as_lzf, as_scan, as_text
 from domains.lidar.files import read_points
 
 SINGLE = POINTS.astype("<f4").tobytes()
+NAN = (POINTS * np.nan).tobytes()
 
 
 def with_value(value: float) -> np.ndarray:
@@ -41,15 +42,17 @@ def lzf(packed: bytes, size: int) -> bytes:
 LITTLE, LISTS = "binary_little_endian", "property list uchar float z\n"
 REFUSED: dict[str, tuple[str, bytes, str]] = {
     "scan: empty": ("bin", b"", "empty"),
-    "scan: one byte short": ("bin", as_scan(POINTS)[:-1], "no multiple of 16"),
-    "scan: one byte long": ("bin", as_scan(POINTS) + b"\0", "no multiple of 16"),
-    "scan: rows of three": ("bin", SINGLE, "no multiple of 16"),
-    "scan: NaN": ("bin", as_scan(with_value(np.nan)), "1 broken points of 7"),
-    "scan: infinity": ("bin", as_scan(with_value(-np.inf)), "1 broken points of 7"),
-    "scan: signalling NaN": (
-        "bin", as_scan(POINTS)[:-16] + b"\x01\0\xa0\x7f" * 4, "1 broken points of 7"),
-    "PLY: signalling NaN": (
-        "ply", ply(LITTLE, SINGLE[:-4] + b"\x01\0\xa0\x7f"), "1 broken points of 7"),
+    "scan: one byte short": ("bin", as_scan(POINTS)[:-1], "no float32 numbers"),
+    "scan: one byte long": ("bin", as_scan(POINTS) + b"\0", "no float32 numbers"),
+    "scan: a number short": ("bin", as_scan(POINTS)[:-4], "fit rows of 3 float32"),
+    "scan: rows of three, too few to tell": ("bin", SINGLE, "fit rows of 3 or 7 float32"),
+    "scan: one number": ("bin", SINGLE[:4], "no rows of 3 to 8"),
+    "scan: numbers of 8 bytes": (
+        "bin", np.pad(POINTS, ((0, 0), (0, 1))).astype("<f8").tobytes(), "a.bin"),
+    "scan: NaN": ("bin", as_scan(POINTS * np.nan)[:-4], "a.bin"),
+    "scan: infinity": ("bin", (POINTS - np.inf).tobytes(), "none of its numbers is finite"),
+    "scan: signalling NaN": ("bin", b"\x01\0\xa0\x7f" * 4, "none of its numbers is finite"),
+    "PLY: signalling NaN": ("ply", ply(LITTLE, b"\x01\0\xa0\x7f" * 21), "7 points that are not"),
     "scan: 10^9 m": ("bin", as_scan(with_value(1e9)), "up to 1e+09"),
     "scan: text": ("bin", b"1.0 2.0 3.0 0.5\n" * 4, "it is text"),
     "scan: a web page": ("bin", b"<html><body>404 not found</body></html>".ljust(48), "it is text"),
@@ -64,8 +67,8 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
         "ply", swapped("little.ply", b"vertex 7", "vertex \u0667".encode()), "where a count"),
     "PLY: more points than promised": ("ply", ply(LITTLE, SINGLE, 6), "promises 72 bytes"),
     "PLY: fewer points than promised": ("ply", ply(LITTLE, SINGLE, 8), "promises 96 bytes"),
-    "PLY: NaN": ("ply", ply(LITTLE, body(np.nan)), "1 broken points of 7"),
-    "PLY: NaN in text": ("ply", ply("ascii", as_text(with_value(np.nan))), "1 broken points"),
+    "PLY: NaN": ("ply", ply(LITTLE, NAN), "7 points that are not"),
+    "PLY: NaN in text": ("ply", ply("ascii", b"nan nan nan\n" * 7), "7 points that are not"),
     "PLY: 10^9 m": ("ply", ply(LITTLE, body(1e9)), "up to 1e+09"),
     "PLY: 10^300 m in text": ("ply", ply("ascii", as_text(with_value(1e300))), "up to 1e+300"),
     "PLY: a coordinate that is a list": (
@@ -101,9 +104,9 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "PCD: an unknown type": ("pcd", swapped("binary.pcd", b"TYPE F F F", b"TYPE Q F F"), "types"),
     "PCD: more sizes than fields": (
         "pcd", swapped("binary.pcd", b"SIZE 4 4 4", b"SIZE 4 4 4 4"), "4 values of SIZE"),
-    "PCD: NaN": ("pcd", pcd("binary", body(np.nan)), "1 broken points of 7"),
+    "PCD: NaN": ("pcd", pcd("binary", NAN), "7 points that are not"),
     "PCD: NaN, compressed": (
-        "pcd", pcd("binary_compressed", as_lzf(with_value(np.nan))), "1 broken points of 7"),
+        "pcd", pcd("binary_compressed", as_lzf(POINTS * np.nan)), "7 points that are not"),
     "PCD: 10^9 m": ("pcd", pcd("binary", body(1e9)), "up to 1e+09"),
     "PCD: a body cut off": ("pcd", VALID["binary.pcd"][:-1], "promises 84 bytes, but 83"),
     "PCD: an unknown encoding": ("pcd", pcd("zip", SINGLE), "DATA are 'zip'"),
@@ -118,8 +121,6 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "PCD, compressed: another length": (
         "pcd", pcd("binary_compressed", struct.pack("<II", 99, 84) + b"\0a"), "promises 99 bytes"),
     "PCD, as text: too few numbers": ("pcd", pcd("ascii", b"1 2\n" * 7), "have 2 numbers"),
-    "PCD, as text: the last number cut off": (
-        "pcd", VALID["text.pcd"][:-1], "may have been cut off"),
 }  # fmt: skip
 
 
@@ -136,6 +137,13 @@ READ: dict[str, tuple[str, bytes, np.ndarray]] = {
     "a PLY of one point": ("ply", ply(LITTLE, ONE.tobytes(), 1), ONE),
     "a PCD of one point": ("pcd", pcd("ascii", as_text(ONE), 1), ONE),
     "100 km": ("bin", as_scan(FAR), FAR),
+    "a PCD of which one point is finite": ("pcd", pcd("ascii", b"1 -2 3\nnan nan nan\n", 2), ONE),
+    "a scan of which one point is finite": (
+        "bin",
+        np.array([[1, -2, 3, 0], [np.nan] * 3 + [0]], "<f4").tobytes(),
+        ONE,
+    ),
+    "a PLY that ends as a text": ("ply", ply(LITTLE, ONE.tobytes() + b"\n", 1), ONE),
     "a point many times": ("bin", as_scan(np.repeat(ONE, 9, 0)), np.repeat(ONE, 9, 0)),
     "zeros": ("bin", bytes(32), np.zeros((2, 3), np.float32)),
 }

@@ -18,7 +18,7 @@ from tiny_run import content
 from domains.config import load_config, parse_config
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
-from domains.lidar.files import read_points, write_points
+from domains.lidar.files import read_whole, write_points
 from domains.protein.checkpoint.proteina import read_checkpoint
 from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
 
@@ -97,7 +97,7 @@ def test_clouds(tmp_path: Path, suffix: str, points: np.ndarray) -> None:
     """Bit for bit; in a KITTI scan, only what could be text is refused."""
     write_points(tmp_path / f"a{suffix}", points)
     try:
-        found = read_points(tmp_path / f"a{suffix}")
+        found = read_whole(tmp_path / f"a{suffix}")
     except FewstepError as error:
         assert suffix == ".bin" and "it is text" in str(error)
         return

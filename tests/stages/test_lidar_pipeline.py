@@ -168,6 +168,34 @@ def test_a_scan_of_one_point_is_listed_and_the_others_are_completed(
     assert skipped["sample"].tolist() == [0] and "lone" in skipped["reason"][0]
 
 
+def test_scans_as_sensors_write_them_are_completed_or_listed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each point twice, five columns, no returns; and a scan of no returns only."""
+    monkeypatch.chdir(run)
+    scan = run / "results/tiny/streets/sequences/500/velodyne/000001.bin"
+    points, scans = np.fromfile(scan, "<f4").reshape(-1, 4), tmp_path / "scans"
+    scans.mkdir()
+    ring = (np.arange(len(points)) % 32)[:, None]
+    missing = np.where(ring % 3 == 0, np.nan, points)
+    for name, rows in {
+        "dual": np.repeat(points[:60], 2, 0),
+        "five": np.hstack([points, ring]),
+        "holes": missing,
+        "nothing": points * np.nan,
+    }.items():
+        rows.astype("<f4").tofile(scans / f"{name}.bin")
+    content = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))
+    content |= {"data": {"scans": str(scans)}, "teacher": "lidiff-mini", "students": {}}
+    content |= {"sets": {"teacher": SETS["teacher"]}, "pretrain": None, "generate": {}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    made = tmp_path / "made"
+    generate(tmp_path / "run.yaml", "teacher", 0, made, run / "results/tiny/teacher")
+    assert pd.read_csv(made / "index.csv")["sample"].tolist() == [0, 1, 2]
+    skipped = pd.read_csv(made / "skipped.csv")
+    assert skipped["sample"].tolist() == [3] and "nothing.bin" in skipped["reason"][0]
+
+
 def test_settings_of_the_other_field_are_refused(tmp_path: Path) -> None:
     from domains.config import load_config
 

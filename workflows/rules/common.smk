@@ -2,6 +2,12 @@
 
 # What must be there before a domain's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else RUN.data.files
+# The sample numbers of each shard, and the input files of samples: found out once, not for each.
+PARTS = [range(*ends) for ends in pairwise((0, *RUN.generate.ends))]
+try:
+    INPUTS = RUN.data.inputs()
+except FewstepError as error:
+    raise WorkflowError(str(error))
 
 
 def model_of(wildcards):
@@ -36,8 +42,7 @@ def version_of(source):
 
 def inputs_of(shard):
     """Return the input files of a shard's samples, so that others under their numbers count."""
-    found = RUN.data.inputs()
-    return plain(found[k] for k in RUN.generate.shard(shard) if k < len(found))
+    return plain(INPUTS[k] for k in PARTS[shard] if k < len(INPUTS))
 
 
 def weaker_of(wildcards):

@@ -1,6 +1,6 @@
 # Sample sets in shards; teacher, student and held-out data by the same command.
 
-SHARDS = [f"{OUT}/samples/{{set}}/shard_{k:04d}" for k in range(RUN.generate.shards)]
+SHARDS = [f"{OUT}/samples/{{set}}/shard_{k:04d}" for k in range(len(PARTS))]
 
 
 rule generate:
@@ -30,7 +30,7 @@ rule generate:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
-        samples=lambda w: [RUN.generate.asked(k) for k in RUN.generate.shard(int(w.shard))],
+        samples=lambda w: [RUN.generate.asked(k) for k in PARTS[int(w.shard)]],
         seed=RUN.seed,
         formats=RUN.generate.formats,
         model=lambda w, input: f"--model {input.model}" if input.model else "",

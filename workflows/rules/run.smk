@@ -1,7 +1,10 @@
 # One run: teacher -> student -> samples -> tables -> report. Its settings are the config.
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 
 from domains.config import (
     PRETRAIN,
@@ -11,6 +14,7 @@ from domains.config import (
     field_settings,
     parse_config,
 )
+from domains.errors import FewstepError
 
 RUN = parse_config(config, "the config")
 OUT = f"results/{RUN.name}"

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from domains.errors import FewstepError
 from domains.files.provenance import atomic_path
-from domains.lidar.data.semantic_kitti import KittiSequence
+from domains.lidar.data.semantic_kitti import NEAR, KittiSequence
 
 __all__ = ["SceneMap", "build_map", "first_per_voxel", "is_static", "load_map", "moved"]
 
@@ -33,12 +33,13 @@ class SceneMap(NamedTuple):
     """Points of a map, sorted by tiles of 10 m, so that a neighbourhood is read in parts.
 
     Attributes:
-        points: In the first scan's frame, metre.
+        points: In the frame of the sequence's poses, metre; in float64 where these go so far that
+            float32 would round by more than a quarter of a millimetre.
         tiles: Tile of each run of points, sorted.
         starts: First row of each run, and at last the number of points.
     """
 
-    points: Float32[np.ndarray, "m 3"]
+    points: Float[np.ndarray, "m 3"]
     tiles: Int[np.ndarray, "t 2"]
     starts: Int[np.ndarray, " t_1"]
 
@@ -48,15 +49,15 @@ class SceneMap(NamedTuple):
         tile = np.floor(points[:, :2] / TILE).astype(np.int32)
         order = np.lexsort((tile[:, 1], tile[:, 0]))
         tiles, starts = np.unique(tile[order], axis=0, return_index=True)
-        return cls(points[order].astype(np.float32), tiles, np.append(starts, len(points)))
+        return cls(narrowed(points)[order], tiles, np.append(starts, len(points)))
 
-    def within(self, centre: Float[np.ndarray, " 3"], radius: float) -> Float32[np.ndarray, "k 3"]:
+    def within(self, centre: Float[np.ndarray, " 3"], radius: float) -> Float[np.ndarray, "k 3"]:
         """Return the points nearer to ``centre`` than ``radius`` metres."""
         low, high = (np.floor((centre[:2] + r) / TILE) for r in (-radius, radius))
         near = np.flatnonzero(((self.tiles >= low) & (self.tiles <= high)).all(1))
         rows = [self.points[self.starts[i] : self.starts[i + 1]] for i in near]
         points = np.concatenate([self.points[:0], *rows])
-        away = points - centre.astype(np.float32)
+        away = points - centre.astype(points.dtype)
         return points[np.einsum("nc,nc->n", away, away) < radius**2]
 
 
@@ -74,12 +75,12 @@ def load_map(sequence: KittiSequence, cache: Path) -> SceneMap:
     points = _read_cache(cache, checksum)
     if points is None:
         points = build_map(sequence)
-        _write_cache(cache, points, checksum)
+        _write_cache(cache, points, sequence.origin, checksum)
     return SceneMap.of(points)
 
 
-def build_map(sequence: KittiSequence) -> Float32[np.ndarray, "m 3"]:
-    """Return the map's points, in order of their first hit.
+def build_map(sequence: KittiSequence) -> Float[np.ndarray, "m 3"]:
+    """Return the map's points, in order of their first hit, in the frame of the poses.
 
     Voxels seen before are looked up in a hash table, so a scan costs the same whether it is
     the first or the last. Scans that can't be read are left out with a warning.
@@ -91,9 +92,10 @@ def build_map(sequence: KittiSequence) -> Float32[np.ndarray, "m 3"]:
 
     device = open3d.core.Device("CPU:0")
     known = open3d.core.HashSet(1 << 20, open3d.core.int32, open3d.core.SizeVector([3]), device)
-    parts = []
+    parts, lost = [], {}
     for index in range(len(sequence)):
-        placed = moved(_static_points(sequence, index), sequence.poses[index])
+        points, lost[index] = _static_points(sequence, index)
+        placed = moved(points, sequence.poses[index])
         placed = placed[first_per_voxel(placed, VOXEL)]
         if len(placed):
             keys = np.floor(placed / VOXEL).astype(np.int32)
@@ -101,17 +103,29 @@ def build_map(sequence: KittiSequence) -> Float32[np.ndarray, "m 3"]:
             parts.append(placed[new.numpy()])
     if not parts:
         raise FewstepError(f"{sequence.directory} has no static points", do="Check its labels")
-    return np.concatenate(parts).astype(np.float32)
+    if any(lost.values()):
+        where = f"in {sum(map(bool, lost.values()))} scans of {sequence.directory}"
+        _log.warning("%d points %s are not finite and left out", sum(lost.values()), where)
+    return narrowed(np.concatenate(parts))
 
 
-def _static_points(sequence: KittiSequence, index: int) -> Float32[np.ndarray, "k 3"]:
-    """Return what a scan adds to the map; one that can't be read adds nothing, and is named."""
+def _static_points(sequence: KittiSequence, index: int) -> tuple[Float32[np.ndarray, "k 3"], int]:
+    """Return what a scan adds to the map, and how many of its points are not finite.
+
+    One that can't be read adds nothing, and is named.
+    """
     try:
-        points, labels = sequence.points(index), sequence.labels(index)
+        points, labels, dropped = sequence.labelled(index)
     except FewstepError as error:
         _log.warning("left out of the map of %s: %s", sequence.directory, error)
-        return np.empty((0, 3), dtype=np.float32)
-    return points[is_static(labels) & (np.linalg.norm(points, axis=1) > NEAREST)]
+        return np.empty((0, 3), dtype=np.float32), 0
+    return points[is_static(labels) & (np.linalg.norm(points, axis=1) > NEAREST)], dropped
+
+
+def narrowed(points: Float[np.ndarray, "m 3"]) -> Float[np.ndarray, "m 3"]:
+    """Return points in float32 if that rounds none by more than a quarter of a millimetre."""
+    near = not len(points) or np.abs(points).max() < NEAR
+    return points.astype(np.float32 if near else np.float64)
 
 
 def is_static(labels: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -144,16 +158,26 @@ def input_checksum(sequence: KittiSequence) -> str:
     """
     digest = hashlib.sha256(f"voxel {VOXEL} range {NEAREST} labels {STATIC}".encode())
     digest.update(sequence.poses.tobytes())
+    if sequence.origin.any() or np.abs(sequence.poses[:, :3, 3]).max() >= NEAR:
+        digest.update(b"float64 from " + sequence.origin.tobytes())
+    if sequence.columns is not None:
+        digest.update(" ".join(sequence.columns).encode())
     for path in sequence.scan_files + sequence.label_files:
         about = path.stat()
         digest.update(f"{path.name} {about.st_size} {about.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
-def _write_cache(cache: Path, points: Float32[np.ndarray, "m 3"], checksum: str) -> None:
+def _write_cache(
+    cache: Path,
+    points: Float[np.ndarray, "m 3"],
+    origin: Float[np.ndarray, " 3"],
+    checksum: str,
+) -> None:
+    """Write a map; ``points`` + ``origin`` are in the frame of the poses file."""
     try:
         with atomic_path(cache) as temporary, temporary.open("wb") as file:
-            np.savez(file, points=points, checksum=np.array(checksum))
+            np.savez(file, points=points, origin=origin, checksum=np.array(checksum))
     except FewstepError as error:
         raise FewstepError(
             f"can't write the map {cache}",
@@ -162,7 +186,7 @@ def _write_cache(cache: Path, points: Float32[np.ndarray, "m 3"], checksum: str)
         ) from error
 
 
-def _read_cache(cache: Path, checksum: str) -> Float32[np.ndarray, "m 3"] | None:
+def _read_cache(cache: Path, checksum: str) -> Float[np.ndarray, "m 3"] | None:
     if not cache.is_file():
         return None
     try:

@@ -1,5 +1,6 @@
 """One scene: a partial scan and the points it should be completed to, in the sensor frame."""
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = [
     "near_sensor",
     "resampled",
 ]
+
+_log = logging.getLogger(__name__)
 
 RANGE = (NEAREST, 50.0)
 LOWEST, HIGHEST = -4.0, 4.4
@@ -47,6 +50,7 @@ class Streets:
         training: Whether to augment, with LiDiff's filters for training; else its filters
             for evaluation.
         cache: Directory of the maps; else each lies beside its sequence's scans.
+        columns: Names of a row's numbers in the scans; None: told from labels or content.
     """
 
     def __init__(
@@ -57,15 +61,17 @@ class Streets:
         seed: int = 0,
         training: bool = True,
         cache: Path | None = None,
+        columns: tuple[str, ...] | None = None,
     ):
         if not directories:
             raise FewstepError("no LiDAR sequences", expected="at least one directory")
-        self.sequences = [open_sequence(directory) for directory in directories]
+        self.sequences = [open_sequence(each, columns=columns) for each in directories]
         self.maps = [load_map(each, _map_file(each, cache)) for each in self.sequences]
         self.ends = np.cumsum([len(each) for each in self.sequences])
         self.partial_points, self.truth_points = partial_points, truth_points
         self.seed, self.training = seed, training
         # Farthest point sampling dominates the cost, and no similarity changes its choice.
+        self._unusable: set[tuple[int, int]] = set()
         self._partial = lru_cache(maxsize=4096)(self._sampled_scan)
 
     def __len__(self) -> int:
@@ -77,7 +83,11 @@ class Streets:
         Scans come in order, again and again, each time with new draws; so an evaluation
         takes the indices below ``len``, and a training any.
         """
-        rng = np.random.default_rng([self.seed, index])
+        return self._drawn(index, index)
+
+    def _drawn(self, index: int, draws: int) -> SceneSample:
+        """Return a sample of the scan of ``index``, with the draws of another."""
+        rng = np.random.default_rng([self.seed, draws])
         which, scan = self._place(index % len(self))
         partial, truth = self._partial(which, scan), self._truth(which, scan)
         if self.training:
@@ -87,6 +97,23 @@ class Streets:
         if self.truth_points is not None:
             truth = resampled(rng, truth, self.truth_points)
         return SceneSample(partial, truth, self._name(which, scan))
+
+    def usable(self, index: int) -> SceneSample:
+        """Return sample ``index``, if need be of the next scan that can be used; says it once.
+
+        Raises:
+            FewstepError: Of the scan, if there is none that can be used.
+        """
+        for tried in range(index, index + len(self)):
+            try:
+                return self._drawn(tried, index)
+            except FewstepError as error:
+                if tried == index + len(self) - 1:
+                    raise
+                if (place := self._place(tried % len(self))) not in self._unusable:
+                    self._unusable.add(place)
+                    _log.warning("%s is passed over: %s", self._name(*place), error)
+        raise AssertionError("there is at least one scan")
 
     def names(self) -> dict[str, int]:
         """Return the index of each scan's sample by its name."""
@@ -102,9 +129,12 @@ class Streets:
 
     def _sampled_scan(self, which: int, scan: int) -> Float32[np.ndarray, "p 3"]:
         sequence = self.sequences[which]
-        points = sequence.points(scan)
         # Labels that do not fit tell of a scan that was cut off.
-        labels = sequence.labels(scan)
+        points, labels, dropped = sequence.labelled(scan)
+        if dropped and not self.training:
+            _log.warning(
+                "%s: %d points are not finite and left out", self._name(which, scan), dropped
+            )
         kept = _in_range(points)
         if self.training:
             kept &= is_static(labels) & (points[:, 2] > LOWEST)
@@ -116,8 +146,9 @@ class Streets:
 
     def _truth(self, which: int, scan: int) -> Float32[np.ndarray, "m 3"]:
         pose = self.sequences[which].poses[scan]
-        turn, place = pose[:3, :3].astype(np.float32), pose[:3, 3].astype(np.float32)
-        points = (self.maps[which].within(pose[:3, 3], RANGE[1]) - place) @ turn
+        near = self.maps[which].within(pose[:3, 3], RANGE[1])
+        from_sensor = (near - pose[:3, 3].astype(near.dtype)).astype(np.float32)
+        points = from_sensor @ pose[:3, :3].astype(np.float32)
         highest = np.inf if self.training else HIGHEST
         return points[(points[:, 2] > LOWEST) & (points[:, 2] < highest)]
 
@@ -127,15 +158,17 @@ def farthest_points(
 ) -> Float32[np.ndarray, "count 3"]:
     """Return ``count`` points, each the farthest from those before it, from the first on.
 
-    Fewer than ``count`` points are repeated as a block, none of them more than once oftener
-    than another.
+    Fewer than ``count`` different points, as where each is there twice, are repeated as a block,
+    none of them more than once oftener than another.
     """
     import open3d
 
     if len(points) <= count:
         return points[np.arange(count) % len(points)]
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points.astype(float)))
-    return np.asarray(cloud.farthest_point_down_sample(count).points).astype(np.float32)
+    found = np.asarray(cloud.farthest_point_down_sample(count).points).astype(np.float32)
+    # Open3D takes each place once, so here all there are.
+    return found[np.arange(count) % len(found)] if len(found) < count else found
 
 
 def near_partial(

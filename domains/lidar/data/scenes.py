@@ -39,19 +39,19 @@ class Scenes:
         streets = self._streets(self.data.train, config.partial_points, config.points, True)
         # Scans in random order, so that a batch does not hold neighbours of one street.
         order = np.random.default_rng([seed, index]).integers(0, 1 << 40, count)
-        return batch_of([_request(streets.sample(int(k)), config) for k in order])
+        return batch_of([_request(streets.usable(int(k)), config) for k in order])
 
     def training(self, config: NetworkConfig, numbers: Sequence[int]) -> list[Request]:
         """Return augmented scenes for a student, by number."""
         names = self.data.train[:-1] or self.data.train
         streets = self._streets(names, config.partial_points, config.points, True)
-        return [_request(streets.sample(number), config) for number in numbers]
+        return [_request(streets.usable(number), config) for number in numbers]
 
     def validation(self, config: NetworkConfig, count: int) -> list[Request]:
         """Return ``count`` scenes, evenly spread over the last training sequence."""
         streets = self._streets(self.data.train[-1:], config.partial_points, None, False)
         places = np.linspace(0, len(streets) - 1, count).round().astype(int)
-        return [_request(streets.sample(int(k)), config) for k in places]
+        return [_request(streets.usable(int(k)), config) for k in places]
 
     def held_out(
         self, config: NetworkConfig, numbers: Sequence[int], seed: int
@@ -62,7 +62,8 @@ class Scenes:
         """
         if self.data.scans is not None:
             return [
-                _attempt(lambda path=path: _loose(path, config)) for path in self._files(numbers)
+                _attempt(lambda path=path: _loose(path, config, self.data.columns))
+                for path in self._files(numbers)
             ]
         streets = self._streets(self.data.held_out, config.partial_points, config.points, False)
         places = self._places(streets, numbers, seed)
@@ -109,7 +110,13 @@ class Scenes:
                 expected="a directory `sequences` in SemanticKITTI's layout",
                 do="Set data.path to the directory above it",
             )
-        return Streets([root / name for name in names], partial, truth, training=training)
+        return Streets(
+            [root / name for name in names],
+            partial,
+            truth,
+            training=training,
+            columns=self.data.columns,
+        )
 
 
 def batch_of(requests: Sequence[Request]) -> Batch:
@@ -141,9 +148,9 @@ def _enough(numbers: Sequence[int], count: int, where: str) -> None:
         )
 
 
-def _loose(path: Path, config: NetworkConfig) -> Request:
+def _loose(path: Path, config: NetworkConfig, columns: tuple[str, ...] | None) -> Request:
     """Return a scan without ground truth: cropped and thinned as LiDiff's input is."""
-    scan = near_sensor(read_points(path))
+    scan = near_sensor(read_points(path, columns))
     if not len(scan):
         raise FewstepError(f"{path} has no points between 3.5 and 50 m")
     partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))

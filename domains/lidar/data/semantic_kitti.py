@@ -5,18 +5,36 @@
 camera's; the sensor's pose is Tr^-1 P Tr.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, UInt32
 
 from domains.errors import FewstepError
-from domains.lidar.files import read_points
+from domains.lidar.data.scan_order import belongs, in_number_order
+from domains.lidar.files import Scan, read_scan
+from domains.lidar.files.kitti_bin import COLUMNS
 
-__all__ = ["KittiSequence", "open_sequence"]
+__all__ = ["NEAR", "KittiSequence", "LabelledScan", "open_sequence"]
 
+NEAR = 4096.0  # metre; up to here float32 rounds by less than a quarter of a millimetre
 FARTHEST = 1e8  # metre; maps of countries count from as far as 10⁷ m away
+
+
+class LabelledScan(NamedTuple):
+    """The usable points of a scan in the sensor frame, metre.
+
+    Attributes:
+        points: Finite.
+        labels: One for each.
+        dropped: Number of points that are not finite.
+    """
+
+    points: Float32[np.ndarray, "n 3"]
+    labels: Int[np.ndarray, " n"]
+    dropped: int
 
 
 @dataclass(frozen=True)
@@ -25,49 +43,73 @@ class KittiSequence:
 
     Attributes:
         directory: Where it lies.
-        poses: Sensor to the first scan's frame.
+        poses: Sensor to the frame of the poses file, whose origin is moved to ``origin``.
         scan_files: One per scan.
         label_files: One per scan; empty when it was opened without labels.
+        columns: Names of a row's numbers in the scans; None: told from labels or content.
+        origin: What was subtracted from the poses' places, metre: of maps in coordinates of the
+            Earth the first pose's place, else 0.
     """
 
     directory: Path
     poses: Float[np.ndarray, "s 4 4"]
     scan_files: tuple[Path, ...]
     label_files: tuple[Path, ...]
+    columns: tuple[str, ...] | None = None
+    origin: Float[np.ndarray, " 3"] = field(default_factory=lambda: np.zeros(3))
 
     def __len__(self) -> int:
         return len(self.scan_files)
 
     def points(self, index: int) -> Float32[np.ndarray, "n 3"]:
-        """Return the points of one scan in the sensor frame, metre.
+        """Return the usable points of one scan in the sensor frame, metre.
 
         Raises:
-            FewstepError: The file is damaged, empty, or holds points that can't be used.
+            FewstepError: The file is damaged, empty, or holds no points that can be used.
         """
-        return read_points(self.scan_files[index])
+        return self._scan(index).points
 
     def labels(self, index: int) -> Int[np.ndarray, " n"]:
-        """Return the label of each point, without the object number in the upper bits.
+        """Return the label of each usable point, without the object number in the upper bits.
 
         Raises:
-            FewstepError: The file doesn't have one label for each point of the scan.
+            FewstepError: As of ``labelled``.
         """
-        path = self.label_files[index]
-        values = np.fromfile(path, dtype="<u4")
-        points = self.scan_files[index].stat().st_size / 16
-        if len(values) != points:
+        return self.labelled(index).labels
+
+    def labelled(self, index: int) -> LabelledScan:
+        """Return the usable points of one scan and their labels.
+
+        Raises:
+            FewstepError: The scan can't be used, or the file of labels doesn't have one for each
+                of its points, usable or not.
+        """
+        scan, path = self._scan(index), self.label_files[index]
+        values = _read_labels(path)
+        if len(values) != len(scan.kept):
             raise FewstepError(
-                f"{path} doesn't fit its scan", expected=f"{points:g} labels", got=len(values)
+                f"{path} doesn't fit its scan",
+                expected=f"{len(scan.kept)} labels",
+                got=len(values),
             )
-        return (values & 0xFFFF).astype(np.int32)
+        labels = (values[scan.kept] & 0xFFFF).astype(np.int32)
+        return LabelledScan(scan.points, labels, scan.dropped)
+
+    def _scan(self, index: int) -> Scan:
+        """Return a scan; the number of its labels tells the width of its rows."""
+        count = len(_read_labels(self.label_files[index])) if self.label_files else None
+        return read_scan(self.scan_files[index], self.columns, count, len(COLUMNS))
 
 
-def open_sequence(directory: Path, labelled: bool = True) -> KittiSequence:
+def open_sequence(
+    directory: Path, labelled: bool = True, columns: tuple[str, ...] | None = None
+) -> KittiSequence:
     """Find the files of a sequence and check that they agree; no scan is read yet.
 
     Args:
         directory: Such as ``sequences/00``.
         labelled: Whether labels are needed.
+        columns: Names of a row's numbers in the scans; None: told from labels or content.
 
     Raises:
         FewstepError: A file is missing, doesn't parse, or counts disagree; it names the file.
@@ -82,16 +124,45 @@ def open_sequence(directory: Path, labelled: bool = True) -> KittiSequence:
             if scan.stem != label.stem:
                 raise FewstepError(f"no labels for {scan}", got=f"{label.name} in its place")
     to_camera = _read_calibration(directory / "calib.txt")
-    return KittiSequence(directory, np.linalg.inv(to_camera) @ camera @ to_camera, scans, labels)
+    poses, origin = _near_origin(np.linalg.inv(to_camera) @ camera @ to_camera)
+    return KittiSequence(directory, poses, scans, labels, columns, origin)
+
+
+def _near_origin(
+    poses: Float[np.ndarray, "s 4 4"],
+) -> tuple[Float[np.ndarray, "s 4 4"], Float[np.ndarray, " 3"]]:
+    """Return poses counted from the first one, if that is far away, and what was subtracted.
+
+    In float32 a map is exact to a millimetre only near its origin; coordinates of the Earth
+    (UTM, MGRS, ECEF) have theirs up to 6,400 km away.
+    """
+    origin = poses[0, :3, 3].copy()
+    if np.abs(origin).max() < NEAR:
+        return poses, np.zeros(3)
+    poses = poses.copy()
+    poses[:, :3, 3] -= origin
+    return poses, origin
 
 
 def _files(directory: Path, part: str, suffix: str) -> tuple[Path, ...]:
-    found = tuple(sorted((directory / part).glob(f"*{suffix}")))
+    """Return the files of a part in the order of their numbers; hidden ones are not its."""
+    place = directory / part
+    found = [path for path in place.iterdir() if belongs(path, (suffix,))] if place.is_dir() else []
     if not found:
         raise FewstepError(
             f"no {part}/*{suffix} in {directory}", do="Give a directory in SemanticKITTI's layout"
         )
-    return found
+    return in_number_order(found)
+
+
+def _read_labels(path: Path) -> UInt32[np.ndarray, " n"]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FewstepError(f"can't read {path}", got=error.strerror) from error
+    if len(data) % 4:
+        raise FewstepError(f"{path} holds no labels of 4 bytes", got=f"{len(data)} bytes")
+    return np.frombuffer(data, "<u4")
 
 
 def _same_count(path: Path, count: int, scans: int) -> None:

@@ -1,5 +1,11 @@
 """Point clouds in files, coordinates in metre: PLY, PCD and KITTI's scans."""
 
-from domains.lidar.files.point_cloud import read_points, write_points
+from domains.lidar.files.point_cloud import (
+    Scan,
+    read_points,
+    read_scan,
+    read_whole,
+    write_points,
+)
 
-__all__ = ["read_points", "write_points"]
+__all__ = ["Scan", "read_points", "read_scan", "read_whole", "write_points"]

@@ -8,6 +8,7 @@ from jaxtyping import Float, Float32
 from domains.lidar.files.lzf import decompress
 from domains.lidar.files.table import (
     Column,
+    check_length,
     header_count,
     points_of_columns,
     points_of_rows,
@@ -36,8 +37,7 @@ def parse(data: bytes) -> Float[np.ndarray, "n 3"]:
         case "ascii":
             return points_of_text(text_rows(body, count), columns)
         case "binary":
-            if len(body) != size:
-                raise ValueError(f"its header promises {size} bytes, but {len(body)} follow")
+            check_length(body, size, row_size(columns))
             return points_of_rows(body, columns, count)
         case "binary_compressed":
             return points_of_columns(_decompressed(body, size), columns, count)
@@ -111,9 +111,11 @@ def _decompressed(body: bytes, size: int) -> bytes:
     if len(body) < 8:
         raise ValueError("its compressed data have no beginning")
     packed, unpacked = struct.unpack("<II", body[:8])
-    if len(body) - 8 != packed or unpacked != size:
+    data, more = body[8 : 8 + packed], body[8 + packed :]
+    # Some programs end a file as a text.
+    if len(data) < packed or len(more) > 1 or unpacked != size:
         raise ValueError(
             f"its header promises {packed} bytes that stand for {size}, "
             f"but {len(body) - 8} for {unpacked} follow"
         )
-    return decompress(body[8:], size)
+    return decompress(data, size)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Float32
 
 from domains.lidar.files.table import (
     Column,
+    check_length,
     header_count,
     points_of_rows,
     points_of_text,
@@ -125,6 +126,8 @@ def _check_size(body: bytes, elements: list[_Element]) -> None:
     fixed = list(takewhile(lambda element: not element.has_list, elements))
     if all(element.name != "vertex" for element in fixed):
         raise ValueError("it has lists before its points")
-    size, whole = _size(fixed), len(fixed) == len(elements)
-    if len(body) < size or (whole and len(body) > size):
+    size = _size(fixed)
+    if len(fixed) == len(elements):
+        check_length(body, size, row_size(fixed[-1].columns))
+    elif len(body) < size:
         raise ValueError(f"its header promises {size} bytes, but {len(body)} follow")

@@ -13,6 +13,7 @@ from jaxtyping import Float, Shaped
 
 __all__ = [
     "Column",
+    "check_length",
     "header_count",
     "points_of_columns",
     "points_of_rows",
@@ -87,21 +88,22 @@ def points_of_columns(
 
 
 def text_rows(body: bytes, count: int) -> list[bytes]:
-    """Return the lines of a body, without blank ones.
+    """Return the lines of a body, without blank ones; the last one need not end.
 
     Raises:
-        ValueError: They are not ``count``, or the last one may have been cut off.
+        ValueError: They are not ``count``.
     """
-    lines = [line for line in body.splitlines() if line.strip()]
+    lines = [line for line in body.splitlines(keepends=True) if line.strip()]
     if len(lines) != count:
         raise ValueError(f"its header promises {count} lines, but {len(lines)} follow")
-    if not body.endswith(b"\n"):
-        raise ValueError("its last line doesn't end, so a number may have been cut off")
     return lines
 
 
 def points_of_text(lines: list[bytes], columns: Sequence[Column]) -> Float[np.ndarray, "n 3"]:
     """Return the points of lines of numbers.
+
+    Where the last line doesn't end and its last number, a coordinate, may have been cut off, that
+    is NaN.
 
     Raises:
         ValueError: A coordinate is missing, or a line doesn't have one number for each value.
@@ -111,7 +113,49 @@ def points_of_text(lines: list[bytes], columns: Sequence[Column]) -> Float[np.nd
     if table.shape != (len(lines), width):
         raise ValueError(f"its lines have {table.shape[1]} numbers, its header promises {width}")
     first = list(accumulate((column.values for column in columns), initial=0))
+    if not lines[-1].endswith((b"\n", b"\r")) and not _is_whole(lines):
+        table[-1, -1] = np.nan
     return table[:, [first[i] for i in places]]
+
+
+def check_length(body: bytes, size: int, row: int) -> None:
+    """Hold a binary body against the ``size`` that its header promises.
+
+    Some programs end it as a text, or fill it up: less than a row of blanks or zeros, or one byte,
+    hides no point. But a body that was copied as text is longer for other reasons.
+
+    Raises:
+        ValueError: The body is shorter, longer by more, or was copied as text.
+    """
+    more = body[size:]
+    filled = len(more) < row and not more.strip(b"\0 \t\r\n")
+    if len(body) < size or not (len(more) <= 1 or filled):
+        raise ValueError(f"its header promises {size} bytes, but {len(body)} follow")
+    ends = body.count(b"\n", 0, size)
+    if more and ends and ends == body.count(b"\r\n", 0, size):
+        raise ValueError("it was copied as text, which adds bytes")
+
+
+def _is_whole(lines: list[bytes]) -> bool:
+    """Tell whether the last number of the last line is as long as those above it can be."""
+    *others, last = (line.split()[-1] for line in lines)
+    decimals = {_decimals(other) for other in others}
+    if decimals == {-1}:  # whole numbers
+        return {len(other.lstrip(b"-")) for other in others} == {len(last.lstrip(b"-"))}
+    if len(decimals) == 1:
+        return decimals == {_decimals(last)}
+    return bool(others) and _digits(last) >= max(map(_digits, others))
+
+
+def _decimals(number: bytes) -> int:
+    """Return how many digits follow the point; -1 without a point."""
+    _, point, rest = number.lower().partition(b".")
+    return len(rest.partition(b"e")[0]) if point else -1
+
+
+def _digits(number: bytes) -> int:
+    """Return how many significant digits a number has, those of its exponent too."""
+    return len(number.lower().translate(None, b"+-.e").lstrip(b"0"))
 
 
 def _xyz(columns: Sequence[Column]) -> list[int]:

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lidar.data.sequence_files import wall, write_sequence
 
 from domains.errors import FewstepError
-from domains.lidar.data.scene_map import SceneMap, build_map, first_per_voxel, load_map
+from domains.lidar.data.scene_map import (
+    SceneMap,
+    build_map,
+    first_per_voxel,
+    input_checksum,
+    load_map,
+)
 from domains.lidar.data.semantic_kitti import KittiSequence, open_sequence
 
 pytestmark = pytest.mark.usefixtures("open3d")
@@ -94,3 +101,67 @@ def test_a_damaged_map_is_named(tiny_sequence: Path, tmp_path: Path, content: by
     cache.write_bytes(content)
     with pytest.raises(FewstepError, match=r"can't read the map .*map\.npz.*Delete"):
         load_map(open_sequence(tiny_sequence), cache)
+
+
+# Maps far from their origin
+
+
+def marked(tmp_path: Path, places: list[tuple[float, float, float]]) -> KittiSequence:
+    """A sequence of scans of one standing wall; each pose is on the grid of the map's voxels."""
+    world = wall(400)[:, :3].astype(np.float64)
+    scans = [np.pad(world - np.subtract(place, places[0]), ((0, 0), (0, 1))) for place in places]
+    return open_sequence(write_sequence(tmp_path / "08", scans, places))
+
+
+EARTH = {"UTM": (388096.0, 3948996.0, 41.0), "ECEF": (-2418350.0, 5386100.0, 2405000.0)}
+
+
+@pytest.mark.parametrize("place", EARTH.values(), ids=EARTH)
+def test_a_map_far_away_is_exact_to_a_millimetre(
+    tmp_path: Path, place: tuple[float, float, float]
+) -> None:
+    places = [(place[0] + 0.5 * k, place[1], place[2]) for k in range(6)]
+    sequence = marked(tmp_path, places)
+    found = load_map(sequence, tmp_path / "map.npz").points + sequence.origin - place
+    nearby = [tuple(np.subtract(one, place)) for one in places]
+    expected = build_map(marked(tmp_path / "near", nearby))
+    np.testing.assert_allclose(np.sort(found, 0), np.sort(expected, 0), atol=1e-3)
+    # The file tells where it is.
+    with np.load(tmp_path / "map.npz") as stored:
+        np.testing.assert_array_equal(stored["origin"], sequence.origin)
+    again = load_map(sequence, tmp_path / "map.npz")
+    np.testing.assert_array_equal(again.points + sequence.origin - place, found)
+
+
+def test_a_way_that_leads_far_away_is_exact_all_along(tmp_path: Path) -> None:
+    """Even where the first pose is the origin, as after a gap in what located the sensor."""
+    scans = [wall(400, seed) for seed in range(2)]
+    places = [(0.0, 0.0, 0.0), (388096.0, 3948996.0, 41.0)]
+    sequence = open_sequence(write_sequence(tmp_path / "08", scans, places))
+    scene = load_map(sequence, tmp_path / "map.npz")
+    for scan, place in zip(scans, places, strict=True):
+        found = scene.within(np.array(place), 50.0).astype(np.float64) - place
+        gaps = np.linalg.norm(found[:, None] - scan[None, :, :3], axis=-1).min(1)
+        assert len(found) > 300 and gaps.max() < 1e-3
+
+
+def test_the_map_of_a_version_that_rounded_is_built_again(tmp_path: Path) -> None:
+    sequence = marked(tmp_path, [EARTH["UTM"]])
+    cache = tmp_path / "map.npz"
+    near = replace(sequence, origin=np.zeros(3))
+    assert input_checksum(near) != input_checksum(sequence)
+    first = load_map(sequence, cache).points
+    written = cache.stat().st_mtime_ns
+    load_map(near, cache)
+    assert cache.stat().st_mtime_ns != written
+    np.testing.assert_array_equal(load_map(sequence, cache).points, first)
+
+
+def test_points_that_are_not_finite_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scans = [wall(seed=seed) for seed in range(3)]
+    scans[0][:5] = scans[2][::100] = np.nan
+    sequence = open_sequence(write_sequence(tmp_path / "08", scans, [(0, 0, 0)] * 3))
+    assert np.isfinite(build_map(sequence)).all()
+    assert "8 points in 2 scans of" in caplog.text and "not finite" in caplog.text

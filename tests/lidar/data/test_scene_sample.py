@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lidar.data.sequence_files import wall, write_sequence
 
 from domains.errors import FewstepError
 from domains.lidar.data.scene_map import moved
@@ -162,3 +163,76 @@ def test_poses_carry_points_between_scans(tiny_sequence: Path) -> None:
     there = np.linalg.inv(open_sequence(tiny_sequence).poses[2])
     points = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(moved(moved(points, there), np.linalg.inv(there)), points)
+
+
+# Points that are there twice, scans that can't be used
+
+
+@pytest.mark.parametrize("times", [2, 3, 50])
+@pytest.mark.parametrize("count", [1, 30, 31, 45, 59])
+def test_repeated_points_give_as_many_as_asked(times: int, count: int) -> None:
+    distinct = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    for points in (np.repeat(distinct, times, 0), np.tile(distinct, (times, 1))):
+        found = farthest_points(points, count)
+        assert found.shape == (count, 3) and found.dtype == np.float32
+        rows, counts = np.unique(found, axis=0, return_counts=True)
+        assert len(rows) == min(count, 30)
+        assert counts.max() - counts.min() <= 1
+        assert set(map(tuple, rows.tolist())) <= set(map(tuple, distinct.tolist()))
+
+
+def test_a_single_place_gives_as_many_as_asked() -> None:
+    assert farthest_points(np.ones((90, 3), np.float32), 50).tolist() == [[1, 1, 1]] * 50
+
+
+def test_returns_that_come_twice_make_a_sample(tmp_path: Path) -> None:
+    scans = [np.repeat(wall(seed=k), 2, 0) for k in range(2)]
+    directory = write_sequence(tmp_path / "08", scans, [(0, 0, 0)] * 2)
+    for training in (True, False):
+        streets = Streets([directory], 500, 100, training=training)
+        assert streets.sample(1).partial.shape == (500, 3)
+
+
+def test_a_scene_far_away_is_the_one_nearby(tmp_path: Path) -> None:
+    scans = [np.round(wall(seed=k), 2) for k in range(3)]
+    scenes = []
+    for name, x, y in (("near", 0, 0), ("far", 388096, 3948996)):
+        places = [(x + k, y, 0) for k in range(3)]
+        directory = write_sequence(tmp_path / name / "08", scans, places)
+        scenes.append(Streets([directory], None, None, training=False).sample(2))
+    near, far = scenes
+    np.testing.assert_array_equal(far.partial, near.partial)
+    # A point on the edge of a voxel may be another one's.
+    gaps = np.linalg.norm(far.truth[:, None] - near.truth[None], axis=-1).min(1)
+    assert np.mean(gaps < 1e-3) > 0.98 and abs(len(far.truth) - len(near.truth)) < 10
+
+
+def test_a_scan_that_cannot_be_used_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scans = [wall(seed=k) for k in range(4)]
+    directory = write_sequence(tmp_path / "08", scans, [(0, 0, 0)] * 4)
+    streets = Streets([directory], 50, 50)
+    whole = [streets.usable(k) for k in range(8)]
+    assert [scene.name[-1] for scene in whole] == list("01230123") and not caplog.text
+    wall()[:0].tofile(directory / "velodyne/000001.bin")
+    np.full((300, 4), np.nan, "<f4").tofile(directory / "velodyne/000002.bin")
+    streets = Streets([directory], 50, 50)
+    caplog.clear()
+    found = [streets.usable(k) for k in range(8)]
+    assert [scene.name[-1] for scene in found] == list("03330333")
+    # Those that can be used are what they were, the others drawn anew; each loss is said once.
+    for k in (0, 3, 4, 7):
+        np.testing.assert_array_equal(found[k].partial, whole[k].partial)
+    assert len({scene.partial.tobytes() for scene in found}) == 8
+    said = [message for message in caplog.messages if "passed over" in message]
+    assert len(said) == 2 and "000001.bin" in said[0] and "000002.bin" in said[1]
+
+
+def test_no_scan_that_can_be_used_is_an_error(tmp_path: Path) -> None:
+    directory = write_sequence(tmp_path / "08", [wall(seed=k) for k in range(3)], [(0, 0, 0)] * 3)
+    streets = Streets([directory], 50, 50)
+    for path in (directory / "velodyne").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(FewstepError, match="it is empty"):
+        streets.usable(7)

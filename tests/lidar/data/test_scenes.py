@@ -226,3 +226,65 @@ def test_scans_that_would_share_a_name_are_one_line(tmp_path: Path) -> None:
         write_points(tmp_path / name, scan_of(90))
     with pytest.raises(FewstepError, match="suffix only"):
         loose(tmp_path).held_out(CONFIG, [0], 0)
+
+
+# Scans as sensors write them
+
+
+def test_training_and_validation_pass_over_scans_that_cannot_be_used(
+    copy: Copy, tiny_streets: Data, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = copy(*tiny_streets.train)
+    for name in tiny_streets.train:
+        place = Path(str(data.path)) / "sequences" / name / "velodyne/000000.bin"
+        rows = np.fromfile(place, "<f4").reshape(-1, 4)
+        (rows * np.nan).tofile(place)
+    scenes = Scenes(data)
+    assert scenes.training_batch(CONFIG, 6, 0, 0).shape == (6, CONFIG.points, 3)
+    found = [*scenes.training(CONFIG, range(4)), *scenes.validation(CONFIG, 2)]
+    assert {one.name[-6:] for one in found} == {"000001"}
+    assert sum("passed over" in message for message in caplog.messages) == 4
+
+
+def test_no_returns_of_a_loose_scan_are_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    organised = np.concatenate([scan_of(90), np.full((30, 3), np.nan)])
+    header = "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH {}\nHEIGHT 1\nPOINTS {}\nDATA ascii\n"
+    for name, points in (("some", organised), ("none", organised[-30:])):
+        rows = "".join("{} {} {}\n".format(*point) for point in points)
+        (tmp_path / f"{name}.pcd").write_text(header.format(len(points), len(points)) + rows)
+    none, some = loose(tmp_path).held_out(CONFIG, range(2), 0)
+    assert isinstance(none, FewstepError) and "30 points that are not finite" in str(none)
+    assert isinstance(some, Request) and bool(torch.isfinite(some.condition["partial"]).all())
+    assert caplog.messages == [f"{tmp_path}/some.pcd: 30 of 121 points are not finite and left out"]
+
+
+def test_columns_of_loose_scans_are_what_the_settings_say(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(scale=9, size=(480, 5)).astype("<f4")
+    noise.tofile(tmp_path / "a.bin")
+    [doubtful] = loose(tmp_path).held_out(CONFIG, [0], 0)
+    assert isinstance(doubtful, FewstepError) and "3, 4, 5, 6 or 8" in str(doubtful)
+    columns = ("ring", "x", "y", "z", "intensity")
+    [told] = Scenes(Data(scans=str(tmp_path), columns=columns)).held_out(CONFIG, [0], 0)
+    assert isinstance(told, Request)
+    points = {tuple(row) for row in noise[:, 1:4].tolist()}
+    assert {tuple(row) for row in told.condition["partial"].tolist()} <= points
+
+
+def test_columns_of_sequences_are_what_the_settings_say(copy: Copy, tiny_streets: Data) -> None:
+    [street] = tiny_streets.held_out
+    data = copy(street)
+    for path in (Path(str(data.path)) / "sequences" / street / "velodyne").iterdir():
+        np.fromfile(path, "<f4").reshape(-1, 4)[:, [3, 2, 1, 0]].tofile(path)
+    turned = data.model_copy(update={"columns": ("intensity", "z", "y", "x")})
+    [found], [expected] = held_out(Scenes(turned), 0), held_out(Scenes(tiny_streets), 0)
+    assert_same(found, expected)
+
+
+def test_hidden_files_are_no_loose_scans(tmp_path: Path) -> None:
+    write_points(tmp_path / "x.bin", scan_of(90))
+    (tmp_path / "._x.bin").write_bytes(b"Mac OS X")
+    (tmp_path / "y.BIN").write_bytes((tmp_path / "x.bin").read_bytes())
+    found = loose(tmp_path).held_out(CONFIG, range(2), 0)
+    assert [one.name for one in found if isinstance(one, Request)] == ["x", "y"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lidar.data.sequence_files import wall, write_sequence
 
 from domains.errors import FewstepError
 from domains.lidar.data.semantic_kitti import open_sequence
@@ -132,3 +133,64 @@ def test_too_few_labels_are_refused(tmp_path: Path) -> None:
     np.zeros(9, "<u4").tofile(directory / "labels/000000.label")
     with pytest.raises(FewstepError, match=r"000000\.label doesn't fit.*expected 10.*got 9"):
         open_sequence(directory).labels(0)
+
+
+# Scans of other columns, points that are not finite, poses far away
+
+
+@pytest.mark.parametrize("more", [0, 1, 2, 3])
+def test_the_labels_tell_the_width_of_the_rows(tmp_path: Path, more: int) -> None:
+    """Even of noise, which looks the same in rows of any width."""
+    noise = np.random.default_rng(0).normal(scale=9, size=(60, 3 + more)).astype("<f4")
+    sequence = open_sequence(write_sequence(tmp_path / "08", [noise], [(0, 0, 0)]))
+    np.testing.assert_array_equal(sequence.points(0), noise[:, :3])
+    assert len(sequence.labels(0)) == 60
+
+
+def test_columns_go_before_all_else(tmp_path: Path) -> None:
+    rows = wall()[:, [3, 0, 1, 2]]
+    directory = write_sequence(tmp_path / "08", [rows], [(0, 0, 0)])
+    sequence = open_sequence(directory, columns=("intensity", "x", "y", "z"))
+    np.testing.assert_array_equal(sequence.points(0), wall()[:, :3])
+    five = open_sequence(directory, columns=("a", "x", "y", "z", "b"))
+    with pytest.raises(FewstepError, match=r"expected 240 labels, got 300"):
+        five.labelled(0)
+
+
+def test_points_that_are_not_finite_lose_their_labels_too(tmp_path: Path) -> None:
+    scan = wall()
+    scan[::3, 1] = np.nan
+    directory = write_sequence(tmp_path / "08", [scan], [(0, 0, 0)])
+    np.arange(300, dtype="<u4").tofile(directory / "labels/000000.label")
+    points, labels, dropped = open_sequence(directory).labelled(0)
+    kept = np.arange(300) % 3 > 0
+    np.testing.assert_array_equal(points, scan[kept, :3])
+    np.testing.assert_array_equal(labels, np.flatnonzero(kept))
+    assert dropped == 100
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(bytes(1201)), lambda p: p.unlink()])
+def test_labels_that_cannot_be_read_are_refused(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    sequence = open_sequence(write_sequence(tmp_path / "08", [wall()], [(0, 0, 0)]))
+    damage(sequence.label_files[0])
+    with pytest.raises(FewstepError, match=r"000000\.label"):
+        sequence.labelled(0)
+
+
+@pytest.mark.parametrize("place", [(388096.07, 3948996.13, 41.2), (-2.4e6, 5.38e6, 2.4e6)])
+def test_poses_far_away_are_counted_from_the_first(
+    tmp_path: Path, place: tuple[float, float, float]
+) -> None:
+    places = [(place[0] + k, place[1], place[2]) for k in range(3)]
+    sequence = open_sequence(write_sequence(tmp_path / "08", [wall()] * 3, places))
+    np.testing.assert_allclose(sequence.origin, place)
+    np.testing.assert_allclose(sequence.poses[:, 0, 3], [0, 1, 2], atol=1e-6)
+    np.testing.assert_allclose(sequence.poses[:, :3, 3] + sequence.origin, places, rtol=1e-15)
+
+
+def test_poses_nearby_stay_as_they_are(tmp_path: Path) -> None:
+    sequence = open_sequence(write_sequence(tmp_path / "08", [wall()], [(300.5, -2000.25, 7)]))
+    assert sequence.poses[0, :3, 3].tolist() == [300.5, -2000.25, 7]
+    assert sequence.origin.tolist() == [0, 0, 0]

@@ -85,7 +85,6 @@ def test_a_missing_count_is_one() -> None:
         ("POINTS 2", "POINTS 2.0", "'2.0' where a count belongs"),
         ("3 4 6 4 0 5", "3 4 6 4 0", "number of columns"),
         ("3 4 6 4 0 5\n", "", "promises 2 lines, but 1 follow"),
-        ("0 5\n", "0 5", "last line doesn't end"),
     ],
 )
 def test_what_is_wrong_is_said(old: str, new: str, message: str) -> None:
@@ -94,8 +93,8 @@ def test_what_is_wrong_is_said(old: str, new: str, message: str) -> None:
         parse(TEXT.replace(old, new).encode())
 
 
-@pytest.mark.parametrize("change", [-1, 1])
+@pytest.mark.parametrize("change", [-1, 25])
 def test_a_binary_body_of_another_size_is_refused(change: int) -> None:
-    body = (ROWS.tobytes() + b"\0")[: 2 * ROWS.itemsize + change]
+    body = (ROWS.tobytes() + bytes(25))[: 2 * ROWS.itemsize + change]
     with pytest.raises(ValueError, match=f"promises 50 bytes, but {50 + change} follow"):
         parse(HEADER.format("binary").encode() + body)

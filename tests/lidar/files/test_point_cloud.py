@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.errors import FewstepError
-from domains.lidar.files import read_points, write_points
+from domains.lidar.files import read_points, read_scan, read_whole, write_points
 
 POINTS = np.random.default_rng(0).normal(scale=20.0, size=(7, 3)).astype(np.float32)
 PLY = "ply\nformat {} 1.0\n{}end_header\n"
@@ -45,6 +45,7 @@ def as_scan(points: np.ndarray) -> bytes:
     return np.column_stack([points, np.full(len(points), 0.5)]).astype("<f4").tobytes()
 
 
+LITTLE = "binary_little_endian"
 FACES = "element face 1\nproperty list uchar int vertex_indices\n"
 VALID = {
     "text.ply": ply("ascii", as_text(POINTS)),
@@ -120,9 +121,22 @@ def contents(points: np.ndarray) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", contents(POINTS))
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_broken_points_are_counted(tmp_path: Path, name: str, value: float) -> None:
+def test_points_that_are_not_finite_are_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, value: float
+) -> None:
     path = put(tmp_path, name, contents(with_value(value))[name])
+    np.testing.assert_array_equal(read_points(path), np.delete(POINTS, (2, 5), 0))
+    assert caplog.messages == [f"{path}: 2 of 7 points are not finite and left out"]
+    assert read_scan(path).kept.tolist() == [True, True, False, True, True, False, True]
+    # What was made here has none such.
     with pytest.raises(FewstepError, match=rf"{name} are not finite.*2 broken points of 7"):
+        read_whole(path)
+
+
+@pytest.mark.parametrize("name", contents(POINTS))
+def test_a_scan_without_a_finite_point_is_refused(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path, name, contents(np.full((7, 3), np.nan))[name])
+    with pytest.raises(FewstepError, match=rf"{name}.*(7 points that are not finite|tell)"):
         read_points(path)
 
 
@@ -211,7 +225,7 @@ def test_a_count_that_is_not_kept_is_refused(tmp_path: Path, name: str, count: i
 
 @pytest.mark.parametrize("size", [1, 15, 17, 111])
 def test_a_scan_of_no_whole_rows_is_refused(tmp_path: Path, size: int) -> None:
-    with pytest.raises(FewstepError, match=rf"its {size} bytes are no multiple of 16"):
+    with pytest.raises(FewstepError, match=rf"its {size} bytes are no float32 numbers"):
         read_points(put(tmp_path, "a.bin", VALID["scan.bin"][:size].ljust(size, b"\0")))
 
 
@@ -224,10 +238,12 @@ def test_a_file_that_was_cut_off_is_refused_or_still_right(tmp_path: Path, name:
             points = read_points(path)
         except FewstepError:
             continue
-        # Scans have no count, and faces come after the points: nothing else may be read.
-        assert name in ("scan.bin", "faces.ply")
+        # Scans have no count, the last number of a text may be cut off, and faces come after the
+        # points: nothing else may be read.
+        assert name in ("scan.bin", "faces.ply", "text.ply", "text.pcd", "text_faces.ply")
         np.testing.assert_array_equal(points, POINTS[: len(points)])
-        assert name == "scan.bin" or len(points) == len(POINTS)
+        least = {"scan.bin": 1, "text.ply": len(POINTS) - 1, "text.pcd": len(POINTS) - 1}
+        assert len(points) >= least.get(name, len(POINTS))
 
 
 @given(
