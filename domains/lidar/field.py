@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from domains.batch import Batch, Request, Sample
+from domains.config import Distil
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss

@@ -232,7 +232,7 @@ def test_scans_that_would_share_a_name_are_one_line(tmp_path: Path) -> None:
 
 
 def test_training_and_validation_pass_over_scans_that_cannot_be_used(
-    copy: Copy, tiny_streets: Data, caplog: pytest.LogCaptureFixture
+    copy: Copy, tiny_streets: LidarData, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = copy(*tiny_streets.train)
     for name in tiny_streets.train:
@@ -266,13 +266,13 @@ def test_columns_of_loose_scans_are_what_the_settings_say(tmp_path: Path) -> Non
     [doubtful] = loose(tmp_path).held_out(CONFIG, [0], 0)
     assert isinstance(doubtful, FewstepError) and "3, 4, 5, 6 or 8" in str(doubtful)
     columns = ("ring", "x", "y", "z", "intensity")
-    [told] = Scenes(Data(scans=str(tmp_path), columns=columns)).held_out(CONFIG, [0], 0)
+    [told] = Scenes(LidarData(scans=str(tmp_path), columns=columns)).held_out(CONFIG, [0], 0)
     assert isinstance(told, Request)
     points = {tuple(row) for row in noise[:, 1:4].tolist()}
     assert {tuple(row) for row in told.condition["partial"].tolist()} <= points
 
 
-def test_columns_of_sequences_are_what_the_settings_say(copy: Copy, tiny_streets: Data) -> None:
+def test_columns_of_sequences_are_what_the_settings_say(copy: Copy, tiny_streets: LidarData) -> None:
     [street] = tiny_streets.held_out
     data = copy(street)
     for path in (Path(str(data.path)) / "sequences" / street / "velodyne").iterdir():
