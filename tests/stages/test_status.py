@@ -105,7 +105,7 @@ def test_running_is_what_holds_its_lock(run: Path, capsys: pytest.CaptureFixture
     with exclusive(shard):
         os.utime(shard, (time.time() - 3600,) * 2)
         assert seen(capsys)["generate", "naive"]["parts"] == {"waiting": 1, "running": 1}
-        lock = shard.parent / ".shard_0001.lock"
+        lock = shard.parent / ".shard_0001.fewstep-lock"
         held = lock.read_text()
     write(lock, held.replace(str(os.getpid()), str(NOBODY)))
     write(log)
@@ -114,7 +114,7 @@ def test_running_is_what_holds_its_lock(run: Path, capsys: pytest.CaptureFixture
 
 def test_a_lock_of_another_machine_proves_nothing(run: Path, capsys: pytest.CaptureFixture) -> None:
     write(run / "logs/generate_naive_0000.log", age=3600)
-    write(run / "samples/naive/.shard_0000.lock", f"process {NOBODY} on another")
+    write(run / "samples/naive/.shard_0000.fewstep-lock", f"process {NOBODY} on another")
     assert seen(capsys)["generate", "naive"]["state"] == "quiet"
 
 
