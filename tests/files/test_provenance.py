@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from domains.errors import FewstepError
-from domains.files.provenance import atomic_directory, atomic_path, record, sha256, write_json, write_text
+from domains.files.provenance import (
+    atomic_directory,
+    atomic_path,
+    record,
+    sha256,
+    write_json,
+    write_text,
+)
 
 
 def names(directory: Path) -> list[str]:

@@ -89,7 +89,9 @@ def test_a_wrong_table_is_named_and_nothing_written(place: Path, rows: list | No
     with pytest.raises(FewstepError, match=r"shard_0001.index\.csv.*\*\.damaged") as error:
         merged(place)
     assert len(str(error.value).splitlines()) == 1
-    left = {path.name for path in (place / "set").iterdir() if not path.name.endswith(".fewstep-lock")}
+    left = {
+        path.name for path in (place / "set").iterdir() if not path.name.endswith(".fewstep-lock")
+    }
     assert left == {"shard_0000", "shard_0001.damaged"}
 
 
