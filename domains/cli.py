@@ -18,6 +18,7 @@ from domains.stages.evaluate import evaluate
 from domains.stages.fetch import fetch
 from domains.stages.generate import generate
 from domains.stages.merge import merge
+from domains.stages.places import check_places
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
@@ -71,6 +72,7 @@ def _command(stage: Callable[..., None]) -> Callable[..., None]:
     ]
 
     def command(**options: Any) -> None:
+        check_places(options)
         stage(**options)
 
     command.__name__ = stage.__name__
@@ -118,3 +120,7 @@ def _explain(error: Exception) -> str | None:
     if out_of_memory(error):
         return "out of memory. Lower the batch size or generate.batch_points."
     return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
 """Stage: turn a teacher checkpoint into the canonical form."""
 
-import json
 from pathlib import Path
 
 from domains.errors import FewstepError
+from domains.files.regular import read_json_object
 
 __all__ = ["BUNDLED", "locate", "prepare"]
 
@@ -72,11 +72,9 @@ def _architecture(path: Path | None) -> dict:
     if path is None:
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_object(path)
     except (OSError, ValueError) as error:
         raise FewstepError(f"can't read the architecture {path}", got=error) from error
-    if not isinstance(content, dict):
-        raise FewstepError(f"{path} is no architecture", expected="a JSON object")
     return {
         "network": content.get("network", content),
         "cath_mapping": content.get("cath_mapping"),

@@ -10,7 +10,8 @@ from tiny_run import LIDAR_NETWORK, save_teacher, simulate_streets, write_config
 from domains.config import Pretrain, Renoise, Tuned, load_config, parse_config
 from domains.domain import load_domain
 from domains.errors import FewstepError
-from domains.stages.generate import generate, read_index
+from domains.stages.generate import generate
+from domains.stages.shard_index import read_index
 from domains.stages.tune import _drawn, read_sampler, tune
 
 TUNED = {"model": "teacher", "sampler": {"kind": "tuned", "steps": 3, "trials": 4, "samples": 4}}
@@ -68,7 +69,12 @@ def test_a_tuned_set_needs_the_search_first(place: Path, tmp_path: Path) -> None
     assert not (tmp_path / "a" / "index.csv").exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"sampler": {"kind": "sde"}}', "{"])
+DEEP = '{"sampler": ' + "[" * 100_000 + "]" * 100_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"sampler": {"kind": "sde"}}', "{", DEEP], ids=range(6)
+)
 def test_another_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "tuned.json").write_text(content)
     with pytest.raises(FewstepError, match=r"tuned\.json"):
