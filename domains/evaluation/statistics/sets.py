@@ -1,6 +1,7 @@
 """Evaluated sets: what the evaluate stage wrote, read and checked."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,13 +154,13 @@ def read_set(path: Path) -> EvaluationSet:
         )
     check_facts(facts, path / "set.json")
     samples, gallery = path / "samples.csv", path / "gallery.json"
-    scenes = _read_json(gallery) if gallery.exists() else {}
+    scenes = _read_json(gallery) if os.path.lexists(gallery) else {}
     check_gallery(scenes, gallery)
     return EvaluationSet(
         path=path,
         facts=facts,
         metrics=_as_tidy(_read_csv(path / "set.csv"), path / "set.csv"),
-        samples=_read_csv(samples) if samples.exists() else pd.DataFrame(),
+        samples=_read_csv(samples) if os.path.lexists(samples) else pd.DataFrame(),
         gallery=scenes,
     )
 
