@@ -131,6 +131,7 @@ def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:
         ({"domains": {"protein": {"generate": {"scenes": 2}}}}, "domains.protein"),
         ({"domains": {"weather": {}}}, "domains.weather"),
         ({"seeds": [1, 1]}, "given twice"),
+        ({"seeds": list(range(100_000))}, "at most 1000"),
         ({"seeds": []}, "seeds"),
         ({"budget": 0}, "budget"),
         ({"name": "a/b"}, "name"),

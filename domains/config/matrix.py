@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from domains.config.base import MOST_SEED, Config, DomainName, Name
+from domains.config.base import MOST_SEED, MOST_SETS, Config, DomainName, Name
 from domains.config.data import Data
 from domains.config.sampling import Evaluate, Generate, SampleSet
 
@@ -103,6 +103,9 @@ class MatrixConfig(Config):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: a value is given twice")
         for name in self.domains:
+            count = len(self.objectives) * len(self.steps_of(name)) * len(self.seeds)
+            if count + len(self.variations) > MOST_SETS:
+                raise ValueError(f"domains.{name}: {count} cells; at most {MOST_SETS} can be made")
             if self.main_steps(name) not in self.steps_of(name):
                 raise ValueError(f"domains.{name}.main_steps: not one of its steps")
         return self
