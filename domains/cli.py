@@ -107,6 +107,8 @@ def _explain(error: Exception) -> str | None:
     """Return one line on an error; None for a fault of this program, whose traceback counts."""
     if isinstance(error, FewstepError):
         return str(error)
+    if out_of_memory(error):
+        return "out of memory. Lower the batch size or generate.batch_points, or allow more."
     if isinstance(error, OSError | ImportError) and "shared object file" in str(error):
         return str(FewstepError("a system library is missing", got=error, do=_LIBRARIES))
     if isinstance(error, OSError):
@@ -117,8 +119,6 @@ def _explain(error: Exception) -> str | None:
                 do="Check the path, its permissions and the free disk space",
             )
         )
-    if out_of_memory(error):
-        return "out of memory. Lower the batch size or generate.batch_points."
     return None
 
 

@@ -123,7 +123,7 @@ def test_a_value_given_twice_is_refused(key: str) -> None:
 def test_a_sweep_that_is_too_large_is_refused_at_once(count: int) -> None:
     scales, seeds = [k / 100 for k in range(100)], list(range(count))
     began = time.process_time()
-    with pytest.raises(FewstepError, match=r"sweep: it makes \d+ sets of samples; at most 1000"):
+    with pytest.raises(FewstepError, match=r"sweep: it makes \d+ sets; at most 1000"):
         swept(steps=list(range(1, 101)), noise_scales=scales, seeds=seeds)
     assert time.process_time() - began < 5
 

@@ -47,7 +47,7 @@ def combined(
         ValueError: A section is not there, or a name is made twice.
     """
     if (count := _count(sweep)) > MOST_SETS:
-        raise ValueError(f"sweep: it makes {count} sets of samples; at most {MOST_SETS} can be made")
+        raise ValueError(f"sweep: it makes {count} sets; at most {MOST_SETS} can be made")
     if unknown := set(sweep.students) - set(students):
         raise ValueError(f"sweep.students: {min(unknown)!r} is none of {sorted(students)}")
     made_students = {k: v for k, v in students.items() if k not in sweep.students}

@@ -108,7 +108,7 @@ def test_any_value_in_any_place_is_shown_or_refused(sets: Path, name: str, value
 
 # FEWSTEP_ALL_VALUES=1 tries more.
 MOST = 12 if os.environ.get("FEWSTEP_ALL_VALUES") == "1" else 3
-CELLS = ("abc", "1e999", "-1", "nan", "", "9" * 5000, '"', "a,b", "\x00", "=1+1")
+CELLS = ("abc", "1e999", "1e308", "-1e308", "-1", "nan", "", "9" * 5000, '"', "a,b", "\x00", "=1+1")
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: repr(cell)[:12])

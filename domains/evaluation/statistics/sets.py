@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from domains.errors import FewstepError
-from domains.evaluation.statistics.set_form import check_facts, check_gallery
+from domains.evaluation.statistics.set_form import LARGEST, check_facts, check_gallery
 from domains.files.regular import check_regular, read_json_object
 
 __all__ = [
@@ -130,6 +130,11 @@ def _as_tidy(table: pd.DataFrame, name: object) -> pd.DataFrame:
             f"{name} names a metric twice", got=twice, do="Keep one row for each metric"
         )
     numbers = table[["value", "low", "high"]].apply(pd.to_numeric, errors="coerce")
+    huge = (numbers.abs() > LARGEST) & (numbers.abs() < math.inf)
+    if huge.any(axis=None):
+        raise FewstepError(
+            f"{name} has a value above {LARGEST:g}", do="Run the evaluate stage again"
+        )
     return table.assign(**{column: numbers[column] for column in numbers})
 
 
