@@ -109,10 +109,11 @@ def _writing(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
+        do = "Free disk space or choose a directory that you may write to"
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            do = f"Move away what is in the place of {path} or of its directory"
         raise FewstepError(
-            f"can't write {path}",
-            got=error.strerror or str(error),
-            do="Free disk space or choose a directory that you may write to",
+            f"can't write {path}", got=error.strerror or str(error), do=do
         ) from error
 
 
