@@ -18,6 +18,7 @@ from domains.stages.evaluate import evaluate
 from domains.stages.fetch import fetch
 from domains.stages.generate import generate
 from domains.stages.merge import merge
+from domains.stages.places import check_places
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
@@ -71,6 +72,7 @@ def _command(stage: Callable[..., None]) -> Callable[..., None]:
     ]
 
     def command(**options: Any) -> None:
+        check_places(options)
         stage(**options)
 
     command.__name__ = stage.__name__
@@ -105,6 +107,8 @@ def _explain(error: Exception) -> str | None:
     """Return one line on an error; None for a fault of this program, whose traceback counts."""
     if isinstance(error, FewstepError):
         return str(error)
+    if out_of_memory(error):
+        return "out of memory. Lower the batch size or generate.batch_points, or allow more."
     if isinstance(error, OSError | ImportError) and "shared object file" in str(error):
         return str(FewstepError("a system library is missing", got=error, do=_LIBRARIES))
     if isinstance(error, OSError):
@@ -115,6 +119,8 @@ def _explain(error: Exception) -> str | None:
                 do="Check the path, its permissions and the free disk space",
             )
         )
-    if out_of_memory(error):
-        return "out of memory. Lower the batch size or generate.batch_points."
     return None
+
+
+if __name__ == "__main__":
+    main()

@@ -7,13 +7,16 @@ from pathlib import Path
 
 __all__ = ["out_of_memory", "peak_memory"]
 
-# Of CUDA, of torch's allocator for the CPU, of cuBLAS and cuDNN: all RuntimeErrors.
+# Of CUDA, of torch's allocator for the CPU, of cuBLAS and cuDNN: all RuntimeErrors. Of the
+# system, when a library does not fit any more.
 _WORDS = ("out of memory", "not enough memory", "allocate memory", "alloc_failed")
+_WORDS += ("failed to map segment",)
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a smaller batch might do."""
-    said = isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _WORDS)
+    of_system = isinstance(error, RuntimeError | ImportError | OSError)
+    said = of_system and any(words in str(error).lower() for words in _WORDS)
     return said or isinstance(error, MemoryError)
 
 

@@ -1,12 +1,17 @@
 """What all settings share: frozen, and a key that is not known is an error."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MOST_SEED", "Config", "DomainName", "FoldClass", "Name"]
+__all__ = ["MOST_SEED", "MOST_SETS", "Config", "DomainName", "FoldClass", "Name"]
 
 MOST_SEED = 2**63 - 1  # the largest integer of a table's column
+MOST_SETS = 1000  # of a sweep or matrix: each job reads all of them, in ten seconds
+# What JSON writes as it is and YAML does not read, or reads as the end of a line; a run's settings
+# are written in the one and read as the other. No file holds a surrogate, NUL ends a path.
+_LOST = re.compile("[\0\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _NUMBERS = (int, float, int | None, float | None)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
@@ -34,3 +39,24 @@ class Config(BaseModel):
             if isinstance(value, bool) and field.annotation in _NUMBERS:
                 raise ValueError(f"{name} should be a number, not yes or no")
         return content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_can_be_written_down(cls, content: Any) -> Any:
+        """Refuse text that would come back from the run's own files as another, or not at all."""
+        for name in cls.model_fields:
+            value = content.get(name) if isinstance(content, dict) else None
+            if (found := _lost(value)) is not None:
+                raise ValueError(f"{name} holds the character U+{ord(found):04X}: leave it out")
+        return content
+
+
+def _lost(value: Any) -> str | None:
+    """Return a character of a text, or of texts in a list or mapping, that no file keeps."""
+    if isinstance(value, str):
+        found = _LOST.search(value)
+        return str(found[0]) if found else None
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    inner = value if isinstance(value, list | tuple) else ()
+    return next((found for one in inner if (found := _lost(one)) is not None), None)

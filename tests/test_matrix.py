@@ -11,8 +11,7 @@ import pytest
 from tiny_matrix import matrix_content
 from tiny_run import deep_update
 
-from domains.config import cells, parse_config, parse_matrix, read_yaml, runs, untrained
-from domains.config.matrix import merged
+from domains.config import cells, merged, parse_config, parse_matrix, read_yaml, runs, untrained
 from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 
@@ -131,6 +130,7 @@ def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:
         ({"domains": {"protein": {"generate": {"scenes": 2}}}}, "domains.protein"),
         ({"domains": {"weather": {}}}, "domains.weather"),
         ({"seeds": [1, 1]}, "given twice"),
+        ({"seeds": list(range(100_000))}, "at most 1000"),
         ({"seeds": []}, "seeds"),
         ({"budget": 0}, "budget"),
         ({"name": "a/b"}, "name"),

@@ -1,6 +1,7 @@
 """Contract: a sweep is written out as students and sets, one for each combination."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -96,6 +97,40 @@ def test_a_wrong_sweep_is_one_line(wrong: dict, said: str) -> None:
     with pytest.raises(FewstepError, match=said) as error:
         swept(**wrong)
     assert len(str(error.value).splitlines()) == 1
+
+
+CLOSE = [0.1234567890, 0.1234567891, 0.1234567891000001]
+
+
+def test_values_that_differ_in_the_tenth_digit_are_different() -> None:
+    run = swept(noise_scales=CLOSE, roll_out_noise_scales=CLOSE, seeds=[0], steps=[2])
+    made = [one for name, one in run.sets.items() if "_k2" in name]
+    assert len(made) == 3 * 3 + 3
+    pairs = {(one.model, one.sampler.noise_scale) for one in made}
+    assert len(pairs) == len(made) and {scale for _, scale in pairs} == set(CLOSE)
+    assert len({one.label for one in made}) == len(made)
+    assert {one.roll_out.noise_scale for one in run.students.values()} == set(CLOSE)
+    assert parse_config(json.loads(run.model_dump_json())) == run
+
+
+@pytest.mark.parametrize("key", ["noise_scales", "roll_out_noise_scales", "seeds", "steps"])
+def test_a_value_given_twice_is_refused(key: str) -> None:
+    with pytest.raises(FewstepError, match="there already"):
+        swept(**{key: [4, 2, 4]})
+
+
+@pytest.mark.parametrize("count", [100, 10_000])
+def test_a_sweep_that_is_too_large_is_refused_at_once(count: int) -> None:
+    scales, seeds = [k / 100 for k in range(100)], list(range(count))
+    began = time.process_time()
+    with pytest.raises(FewstepError, match=r"sweep: it makes \d+ sets; at most 1000"):
+        swept(steps=list(range(1, 101)), noise_scales=scales, seeds=seeds)
+    assert time.process_time() - began < 5
+
+
+def test_a_large_sweep_is_made() -> None:
+    run = swept(steps=[2], noise_scales=[1], roll_out_noise_scales=[1], seeds=list(range(999)))
+    assert len([name for name in run.sets if "_k2" in name]) == 1000
 
 
 def test_a_set_of_what_is_varied_is_refused() -> None:

@@ -290,3 +290,36 @@ def test_another_teacher_remakes_all_but_the_data(done: Path) -> None:
         "evaluate": 1,
         "report": 1,
     }
+
+
+@pytest.mark.parametrize("make", ["a file", "a dangling link"])
+@pytest.mark.parametrize("name", ["results", "results/tiny"])
+def test_what_is_in_the_way_of_a_run_is_one_line(tmp_path: Path, name: str, make: str) -> None:
+    save_teacher(tmp_path / TEACHER)
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    place.touch() if make == "a file" else place.symlink_to("nowhere")
+    done = snakemake(tmp_path, write(tmp_path / "c.yaml"), "results/tiny/teacher")
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "Move away what is in the place of results/tiny" in said
+    assert "__enter__" not in said and os.path.lexists(place) and not place.is_dir()
+
+
+def test_a_pipe_in_the_place_of_the_last_settings_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "results/tiny").mkdir(parents=True)
+    os.mkfifo(tmp_path / "results/tiny/config.json")
+    save_teacher(tmp_path / TEACHER)
+    assert planned(tmp_path, write(tmp_path / "c.yaml"))["prepare"] == 1
+
+
+def test_a_teacher_from_the_future_is_prepared_once(tmp_path: Path) -> None:
+    """And again if its date changes, to one of the past too."""
+    teacher = save_teacher(tmp_path / TEACHER)
+    config, target = write(tmp_path / "c.yaml"), "results/tiny/teacher"
+    os.utime(teacher, (4e9, 4e9))
+    made = snakemake(tmp_path, config, target)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "prepare" not in planned(tmp_path, config, target)
+    for date in (4.1e9, 1e9):
+        os.utime(teacher, (date, date))
+        assert planned(tmp_path, config, target)["prepare"] == 1

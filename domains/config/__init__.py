@@ -16,7 +16,7 @@ from domains.config.matrix import MatrixConfig, is_matrix
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
 from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain, deciding
-from domains.config.yaml_file import read_yaml
+from domains.files.yaml_file import read_yaml
 
 __all__ = [
     "PRETRAIN",

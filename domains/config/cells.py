@@ -16,9 +16,9 @@ from domains.config.matrix import MatrixConfig, merged
 from domains.config.run import RunConfig
 from domains.config.sections import Sampler, SampleSet
 from domains.config.training import Distil
-from domains.config.yaml_file import read_yaml
 from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
+from domains.files.yaml_file import read_yaml
 
 __all__ = ["Cell", "cells", "load_matrix", "parse_matrix", "runs", "untrained"]
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from domains.config.fields import field_names
-from domains.config.sections import SampleSet
-from domains.settings import MOST_SEED, Config, Name
+from domains.config import SampleSet, field_names
+from domains.settings import MOST_SEED, MOST_SETS, Config, Name
 
 __all__ = ["MatrixConfig", "MatrixDomain", "Variation", "is_matrix", "merged"]
 
@@ -111,6 +110,9 @@ class MatrixConfig(Config):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: a value is given twice")
         for name in self.domains:
+            count = len(self.objectives) * len(self.steps_of(name)) * len(self.seeds)
+            if count + len(self.variations) > MOST_SETS:
+                raise ValueError(f"domains.{name}: {count} cells; at most {MOST_SETS} can be made")
             if self.main_steps(name) not in self.steps_of(name):
                 raise ValueError(f"domains.{name}.main_steps: not one of its steps")
         return self

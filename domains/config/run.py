@@ -13,8 +13,8 @@ from domains.config.fields import field_names, field_settings
 from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
 from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
-from domains.config.yaml_file import read_yaml
 from domains.errors import FewstepError
+from domains.files.yaml_file import read_yaml
 from domains.settings import MOST_SEED, Config, Name
 
 __all__ = ["PRETRAIN", "RunConfig", "continued", "load_config", "parse_config", "run_settings"]

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from domains.config.sections import SampleSet
-from domains.config.training import Distil
+from domains.config import Distil, SampleSet
 from domains.distillation.sampling.roll_out import RollOutConfig
-from domains.settings import MOST_SEED, Config, Name
+from domains.settings import MOST_SEED, MOST_SETS, Config, Name
 
 __all__ = ["Sweep", "combined"]
 
@@ -46,6 +45,8 @@ def combined(
     Raises:
         ValueError: A section is not there, or a name is made twice.
     """
+    if (count := _count(sweep)) > MOST_SETS:
+        raise ValueError(f"sweep: it makes {count} sets; at most {MOST_SETS} can be made")
     if unknown := set(sweep.students) - set(students):
         raise ValueError(f"sweep.students: {min(unknown)!r} is none of {sorted(students)}")
     made_students = {k: v for k, v in students.items() if k not in sweep.students}
@@ -64,6 +65,19 @@ def combined(
     return made_students, made_sets
 
 
+def _count(sweep: Sweep) -> int:
+    """Return how many sets a sweep makes at most, without making them."""
+    trained = len(sweep.students) * max(1, len(sweep.roll_out_noise_scales))
+    trained *= max(1, len(sweep.seeds))
+    return len(sweep.steps) * len(sweep.noise_scales) * (trained + sweep.teacher)
+
+
+def _said(scale: float) -> str:
+    """Return a scale in as few digits as tell it from every other."""
+    short = f"{scale:g}"
+    return short if float(short) == scale else repr(scale)
+
+
 def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str, str, Distil]]:
     """Yield name, label and settings of each student."""
     scales, seeds = sweep.roll_out_noise_scales or (None,), sweep.seeds or (None,)
@@ -72,7 +86,8 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
             continue  # a single call adds no fresh noise
         name, label, changes = f"{section}_k{steps}", section, dict[str, float](steps=steps)
         if scale is not None:
-            name, label = f"{name}_r{scale:g}", f"{label}, roll-outs of γ = {scale:g}"
+            said = _said(scale)
+            name, label = f"{name}_r{said}", f"{label}, roll-outs of γ = {said}"
             changes["noise_scale"] = scale
         if seed is not None:
             name, label = f"{name}_s{seed}", f"{label}, seed {seed}"
@@ -84,14 +99,15 @@ def _variants(sweep: Sweep, section: str, student: Distil) -> Iterator[tuple[str
 def _sampled(
     sweep: Sweep, model: str, label: str, played: Sequence[RollOutConfig]
 ) -> dict[str, SampleSet]:
-    found = {}
+    found: dict[str, SampleSet] = {}
     for roll_out, scale in product(played, sweep.noise_scales):
         count = roll_out.steps
         if count == 1 and scale != sweep.noise_scales[0]:
             continue
-        name = f"{model}_g{scale:g}" if model != "teacher" else f"teacher_k{count}_g{scale:g}"
-        said = f"{label}, {count} step{'s' * (count > 1)}, γ = {scale:g}"
-        found[name] = SampleSet(model=model, sampler=roll_out.sampler(scale), label=said)
+        of = model if model != "teacher" else f"teacher_k{count}"
+        said = f"{label}, {count} step{'s' * (count > 1)}, γ = {_said(scale)}"
+        one = SampleSet(model=model, sampler=roll_out.sampler(scale), label=said)
+        _join(found, {f"{of}_g{_said(scale)}": one})
     return found
 
 

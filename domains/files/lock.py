@@ -1,5 +1,6 @@
 """One run per directory: a second one is refused, and a killed one is no obstacle."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import TextIO
 
 from domains.errors import FewstepError
+from domains.files.provenance import remove_parts
+from domains.files.regular import read_regular
 
 __all__ = ["exclusive", "holder_lives"]
 
 _log = logging.getLogger(__name__)
-# Names of temporary files (see ``atomic_path``).
-_LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")
 _HOLDER = re.compile(r"process (\d+) on (.+)")
 
 
@@ -25,8 +26,9 @@ def exclusive(directory: Path) -> Iterator[None]:
     """Hold a directory that this process writes; a second process is refused at once.
 
     The lock is the kernel's and ends with the process, however that ends. It is on a file
-    beside the directory, which may itself be removed or renamed meanwhile. What a killed
-    process has left half written is removed.
+    beside the directory, which may itself be removed or renamed meanwhile; it is the same one
+    by whatever path the directory is named. What a killed process has left half written is
+    removed.
 
     Args:
         directory: Made if missing.
@@ -35,10 +37,16 @@ def exclusive(directory: Path) -> Iterator[None]:
         FewstepError: Another process holds the directory, or it can't be made.
     """
     directory = Path(directory).absolute()
+    if os.path.exists(directory) and not directory.is_dir():
+        raise FewstepError(
+            f"can't write {directory}",
+            expected="a directory",
+            got="a file of that name",
+            do="Move it away, or choose another directory",
+        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = _lock_of(directory)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        lock, descriptor = _open(directory)
     except OSError as error:
         raise FewstepError(
             f"can't write {directory}",
@@ -48,12 +56,23 @@ def exclusive(directory: Path) -> Iterator[None]:
     with os.fdopen(descriptor, "r+") as held:
         _take(held, directory)
         try:
-            for leftover in directory.iterdir():
-                if _LEFTOVER.fullmatch(leftover.name):
-                    leftover.unlink()
+            remove_parts(directory)
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _open(directory: Path) -> tuple[Path, int]:
+    """Open the lock of a directory, inside it if its parent can't be written."""
+    beside, inside = _locks_of(directory)
+    # A link of that name is not ours, and is not followed.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return beside, os.open(beside, flags, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return inside, os.open(inside, flags, 0o666)
 
 
 def _take(file: TextIO, directory: Path) -> None:
@@ -79,7 +98,9 @@ def _take(file: TextIO, directory: Path) -> None:
 def holder_lives(directory: Path) -> bool | None:
     """Return whether the process that holds a directory lives; None if that can't be seen here."""
     try:
-        holder = _HOLDER.fullmatch(_lock_of(directory).read_text(encoding="utf-8"))
+        beside, inside = _locks_of(directory)
+        lock = beside if beside.exists() else inside
+        holder = _HOLDER.fullmatch(read_regular(lock))
         if holder is None or holder[2] != platform.node():
             return None
         os.kill(int(holder[1]), 0)
@@ -87,10 +108,12 @@ def holder_lives(directory: Path) -> bool | None:
         return True
     except ProcessLookupError:
         return False
-    except (OSError, UnicodeDecodeError, OverflowError):
+    except (OSError, ValueError, OverflowError):
         return None
     return True
 
 
-def _lock_of(directory: Path) -> Path:
-    return directory.parent / f".{directory.name}.lock"
+def _locks_of(directory: Path) -> tuple[Path, Path]:
+    """Return where the lock is: beside the directory, whatever path names it, or inside."""
+    place = directory.resolve()
+    return place.parent / f".{place.name}.fewstep-lock", place / ".fewstep-lock"

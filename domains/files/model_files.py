@@ -1,6 +1,7 @@
 """The canonical form of a model: safetensors and a JSON file; it holds no program at all."""
 
-import json
+import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.files.aside import make_way, put_aside
 from domains.files.provenance import atomic_path, record, sha256, write_json
+from domains.files.regular import read_json_object
 from domains.files.safe_archive import UNSAFE, check_count
 
 __all__ = [
@@ -23,6 +26,8 @@ __all__ = [
     "write_model",
 ]
 
+_log = logging.getLogger(__name__)
+
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMAT = "fewstep-model-1"
 # Modules of torch.compile, FSDP, checkpointed activations, and Lightning's Fabric.
@@ -33,6 +38,7 @@ _WRAPPERS = (
     "_checkpoint_wrapped_module",
     "_forward_module",
 )
+_BEGINNING = f'{{\n "format": "{_FORMAT}",'
 _MOST_DIMENSIONS = 64  # torch reduces no more
 
 
@@ -42,7 +48,8 @@ def write_model(
     """Write the canonical form: ``model.safetensors`` and ``model.json``.
 
     An earlier JSON file goes first, and the new one comes last and holds the hash of the weights:
-    a crash in between leaves no pair, and never a silent mixture.
+    a crash in between leaves no pair, and never a silent mixture. Files of these names that are
+    not of an earlier model of ours are moved aside.
 
     Args:
         directory: Where to; made if needed.
@@ -61,9 +68,21 @@ def write_model(
             save_file(plain, temporary, metadata={"format": "pt"})
         except SafetensorError as error:
             raise FewstepError(f"can't write {path}", got=error, do="Check the disk") from error
+        _make_way(path, temporary)
         path.with_suffix(".json").unlink(missing_ok=True)
     content = record(format=_FORMAT, sha256=sha256(path), config=config)
     write_json(path.with_suffix(".json"), content)
+
+
+def _make_way(path: Path, new: Path) -> None:
+    """Move aside weights and a JSON file that are of no model of ours."""
+    sidecar = path.with_suffix(".json")
+    make_way(sidecar, _BEGINNING)
+    # Without it they are either the same, left by a process that was killed, or somebody else's.
+    if sidecar.exists() or not os.path.lexists(path):
+        return
+    if not path.is_file() or sha256(path) != sha256(new):
+        _log.warning("%s is somebody else's: it is now %s", path, put_aside(path, "other"))
 
 
 def read_model(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -100,10 +119,10 @@ def read_pair(
 
 def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json_object(sidecar)
+    except (OSError, ValueError) as error:
         raise FewstepError(f"can't read {sidecar}", got=error) from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if content.get("format") != _FORMAT:
         raise FewstepError(f"{sidecar} is of another kind", expected=f"format {_FORMAT}")
     if not isinstance(content.get("config"), dict):
         raise FewstepError(f"{sidecar} has no config")

@@ -5,6 +5,9 @@ import hashlib
 import json
 import os
 import platform
+import re
+import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from typing import Any
 
 from domains import __version__
 from domains.errors import FewstepError
+from domains.files.regular import check_regular
 
 __all__ = [
     "atomic_directory",
@@ -21,11 +25,14 @@ __all__ = [
     "named",
     "package_versions",
     "record",
+    "remove_parts",
     "sha256",
     "write_json",
     "write_text",
 ]
 
+# What a file is called while it is written: nobody else's has such a name.
+_PART = ".fewstep-part-"
 _PACKAGES = ("torch", "pytorch-lightning", "numpy", "biotite", "pandas")
 
 
@@ -44,18 +51,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     with _writing(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.parent / f"{_PART}{secrets.token_hex(8)}"
+        mode = _create(temporary)
         try:
             yield temporary
             # Some writers replace the file by one of their own, readable by its owner only.
-            temporary.chmod(0o644)
+            temporary.chmod(mode)
             _flush(temporary)
             temporary.replace(path)
             _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> int:
+    """Make an empty file as the user's umask has it; return its permissions."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+def remove_parts(directory: Path) -> None:
+    """Remove files that a killed process has left half written, and nothing else."""
+    for path in Path(directory).glob(f"{_PART}*"):
+        written = re.fullmatch(re.escape(_PART) + "[0-9a-f]{16}", path.name)
+        if written and stat.S_ISREG(path.lstat().st_mode):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -69,7 +92,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         FewstepError: The directory can't be written, or the disk is full.
     """
     path = Path(path)
-    with _writing(path), tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent) as scratch:
+    with _writing(path), tempfile.TemporaryDirectory(prefix=_PART, dir=path.parent) as scratch:
         whole = Path(scratch) / path.name
         whole.mkdir()
         yield whole
@@ -86,10 +109,11 @@ def _writing(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
+        do = "Free disk space or choose a directory that you may write to"
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            do = f"Move away what is in the place of {path} or of its directory"
         raise FewstepError(
-            f"can't write {path}",
-            got=error.strerror or str(error),
-            do="Free disk space or choose a directory that you may write to",
+            f"can't write {path}", got=error.strerror or str(error), do=do
         ) from error
 
 
@@ -118,7 +142,8 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file, read in blocks."""
+    """Return the hexadecimal sha256 of a regular file, read in blocks."""
+    check_regular(path)
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

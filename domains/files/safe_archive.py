@@ -19,7 +19,7 @@ from torch._utils import _rebuild_tensor_v2
 from domains.errors import FewstepError
 from domains.files.pickle_program import MOST_TENSORS, check_program
 
-__all__ = ["UNSAFE", "Inert", "check_count", "load_archive"]
+__all__ = ["UNSAFE", "Inert", "check_archive", "check_count", "load_archive"]
 
 UNSAFE = "Use a state_dict saved with torch.save, or a Lightning .ckpt"
 
@@ -60,7 +60,7 @@ def load_archive(path: Path) -> Any:
     Raises:
         FewstepError: The file is damaged, dangerous, or of another kind.
     """
-    _check_archive(path)
+    check_archive(path)
     guard = types.SimpleNamespace(Unpickler=_GuardedUnpickler, __name__="guarded pickle")
     try:
         with warnings.catch_warnings():
@@ -118,8 +118,12 @@ def _harmless(module: str, name: str) -> Any:
     return None
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse anything but a plain zip of stored entries as torch.save writes it."""
+def check_archive(path: Path) -> None:
+    """Refuse anything but a plain zip of stored entries as torch.save writes it.
+
+    Raises:
+        FewstepError: The file is damaged, dangerous, or of another kind.
+    """
     with path.open("rb") as stream:
         head = stream.read(4)
     if head != b"PK\x03\x04":

@@ -1,5 +1,6 @@
 """Entries of the manifest: what each outside file is, and whose."""
 
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -111,9 +112,9 @@ class Manifest(_Model):
     @field_validator("entries")
     @classmethod
     def _ids_differ(cls, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-        ids = [entry.id for entry in entries]
-        if repeated := {name for name in ids if ids.count(name) > 1}:
-            raise ValueError(f"ids come twice: {', '.join(sorted(repeated))}")
+        counts = Counter(entry.id for entry in entries)
+        if repeated := sorted(name for name, count in counts.items() if count > 1):
+            raise ValueError(f"ids come twice: {', '.join(repeated)}")
         return entries
 
     def find(self, name: str) -> Entry:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from domains.errors import FewstepError
+from domains.files.aside import put_aside
 from domains.files.provenance import atomic_path, sha256
+from domains.files.yaml_file import read_yaml
 from domains.manifest.download import download, extract
 from domains.manifest.entries import Entry, Manifest, Member, Package, RepositoryFile
 
@@ -30,8 +31,8 @@ def load_manifest(path: Path) -> Manifest:
         FewstepError: The file can't be read, isn't YAML, or breaks the form of an entry.
     """
     try:
-        return Manifest.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return Manifest.model_validate(read_yaml(path))
+    except FewstepError as error:
         raise FewstepError(f"can't read the manifest {path}", got=error) from error
     except ValidationError as error:
         first = error.errors()[0]
@@ -114,14 +115,13 @@ def fetch_files(entry: Entry, cache: Path) -> list[Path]:
 
 
 def _is_there(path: Path, wanted: Entry | Member) -> bool:
-    """Return whether the cache has the right file; a wrong one is removed, with a warning."""
-    if not path.exists():
+    """Return whether the cache has the right file; a wrong one is moved aside, with a warning."""
+    if not os.path.lexists(path):
         return False
     try:
         _verify(path, wanted)
     except FewstepError as error:
-        _log.warning("removing %s from the cache: %s", path, error)
-        path.unlink()
+        _log.warning("%s It is now %s.", error, put_aside(path, "wrong"))
         return False
     return True
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domains.files.lock import holder_lives
+from domains.files.regular import check_regular
 
 __all__ = ["QUIET", "STATES", "Part"]
 
@@ -35,6 +36,7 @@ class Part:
     def error(self) -> str:
         """The line that it failed with; empty if its log has none."""
         try:
+            check_regular(self.log)
             with self.log.open("rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
                 lines = stream.read().decode("utf-8", "replace").splitlines()

@@ -9,6 +9,7 @@ from typing import Any
 
 from domains.distillation.training.settings import Fit
 from domains.errors import FewstepError
+from domains.files.regular import check_regular
 
 __all__ = ["sampling", "training"]
 
@@ -47,9 +48,15 @@ def training(state: Path, fit: Fit) -> dict[str, Any]:
 
 def _count(row: dict[str, str], name: str, log: Path) -> int:
     try:
-        return int(row.get(name, ""))
+        return _counted(row.get(name, ""))
     except ValueError as error:
         raise _unreadable(log, error) from error
+
+
+def _counted(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise ValueError(f"{text[:80]!r} is no count")
+    return int(text)
 
 
 def _last_metrics(rows: list[dict[str, str]], log: Path) -> dict[str, float | None]:
@@ -101,7 +108,7 @@ def sampling(shards: Iterable[Path], count: int) -> dict[str, Any]:
         index = shard / "index.csv"
         if not index.exists():
             continue
-        times = [_number(row, "seconds", index) for row in _rows(index)]
+        times = [_seconds(row, index) for row in _rows(index)]
         lost = sum(1 for _ in _rows(shard / "skipped.csv"))
         made, skipped, seconds = made + len(times), skipped + lost, seconds + sum(times)
         finished.append((index.stat().st_mtime, len(times)))
@@ -129,6 +136,7 @@ def _samples_per_second(finished: list[tuple[float, int]]) -> float | None:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV table; none where there is none."""
     try:
+        check_regular(path)
         with path.open(newline="", encoding="utf-8") as stream:
             table = csv.DictReader(stream, restval="", strict=True)
             for row in table:
@@ -144,6 +152,13 @@ def _number(row: dict[str, str], name: str, path: Path) -> float:
         return float(row[name])
     except (KeyError, ValueError) as error:
         raise _unreadable(path, error) from error
+
+
+def _seconds(row: dict[str, str], path: Path) -> float:
+    value = _number(row, "seconds", path)
+    if not 0 <= value < math.inf:
+        raise _unreadable(path, ValueError(f"seconds can't be {row['seconds'][:80]!r}"))
+    return value
 
 
 def _unreadable(path: Path, error: Exception) -> FewstepError:

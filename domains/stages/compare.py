@@ -105,7 +105,10 @@ def _compared(path: Path, line: str) -> Entry:
     from domains.evaluation.statistics.sets import read_set
 
     found = read_set(path)
-    return Entry(line, "", int(found.facts["steps"]), None, found)
+    steps = found.number("steps")
+    if not steps.is_integer():
+        raise FewstepError(f"{path / 'set.json'} has no steps", do="Run the evaluate stage again")
+    return Entry(line, "", int(steps), None, found)
 
 
 def _shown(matrix: MatrixConfig, domain: str, found: list[EvaluationSet]) -> dict[str, Metric]:

@@ -29,13 +29,14 @@ def evaluate(
     """
     from domains.evaluation.statistics.table import SAMPLE, SUMMARY, write_table
     from domains.field import load_field
+    from domains.files.aside import make_way
     from domains.files.lock import exclusive
     from domains.files.provenance import write_json
 
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
     field = load_field(settings.domain).with_data(settings.located_data)
-    made = _index(samples, settings.generate.shards)
+    made = _index(samples, settings)
     index = _drawn(made, settings)
     files = zip(index["shard"], index["file"], strict=True)
     read = [field.read(samples / shard / file) for shard, file in files]
@@ -43,6 +44,8 @@ def evaluate(
     table = _sample_table(settings, sample_set, index, measured.samples)
     summary = _summary(settings, sample_set, table, measured)
     with exclusive(output):
+        for name, beginning in _BEGINNINGS.items():
+            make_way(output / name, beginning)
         (output / "set.json").unlink(missing_ok=True)
         write_table(output / "samples.csv", table, SAMPLE)
         write_table(output / "set.csv", summary, SUMMARY)
@@ -51,23 +54,37 @@ def evaluate(
         write_json(output / "set.json", {**facts, "skipped": _skipped(samples, settings)})
 
 
-def _index(samples: Path, count: int) -> Any:
+# How the files of an evaluation begin: others of their names are not replaced.
+_BEGINNINGS = {
+    "samples.csv": "run,domain,role,",
+    "set.csv": "run,domain,role,",
+    "set.json": '{\n "run": ',
+    "gallery.json": '{\n "scenes": ',
+}
+
+
+def _index(samples: Path, settings: RunConfig) -> Any:
     """Return the tables of all shards as one; set damaged ones aside, and say so."""
     import pandas as pd
 
-    from domains.stages.generate import read_index, set_aside
+    from domains.stages.shard_index import check_owned, read_index, set_aside
 
-    tables, damaged = [], []
-    for shard in (samples / f"shard_{k:04d}" for k in range(count)):
+    plan = settings.generate
+    shards = {samples / f"shard_{k:04d}": plan.shard(k) for k in range(plan.shards)}
+    for shard in shards:  # all of them before any is moved
+        check_owned(shard)
+    tables, damaged, do = [], [], "To make it, run the workflow again"
+    for shard, numbers in shards.items():
         try:
-            tables.append(read_index(shard).assign(shard=shard.name))
+            tables.append(read_index(shard, numbers).assign(shard=shard.name))
         except FewstepError as error:
             damaged.append(str(error).rstrip("."))
             if shard.exists():
                 set_aside(shard)
+                do = _AGAIN
     if damaged:
         more = f"; and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        raise FewstepError("; ".join(damaged[:3]) + more, do=_AGAIN)
+        raise FewstepError("; ".join(damaged[:3]) + more, do=do)
     # There can be fewer held-out data than samples: then the last shards are empty.
     index = pd.concat([table for table in tables if len(table)] or tables[:1])
     if index.empty:
@@ -97,12 +114,16 @@ def _skipped(samples: Path, settings: RunConfig) -> int:
     """Return how many samples the shards say that they could not make."""
     import pandas as pd
 
-    from domains.stages.generate import SKIPPED
+    from domains.files.regular import check_regular
+    from domains.stages.shard_index import SKIPPED
 
     tables = [samples / f"shard_{k:04d}" / SKIPPED for k in range(settings.generate.shards)]
+    found = [table for table in tables if table.exists()]
     try:
-        return sum(len(pd.read_csv(table)) for table in tables if table.exists())
-    except ValueError as error:  # pandas' own errors are such
+        for table in found:
+            check_regular(table)
+        return sum(len(pd.read_csv(table)) for table in found)
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise FewstepError(f"a skipped.csv in {samples} is no table", got=error) from error
 
 

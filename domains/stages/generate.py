@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domains.config import UNMODELLED, RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
+from domains.stages.shard_index import COLUMNS, INDEX, SKIPPED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,15 +17,9 @@ if TYPE_CHECKING:
     from domains.batch import Request, Sample
     from domains.field import Field
 
-__all__ = ["generate", "read_index", "set_aside"]
+__all__ = ["generate"]
 
 _log = logging.getLogger(__name__)
-
-INDEX, SKIPPED = "index.csv", "skipped.csv"
-COLUMNS = {
-    INDEX: ("sample", "length", "seed", "seconds", "network_calls", "memory_gb", "file", "sha256"),
-    SKIPPED: ("sample", "reason"),
-}
 
 
 def generate(
@@ -51,6 +45,7 @@ def generate(
     import pandas as pd
 
     from domains.field import load_field
+    from domains.files.aside import make_way
     from domains.files.lock import exclusive
     from domains.files.provenance import atomic_path, sha256
     from domains.memory import peak_memory
@@ -60,6 +55,8 @@ def generate(
     field = load_field(settings.domain).with_data(settings.located_data)
     numbers = list(settings.generate.shard(shard))
     with exclusive(output):
+        for name, columns in COLUMNS.items():
+            make_way(output / name, ",".join(columns[:2]))
         # Written last: without it a shard that is being made again does not look finished.
         (output / INDEX).unlink(missing_ok=True)
         rows = []
@@ -178,34 +175,3 @@ def _row(number: int, size: int, seed: int, seconds: float, calls: int) -> dict[
         "seconds": round(seconds, 6),
         "network_calls": calls,
     }
-
-
-def read_index(shard: Path) -> Any:
-    """Read a shard's table and check that its files are the ones it lists.
-
-    Raises:
-        FewstepError: A file is missing or damaged; ``set_aside`` has it sampled again.
-    """
-    import pandas as pd
-
-    from domains.files.provenance import sha256
-
-    try:
-        table = pd.read_csv(shard / INDEX)
-        recorded = zip(table["file"], table["sha256"], strict=True)
-        damaged = [file for file, digest in recorded if sha256(shard / file) != digest]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FewstepError(f"shard {shard} is incomplete", got=error) from error
-    if damaged:
-        raise FewstepError(f"shard {shard} is damaged", got=damaged[0])
-    return table
-
-
-def set_aside(shard: Path) -> None:
-    """Rename a damaged shard, so that the workflow samples it again; the last such is kept."""
-    from domains.files.lock import exclusive
-
-    aside = shard.with_name(f"{shard.name}.damaged")
-    with exclusive(shard):
-        shutil.rmtree(aside, ignore_errors=True)
-        shard.rename(aside)

@@ -22,13 +22,16 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
         skipped: One row per sample that could not be made, with the reason; maybe none.
 
     Raises:
-        FewstepError: A shard's table is not of its samples; the shard is set aside.
+        FewstepError: A shard's table is not of its samples; the shard is set aside. Or there is
+            something else in a shard's place, which stays there.
     """
-    from domains.stages.generate import INDEX, SKIPPED
+    from domains.stages.shard_index import INDEX, SKIPPED, check_owned
 
     plan = load_config(config).generate
     parts = (range(*ends) for ends in pairwise((0, *plan.ends)))
     shards = {samples / f"shard_{k:04d}": part for k, part in enumerate(parts)}
+    for shard in shards:  # all of them before any is moved
+        check_owned(shard)
     _write(output, shards, INDEX)
     _write(skipped, {s: r for s, r in shards.items() if (s / SKIPPED).exists()}, SKIPPED)
 
@@ -36,7 +39,7 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
 def _write(path: Path, shards: dict[Path, range], name: str) -> None:
     """Write the tables called ``name`` as one."""
     from domains.files.provenance import atomic_path
-    from domains.stages.generate import COLUMNS
+    from domains.stages.shard_index import COLUMNS
 
     with (
         atomic_path(path) as temporary,
@@ -51,7 +54,7 @@ def _write(path: Path, shards: dict[Path, range], name: str) -> None:
 
 @contextmanager
 def _set_aside_if_wrong(shard: Path) -> Iterator[None]:
-    from domains.stages.generate import set_aside
+    from domains.stages.shard_index import set_aside
 
     try:
         yield
@@ -63,7 +66,10 @@ def _set_aside_if_wrong(shard: Path) -> Iterator[None]:
 
 def _rows(shard: Path, name: str, columns: tuple[str, ...], numbers: range) -> Iterator[list[str]]:
     """Yield the rows of a shard's table, which are to be of these samples."""
+    from domains.files.regular import check_regular
+
     try:
+        check_regular(shard / name)
         with (shard / name).open(newline="", encoding="utf-8") as stream:
             table = csv.reader(stream, strict=True)
             header = next(table, [])
@@ -73,7 +79,7 @@ def _rows(shard: Path, name: str, columns: tuple[str, ...], numbers: range) -> I
             file = columns.index("file") if "file" in columns else None
             left = set(numbers)
             for row in table:
-                left.remove(_number(row, len(columns), left, shard / name))
+                left.remove(_number(row, columns, left, shard / name))
                 if file is not None:
                     row[file] = f"{shard.name}/{row[file]}"
                 yield [*row, shard.name]
@@ -81,12 +87,18 @@ def _rows(shard: Path, name: str, columns: tuple[str, ...], numbers: range) -> I
         raise FewstepError(f"can't read {shard / name}", got=error, do=_AGAIN) from error
 
 
-def _number(row: list[str], columns: int, left: set[int], path: Path) -> int:
+def _number(row: list[str], columns: tuple[str, ...], left: set[int], path: Path) -> int:
     """Return the number of a row's sample: one of the shard's, for the first time."""
-    if len(row) != columns or not row[0].isdecimal() or int(row[0]) not in left:
-        expected = f"{columns} values, the first one a sample of the shard not yet listed"
-        raise _wrong(path, expected, ",".join(row))
-    return int(row[0])
+    from domains.stages.shard_index import check_row
+
+    expected = f"{len(columns)} values, the first one a sample of the shard not yet listed"
+    try:
+        check_row(dict(zip(columns, row, strict=True)))
+        if int(row[0]) in left:
+            return int(row[0])
+    except ValueError as error:
+        raise _wrong(path, expected, f"{','.join(row)[:200]}: {error}") from error
+    raise _wrong(path, expected, ",".join(row))
 
 
 def _wrong(path: Path, expected: str, got: str) -> FewstepError:

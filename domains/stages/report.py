@@ -32,6 +32,7 @@ def report(
     from domains.evaluation.statistics.published import read_published, rows_beside
     from domains.evaluation.statistics.sets import published_sets, read_set
     from domains.evaluation.statistics.table import SUMMARY, read_table, write_table
+    from domains.files.aside import make_way
     from domains.files.provenance import write_text
 
     settings = load_config(config)
@@ -54,4 +55,5 @@ def report(
     write_table(table, results, SUMMARY)
     shown = [*map(read_set, sets), *published_sets(papers)]
     latex = latex_table(shown, metrics, settings.title or name)
+    make_way(table.with_suffix(".tex"), latex.partition("\n")[0])
     write_text(table.with_suffix(".tex"), latex)

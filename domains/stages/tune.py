@@ -7,7 +7,6 @@ more on other samples, so that luck does not choose.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from domains.config import RunConfig, SampleSet, load_config
 from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
+from domains.files.regular import read_json_object
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ def read_sampler(path: Path) -> Renoise:
         FewstepError: The file is missing, or not what ``tune`` writes.
     """
     try:
-        return Renoise.model_validate(json.loads(path.read_text(encoding="utf-8"))["sampler"])
+        return Renoise.model_validate(read_json_object(path)["sampler"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise FewstepError(

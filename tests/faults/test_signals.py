@@ -9,7 +9,9 @@ import pytest
 from faults.stage_run import Runs, contents
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
+@pytest.mark.parametrize(
+    "sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda sent: sent.name
+)
 def test_training_told_to_stop_saves_and_resumes(
     runs: Runs, undisturbed: dict, sent: signal.Signals
 ) -> None:

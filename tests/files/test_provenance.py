@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from domains.errors import FewstepError
-from domains.files.provenance import atomic_path, record, sha256, write_json, write_text
+from domains.files.provenance import (
+    atomic_directory,
+    atomic_path,
+    record,
+    sha256,
+    write_json,
+    write_text,
+)
 
 
 def names(directory: Path) -> list[str]:
@@ -61,10 +68,34 @@ def test_json_holds_no_nan(tmp_path: Path, value: float) -> None:
     assert names(tmp_path) == []
 
 
-def test_files_are_readable_by_others(tmp_path: Path) -> None:
-    write_json(tmp_path / "file.json", {"a": [1]})
-    assert (tmp_path / "file.json").stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o027, 0o077, 0o000])
+def test_permissions_are_those_of_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "file.json", {"a": [1]})
+        with atomic_directory(tmp_path / "made") as made:
+            write_text(made / "a", "text")
+        with atomic_path(tmp_path / "other") as temporary:
+            temporary.unlink()  # as writers do that make a file of their own
+            os.close(os.open(temporary, os.O_CREAT, 0o600))
+    finally:
+        os.umask(before)
+    for name in ("file.json", "made/a", "other"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o777 & ~umask
     assert json.loads((tmp_path / "file.json").read_text()) == {"a": [1]}
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    write_text(tmp_path / ("a" * 255), "text")
+    assert names(tmp_path) == ["a" * 255]
+
+
+def test_a_pipe_has_no_checksum(tmp_path: Path) -> None:
+    """To open it would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a file"):
+        sha256(tmp_path / "pipe")
 
 
 def test_sha256_agrees_with_hashlib(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_debian_package_is_fetched_and_unpacked(
     found.write_bytes(b"broken")
     with pytest.raises(FewstepError, match="apt-get"):
         unpack(item, "x.dat", cache)
+    assert (cache / "thing/x.dat.wrong").read_bytes() == b"broken"
+    (cache / "thing/x.dat.wrong").unlink()
     assert is_clean(cache)
 
 

@@ -91,7 +91,8 @@ def test_no_network_says_how_to_go_on(tmp_path: Path) -> None:
     assert is_clean(tmp_path)
 
 
-def test_wrong_file_in_the_cache_is_replaced_or_removed(tmp_path: Path, server: str) -> None:
+def test_wrong_file_in_the_cache_is_moved_aside(tmp_path: Path, server: str) -> None:
+    """Somebody has put it there."""
     (tmp_path / "w").write_bytes(CONTENT[:-1])
     assert (
         fetch(entry(kind="url", url=f"{server}/good", file="w"), tmp_path).read_bytes() == CONTENT
@@ -99,7 +100,8 @@ def test_wrong_file_in_the_cache_is_replaced_or_removed(tmp_path: Path, server: 
     (tmp_path / "w").write_bytes(CONTENT[::-1])  # right size, wrong content
     with pytest.raises(FewstepError):
         fetch(entry(kind="url", url=closed_port(), file="w"), tmp_path)
-    assert is_clean(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"w.wrong", "w.wrong-2"}
+    assert (tmp_path / "w.wrong").read_bytes() == CONTENT[:-1]
 
 
 def test_full_disk_is_seen_before_the_download(

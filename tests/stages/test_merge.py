@@ -8,8 +8,8 @@ import pytest
 from tiny_run import write_config
 
 from domains.errors import FewstepError
-from domains.stages.generate import COLUMNS, INDEX
 from domains.stages.merge import merge
+from domains.stages.shard_index import COLUMNS, INDEX
 
 HEADER = list(COLUMNS[INDEX])
 
@@ -70,11 +70,43 @@ def test_shards_of_another_plan_are_left_out(place: Path) -> None:
     assert len(merged(place)[0]) == 4
 
 
-WRONG = {
+def changed(**values: object) -> list:
+    """A row with other values in these columns."""
+    return [values.get(name, value) for name, value in zip(HEADER, row(3, "d.pdb"), strict=True)]
+
+
+OTHERS = {
     "missing": None,
     "empty": [],
     "another header": [[*HEADER[1:], "sample"], row(3, "d.pdb")],
     "no header": [row(3, "d.pdb")],
+}
+
+
+@pytest.mark.parametrize("rows", OTHERS.values(), ids=OTHERS)
+def test_what_generate_did_not_make_stays_where_it_is(place: Path, rows: list | None) -> None:
+    """Even beside a shard that is damaged."""
+    put(place / "set/shard_0000/index.csv", HEADER, row(7, "a.pdb"))
+    path = place / "set/shard_0001/index.csv"
+    path.unlink() if rows is None else put(path, *rows)
+    with pytest.raises(FewstepError, match=r"shard_0001 is no shard of samples") as error:
+        merged(place)
+    assert len(str(error.value).splitlines()) == 1
+    assert {path.name for path in (place / "set").iterdir()} == {"shard_0000", "shard_0001"}
+
+
+WRONG = {
+    "a sample of 5,000 digits": [HEADER, changed(sample="9" * 5000)],
+    "a sample in other digits": [HEADER, changed(sample="\u0663")],
+    "a size of 5,000 digits": [HEADER, changed(length="9" * 5000)],
+    "seconds are text": [HEADER, changed(seconds="abc")],
+    "seconds are NaN": [HEADER, changed(seconds="nan")],
+    "infinite seconds": [HEADER, changed(seconds="1e999")],
+    "negative seconds": [HEADER, changed(seconds="-1")],
+    "a seed beyond a table's": [HEADER, changed(seed=2**63)],
+    "a file elsewhere": [HEADER, changed(file="../../mine.pdb")],
+    "no file": [HEADER, changed(file="")],
+    "a long field": [HEADER, changed(file="a" * 200_000)],
     "of another shard": [HEADER, row(1, "d.pdb")],
     "twice": [HEADER, row(3, "d.pdb"), row(3, "d.pdb")],
     "no number": [HEADER, row("-3", "d.pdb")],
@@ -89,7 +121,9 @@ def test_a_wrong_table_is_named_and_nothing_written(place: Path, rows: list | No
     with pytest.raises(FewstepError, match=r"shard_0001.index\.csv.*\*\.damaged") as error:
         merged(place)
     assert len(str(error.value).splitlines()) == 1
-    left = {path.name for path in (place / "set").iterdir() if not path.name.endswith(".lock")}
+    left = {
+        path.name for path in (place / "set").iterdir() if not path.name.endswith(".fewstep-lock")
+    }
     assert left == {"shard_0000", "shard_0001.damaged"}
 
 

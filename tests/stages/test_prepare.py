@@ -1,7 +1,10 @@
 """Contract: a public checkpoint, with adapters or without, becomes a teacher that a run can ask."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -55,6 +58,30 @@ def test_without_its_classes_a_checkpoint_can_not_be_asked(golden: Path, tmp_pat
     config = write_config(tmp_path / "run.yaml", generate={"fold": ["1.10"]})
     with pytest.raises(FewstepError, match="it has no classes"):
         generate(config, "naive", 0, tmp_path / "shard", tmp_path / "teacher")
+
+
+WRONG: dict[str, Callable[[Path], Any]] = {
+    "empty": lambda path: path.write_text(""),
+    "a list": lambda path: path.write_text("[]"),
+    "binary": lambda path: path.write_bytes(b"\xff\x00"),
+    "deep": lambda path: path.write_text("[" * 100_000 + "]" * 100_000),
+    "deep inside": lambda path: path.write_text('{"network": ' + "[" * 700 + "]" * 700 + "}"),
+    "5,000 digits": lambda path: path.write_text('{"network": ' + "9" * 5000 + "}"),
+    "NaN": lambda path: path.write_text('{"network": NaN}'),
+    "a pipe": os.mkfifo,
+    "a directory": Path.mkdir,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "nothing": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
+def test_a_wrong_architecture_is_one_line(tmp_path: Path, make: Callable[[Path], Any]) -> None:
+    torch.save({"a": torch.zeros(3)}, tmp_path / "a.pt")
+    make(tmp_path / "model.json")
+    with pytest.raises(FewstepError, match=r"model\.json") as error:
+        prepare(str(tmp_path / "a.pt"), tmp_path / "out", architecture=tmp_path / "model.json")
+    assert len(str(error.value).splitlines()) == 1 and not (tmp_path / "out").exists()
 
 
 def test_a_file_of_other_classes_is_refused(golden: Path, classes: Path, tmp_path: Path) -> None:

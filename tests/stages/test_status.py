@@ -105,7 +105,7 @@ def test_running_is_what_holds_its_lock(run: Path, capsys: pytest.CaptureFixture
     with exclusive(shard):
         os.utime(shard, (time.time() - 3600,) * 2)
         assert seen(capsys)["generate", "naive"]["parts"] == {"waiting": 1, "running": 1}
-        lock = shard.parent / ".shard_0001.lock"
+        lock = shard.parent / ".shard_0001.fewstep-lock"
         held = lock.read_text()
     write(lock, held.replace(str(os.getpid()), str(NOBODY)))
     write(log)
@@ -114,7 +114,7 @@ def test_running_is_what_holds_its_lock(run: Path, capsys: pytest.CaptureFixture
 
 def test_a_lock_of_another_machine_proves_nothing(run: Path, capsys: pytest.CaptureFixture) -> None:
     write(run / "logs/generate_naive_0000.log", age=3600)
-    write(run / "samples/naive/.shard_0000.lock", f"process {NOBODY} on another")
+    write(run / "samples/naive/.shard_0000.fewstep-lock", f"process {NOBODY} on another")
     assert seen(capsys)["generate", "naive"]["state"] == "quiet"
 
 
@@ -204,6 +204,70 @@ def test_a_damaged_table_is_one_line(run: Path) -> None:
         write(run / "state/student/log.csv", text)
         with pytest.raises(FewstepError, match=r"log\.csv"):
             status(run)
+
+
+SHARDS = {
+    "text": "sample,seconds\n0,abc\n",
+    "infinite": "sample,seconds\n0,1e999\n",
+    "5,000 digits": "sample,seconds\n0," + "9" * 5000 + "\n",
+    "NaN": "sample,seconds\n0,nan\n",
+    "negative": "sample,seconds\n0,-1\n",
+    "no column": "sample\n0\n",
+    "a long field": 'sample,seconds\n0,"' + "1" * 200_000 + '"\n',
+}
+
+
+@pytest.mark.parametrize("text", SHARDS.values(), ids=SHARDS)
+def test_a_wrong_shard_is_one_line(run: Path, text: str) -> None:
+    write(run / "samples/naive/shard_0000/index.csv", text)
+    for json_too in (False, True):
+        with pytest.raises(FewstepError, match=r"shard_0000/index\.csv") as error:
+            status(run, json_too)
+        assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("count", ["9" * 5000, "9" * 400, "-1", "1e3", "\u0663", "1_000"])
+def test_a_wrong_count_is_one_line(run: Path, count: str) -> None:
+    write(run / "state/student/log.csv", f"step,a/loss\n{count},1\n")
+    with pytest.raises(FewstepError, match=r"log\.csv"):
+        status(run)
+
+
+PIPES = ["config.json", "samples/naive/shard_0000/index.csv", "state/student/log.csv"]
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_a_pipe_is_not_waited_for(run: Path, name: str) -> None:
+    (run / name).parent.mkdir(parents=True, exist_ok=True)
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    with pytest.raises(FewstepError, match=Path(name).name.replace(".", r"\.")):
+        status(run)
+
+
+def test_a_log_or_lock_that_is_a_pipe_says_nothing(
+    run: Path, capsys: pytest.CaptureFixture
+) -> None:
+    os.mkfifo(run / "logs/evaluate_data.log")
+    (run / "evaluation").mkdir()
+    os.mkfifo(run / "evaluation/.data.fewstep-lock")
+    assert seen(capsys)["evaluate", "data"]["state"] in ("running", "quiet")
+
+
+@pytest.mark.parametrize("make", ["file", "link", "pipe"])
+@pytest.mark.parametrize("name", ["results", "results/tiny", "results/tiny/config.json"])
+def test_what_is_no_run_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = {"file": Path.touch, "pipe": os.mkfifo, "link": lambda p: p.symlink_to("nowhere")}
+    made[make](path)
+    for directory in (None, tmp_path / "results/tiny"):
+        with pytest.raises(FewstepError) as error:
+            status(directory)
+        assert len(str(error.value).splitlines()) == 1
 
 
 def test_the_run_that_started_last_is_shown(run: Path, capsys: pytest.CaptureFixture) -> None:

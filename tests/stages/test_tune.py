@@ -12,7 +12,8 @@ from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 from domains.field import load_field
 from domains.lidar.settings import LidarGenerate, LidarPretrain
-from domains.stages.generate import generate, read_index
+from domains.stages.generate import generate
+from domains.stages.shard_index import read_index
 from domains.stages.tune import _drawn, read_sampler, tune
 
 TUNED = {"model": "teacher", "sampler": {"kind": "tuned", "steps": 3, "trials": 4, "samples": 4}}
@@ -70,7 +71,12 @@ def test_a_tuned_set_needs_the_search_first(place: Path, tmp_path: Path) -> None
     assert not (tmp_path / "a" / "index.csv").exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"sampler": {"kind": "sde"}}', "{"])
+DEEP = '{"sampler": ' + "[" * 100_000 + "]" * 100_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"sampler": {"kind": "sde"}}', "{", DEEP], ids=range(6)
+)
 def test_another_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "tuned.json").write_text(content)
     with pytest.raises(FewstepError, match=r"tuned\.json"):

@@ -1,7 +1,17 @@
 # Functions of the rules.
+from domains.files.clock import date_ahead
+
+
+def dated(paths):
+    """Return the paths but for those with a date ahead.
+
+    Snakemake would remove what is made of them, each time, as older than they are.
+    """
+    return [path for path in paths if not date_ahead(path)]
+
 
 # What must be there before a domain's data are read.
-DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else RUN.data.files
+DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else dated(RUN.data.files)
 # The sample numbers of each shard, and the input files of samples: found out once, not for each.
 PARTS = [range(*ends) for ends in pairwise((0, *RUN.generate.ends))]
 try:
@@ -25,7 +35,7 @@ def tuned(name):
 
 def plain(paths):
     """Return the paths that Snakemake does not take for patterns."""
-    return [str(path) for path in paths if "{" not in str(path)]
+    return dated(str(path) for path in paths if "{" not in str(path))
 
 
 def files_of(source):
@@ -34,9 +44,9 @@ def files_of(source):
 
 
 def version_of(source):
-    """Return the checksum of a bundled model, so that new weights count; else nothing."""
+    """Return the checksum of a bundled model, so that new weights count, or a date ahead."""
     if source not in BUNDLED:
-        return ""
+        return str((source and date_ahead(source)) or "")
     return json.loads((BUNDLED[source] / "model.json").read_text())["sha256"]
 
 

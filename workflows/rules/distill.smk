@@ -5,7 +5,9 @@
 rule distill:
     input:
         teacher=f"{OUT}/teacher",
-        tools=lambda w: ["data/proteinmpnn"] if RUN.students[w.student].objective.needs_tools else [],
+        tools=lambda w: (
+            ["data/proteinmpnn"] if RUN.students[w.student].objective.needs_tools else []
+        ),
         weaker=weaker_of,
         data=DATA,
     output:

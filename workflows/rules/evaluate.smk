@@ -10,7 +10,7 @@ rule evaluate:
         index=rules.merge.output.index,
         tools=["data/proteinmpnn"] if RUN.needs_tools else [],
         data=DATA,
-        judges=RUN.evaluate.files,
+        judges=dated(RUN.evaluate.files),
     output:
         directory(f"{OUT}/evaluation/{{set}}"),
     log:

@@ -10,7 +10,7 @@ rule generate:
         sampler=lambda w: f"{OUT}/tuned/{w.set}.json" if tuned(w.set) else [],
         data=DATA,
         inputs=lambda w: inputs_of(int(w.shard)),
-        asked=RUN.generate.files,
+        asked=dated(RUN.generate.files),
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
     log:

@@ -23,11 +23,14 @@ def begin():
     """Check what can be checked, and write the settings that the stages read."""
     for run in RUNS:
         check_programs(run)
-        write_text(Path(f"results/{run.name}/config.json"), run.model_dump_json(indent=1) + "\n")
+    written = {f"{run.name}/config.json": run for run in RUNS}
     if MATRIX:
-        write_text(
-            Path(f"results/{MATRIX.name}/matrix.json"), MATRIX.model_dump_json(indent=1) + "\n"
-        )
+        written[f"{MATRIX.name}/matrix.json"] = MATRIX
+    try:
+        for name, settings in written.items():
+            write_text(Path("results", name), settings.model_dump_json(indent=1) + "\n")
+    except FewstepError as error:
+        raise WorkflowError(str(error))
 
 
 def targets():

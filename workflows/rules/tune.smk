@@ -5,7 +5,7 @@ rule tune:
     input:
         model=model_of,
         data=DATA,
-        asked=RUN.generate.files,
+        asked=dated(RUN.generate.files),
     output:
         f"{OUT}/tuned/{{set}}.json",
     log:

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.log_table import LogTable
 from domains.distillation.training.state import StateDirectory
+from domains.distillation.training.state_form import check_state
 from domains.errors import FewstepError
 
 __all__ = ["process_count", "run", "way"]
@@ -52,7 +54,7 @@ def run(
         Whether the last step was reached.
     """
     states = StateDirectory(directory / "state")
-    saved = states.load()
+    saved = states.load(partial(check_state, distiller))
     if saved is not None:
         distiller.restore(saved)
         done, end, unit = way(distiller)
@@ -108,7 +110,7 @@ class _Keeper(pl.Callback):
         self.terminated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for SIGTERM and Ctrl-C and open the progress bar.
+        """Listen for SIGTERM, SIGHUP and Ctrl-C and open the progress bar.
 
         Lightning has put its own handlers in place by now, which would end training without
         saving; when training ends it restores those from before.
@@ -116,8 +118,10 @@ class _Keeper(pl.Callback):
         assert isinstance(pl_module, Distiller)
         fit = pl_module.plan.fit
         self.validations = fit.validations_until(pl_module.done, pl_module.network_calls)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # What ``nohup`` has a process ignore it goes on to ignore.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._stop)
         if trainer.is_global_zero and sys.stderr.isatty():
             done, total, unit = way(pl_module)
             self.bar = tqdm(total=total, initial=done, unit=unit, unit_scale=True, smoothing=0.1)
@@ -184,7 +188,9 @@ class _Keeper(pl.Callback):
 
     def _save(self, trainer: pl.Trainer, distiller: Distiller) -> None:
         if trainer.is_global_zero and self.saved_at != distiller.done:
-            state = distiller.training_state() | {"interval": self.table.state()}
+            objective = type(distiller.plan.objective).__name__
+            more = {"interval": self.table.state(), "objective": objective}
+            state = distiller.training_state() | more
             self.states.save(distiller.done, state)
             self.saved_at = distiller.done
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from domains.errors import FewstepError
 from domains.files.provenance import atomic_path
+from domains.files.regular import check_regular
 
 __all__ = ["LogTable"]
 
@@ -34,6 +35,7 @@ class LogTable:
 
     def _read(self) -> list[dict[str, float]]:
         try:
+            check_regular(self.path)
             with self.path.open(newline="", encoding="utf-8") as stream:
                 table = csv.DictReader(stream, strict=True)
                 return [{"step": float(row["step"]), **_numbers(row)} for row in table]

@@ -14,6 +14,7 @@ from domains.errors import FewstepError
 from domains.evaluation.report import figures, pictures
 from domains.evaluation.report.figures import Series
 from domains.evaluation.statistics.sets import EvaluationSet
+from domains.files.regular import check_regular
 
 __all__ = ["matrices", "scenes", "training"]
 
@@ -24,7 +25,7 @@ _LOG_POINTS = 300  # of a training curve: one a pixel
 def _as_numbers(rows: Any, path: Path) -> np.ndarray:
     try:
         return np.array(rows, dtype=float)  # JSON null becomes NaN
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise FewstepError(
             f"{path / 'gallery.json'} has a wrong array",
             got=str(error),
@@ -59,7 +60,10 @@ def matrices(sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
 
 def _link(one: EvaluationSet, name: object, output: Path) -> str | None:
     """Return a harmless relative address of a file that exists, else None."""
-    if not name or not (one.path / str(name)).is_file():
+    try:
+        if not name or not (one.path / str(name)).is_file():
+            return None
+    except OSError:  # such as a name that no file system takes
         return None
     relative = os.path.relpath((one.path / str(name)).resolve(), output.parent.resolve())
     return "./" + quote(Path(relative).as_posix(), safe="/")
@@ -124,8 +128,9 @@ def training(path: Path | None) -> list[dict[str, Any]]:
     if path is None:
         return []
     try:
+        check_regular(path)
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise FewstepError(
             f"can't read the training log {path}",
             got=str(error),

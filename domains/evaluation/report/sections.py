@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from domains.evaluation.report import figures
@@ -159,7 +160,9 @@ def distributions(
         groups, absent = [], []
         for index, one in enumerate(sets):
             if column in one.samples.columns:
-                values = np.asarray(one.samples[column], dtype=float)
+                # Text among the numbers is counted with those that are not there.
+                given = pd.to_numeric(one.samples[column], errors="coerce")
+                values = np.asarray(given, dtype=float)
                 off = " off" if index in hidden else ""
                 groups.append((one.label, styles[index] + off, values))
                 bad = int((~np.isfinite(values)).sum())

@@ -1,6 +1,5 @@
 """Numbers of papers, shown beside a run's own only where protocol and teacher are the paper's."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from domains.config import RunConfig, read_yaml
+from domains.errors import FewstepError
+from domains.files.regular import read_json_object
 
 __all__ = ["Published", "read_published", "rows_beside"]
 
@@ -71,7 +72,12 @@ def rows_beside(
     description = teacher / "model.json" if teacher else None
     if description is None or not description.exists():
         return pd.DataFrame()
-    prepared = json.loads(description.read_text(encoding="utf-8"))["config"]
+    try:
+        prepared = dict(read_json_object(description)["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FewstepError(
+            f"can't read {description}", got=error, do="Prepare the model again"
+        ) from error
     return pd.DataFrame(
         [
             {

@@ -1,7 +1,7 @@
 """Evaluated sets: what the evaluate stage wrote, read and checked."""
 
-import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from domains.errors import FewstepError
+from domains.evaluation.statistics.set_form import LARGEST, check_facts, check_gallery
+from domains.files.regular import check_regular, read_json_object
 
 __all__ = [
     "GENERATED",
@@ -76,7 +78,10 @@ class EvaluationSet:
     def number(self, fact: str) -> float:
         """Return a numeric fact of ``set.json``; NaN where it's absent or no number."""
         value = self.facts.get(fact)
-        return float(value) if isinstance(value, int | float) else math.nan
+        try:
+            return float(value) if isinstance(value, int | float) else math.nan
+        except OverflowError:
+            return math.nan
 
     def estimate(self, metric: str) -> tuple[float, float, float]:
         """Return value, low and high of a metric; NaN where absent."""
@@ -89,29 +94,22 @@ class EvaluationSet:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_json_object(path)
     except FileNotFoundError:
         raise FewstepError(f"{path} is missing", do="Run the evaluate stage first") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise FewstepError(
-            f"{path} is no JSON", got=str(error), do="Run the evaluate stage again"
+            f"{path} is no JSON or has a wrong form", got=error, do="Run the evaluate stage again"
         ) from error
-    if not isinstance(content, dict):
-        raise FewstepError(
-            f"{path} has a wrong form",
-            expected="a JSON object",
-            got=type(content).__name__,
-            do="Run the evaluate stage again",
-        )
-    return content
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
+        check_regular(path)
         return pd.read_csv(path)
     except FileNotFoundError:
         raise FewstepError(f"{path} is missing", do="Run the evaluate stage first") from None
-    except (UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise FewstepError(
             f"{path} is no CSV table", got=str(error), do="Run the evaluate stage again"
         ) from error
@@ -132,6 +130,11 @@ def _as_tidy(table: pd.DataFrame, name: object) -> pd.DataFrame:
             f"{name} names a metric twice", got=twice, do="Keep one row for each metric"
         )
     numbers = table[["value", "low", "high"]].apply(pd.to_numeric, errors="coerce")
+    huge = (numbers.abs() > LARGEST) & (numbers.abs() < math.inf)
+    if huge.to_numpy().any():
+        raise FewstepError(
+            f"{name} has a value above {LARGEST:g}", do="Run the evaluate stage again"
+        )
     return table.assign(**{column: numbers[column] for column in numbers})
 
 
@@ -147,21 +150,23 @@ def read_set(path: Path) -> EvaluationSet:
     """
     path = path.parent if path.is_file() else path
     facts = _read_json(path / "set.json")
-    if facts.get("role") not in ROLES:
+    if not isinstance(facts.get("role"), str) or facts["role"] not in ROLES:
         raise FewstepError(
             f"{path / 'set.json'} has an unknown role",
             expected=", ".join(ROLES),
             got=facts.get("role"),
             do="Correct the role",
         )
-    samples = path / "samples.csv"
-    gallery = path / "gallery.json"
+    check_facts(facts, path / "set.json")
+    samples, gallery = path / "samples.csv", path / "gallery.json"
+    scenes = _read_json(gallery) if os.path.lexists(gallery) else {}
+    check_gallery(scenes, gallery)
     return EvaluationSet(
         path=path,
         facts=facts,
         metrics=_as_tidy(_read_csv(path / "set.csv"), path / "set.csv"),
-        samples=_read_csv(samples) if samples.exists() else pd.DataFrame(),
-        gallery=_read_json(gallery) if gallery.exists() else {},
+        samples=_read_csv(samples) if os.path.lexists(samples) else pd.DataFrame(),
+        gallery=scenes,
     )
 
 

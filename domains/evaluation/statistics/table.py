@@ -16,6 +16,7 @@ from jaxtyping import Float
 from domains.errors import FewstepError
 from domains.evaluation.statistics.bootstrap import Interval, bootstrap_interval, bootstrap_pairs
 from domains.files.provenance import atomic_path, named
+from domains.files.regular import check_regular
 
 __all__ = [
     "SAMPLE",
@@ -167,6 +168,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
     """
     text = [name for name, kind in schema.columns.items() if kind == "text"]
     try:
+        check_regular(path)
         names = pd.read_csv(path, nrows=0).columns
         # Only numbers have missing values: a run called "NA" stays a name.
         missing = {name: ["", "nan", "NaN"] for name in names if name not in text}
@@ -176,7 +178,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
             keep_default_na=False,
             na_values=missing,
         )
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
         raise FewstepError(
             f"can't read the table {path}", got=error, do="Run the stage that makes it again"
         ) from error

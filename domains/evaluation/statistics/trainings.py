@@ -10,6 +10,7 @@ import pandas as pd
 
 from domains.errors import FewstepError
 from domains.evaluation.report.axis import Numbers
+from domains.files.regular import check_regular, read_regular
 
 __all__ = ["Training", "read_training"]
 
@@ -60,6 +61,7 @@ def read_training(log: Path, benchmark: Path) -> Training:
         FewstepError: The log is missing, or no table of a training.
     """
     try:
+        check_regular(log)
         table = pd.read_csv(log)
         calls = table["network_calls"].to_numpy(float)
         found = table.reindex(columns=pd.Index(["validation/quality"])).to_numpy(float)[:, 0]
@@ -77,9 +79,9 @@ def _job(benchmark: Path) -> tuple[float, float]:
     if not benchmark.exists():
         return math.nan, math.nan
     try:
-        measured = json.loads(benchmark.read_text(encoding="utf-8").splitlines()[-1])
+        measured = json.loads(read_regular(benchmark).splitlines()[-1])
         return _number(measured["s"]), _number(measured["max_rss"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise FewstepError(
             f"{benchmark} is none of Snakemake's benchmarks", got=error, do="Remove it"
         ) from error
@@ -87,4 +89,7 @@ def _job(benchmark: Path) -> tuple[float, float]:
 
 def _number(value: object) -> float:
     """Return a measurement; a job that was too short has none."""
-    return float(value) if isinstance(value, int | float) else math.nan
+    try:
+        return float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return math.nan

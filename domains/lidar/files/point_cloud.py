@@ -100,7 +100,7 @@ def read_scan(
         FewstepError: The file can't be read, is damaged, or holds no usable point.
     """
     points = _parsed(path, columns, count, usual)
-    finite = np.isfinite(points).all(1)
+    finite = np.asarray(np.isfinite(points).all(1))
     kept = points[finite]
     if not len(kept):
         got = f"{len(points)} points that are not finite" if len(points) else 0

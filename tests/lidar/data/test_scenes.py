@@ -272,7 +272,9 @@ def test_columns_of_loose_scans_are_what_the_settings_say(tmp_path: Path) -> Non
     assert {tuple(row) for row in told.condition["partial"].tolist()} <= points
 
 
-def test_columns_of_sequences_are_what_the_settings_say(copy: Copy, tiny_streets: LidarData) -> None:
+def test_columns_of_sequences_are_what_the_settings_say(
+    copy: Copy, tiny_streets: LidarData
+) -> None:
     [street] = tiny_streets.held_out
     data = copy(street)
     for path in (Path(str(data.path)) / "sequences" / street / "velodyne").iterdir():

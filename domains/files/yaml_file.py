@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from domains.errors import FewstepError
+from domains.files.regular import read_regular
 
 __all__ = ["read_yaml"]
 
@@ -54,7 +55,7 @@ def read_yaml(path: Path) -> Any:
         FewstepError: The file is missing or no such YAML.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_regular(path)
     except (OSError, UnicodeDecodeError) as error:
         raise FewstepError(f"can't read the config {path}", got=error) from error
     try:

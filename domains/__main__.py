@@ -1,0 +1,5 @@
+"""``python -m domains`` is the ``fewstep`` command."""
+
+from domains.cli import main
+
+main()

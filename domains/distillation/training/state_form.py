@@ -1,0 +1,130 @@
+"""Whether a saved state is one that this training can take up, told before anything is changed."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from domains.distillation.training.distiller import Distiller
+
+__all__ = ["check_state"]
+
+# What Adam keeps of a weight.
+_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+
+
+def check_state(distiller: Distiller, state: Any) -> None:
+    """Compare a state with what the training would save now.
+
+    Raises:
+        ValueError: It lacks a part, or a part is of another network, objective or kind.
+    """
+    wanted = distiller.training_state() | {"interval": {}}
+    if not isinstance(state, dict) or (lost := [name for name in wanted if name not in state]):
+        raise ValueError(f"it has no {lost[0]}" if isinstance(state, dict) else "it is no state")
+    objective = type(distiller.plan.objective).__name__
+    if state.get("objective", objective) != objective:
+        raise ValueError(f"it is of the objective {str(state['objective'])[:80]}")
+    _check_counts(distiller, state)
+    networks = wanted["networks"]
+    _same_names("networks", state["networks"], networks)
+    for role, weights in networks.items():
+        _check_weights(role, state["networks"][role], weights)
+    _check_weights("average", state["average"], wanted["average"])
+    _same_names("optimisers", state["optimisers"], wanted["optimisers"])
+    for role, optimiser in wanted["optimisers"].items():
+        parameters = [p for g in distiller.role_optimisers[role].param_groups for p in g["params"]]
+        _check_optimiser(role, state["optimisers"][role], optimiser, parameters)
+    _check_best(state["best"], wanted["average"])
+    _check_path(distiller, state["path"])
+    _check_interval(state["interval"])
+
+
+def _check_counts(distiller: Distiller, state: dict[str, Any]) -> None:
+    for name in ("done", "network_calls"):
+        if type(state[name]) is not int or state[name] < 0:
+            raise ValueError(f"{name} is no count")
+    steps = distiller.plan.fit.steps
+    if steps is not None and state["done"] > steps:
+        raise ValueError(f"it is at step {state['done']} of {steps}")
+    if not _is_number(state["student_begun"]) or not 0 <= state["student_begun"] <= 1:
+        raise ValueError("student_begun is no share")
+
+
+def _check_best(best: Any, average: Mapping[str, Tensor]) -> None:
+    if not isinstance(best, dict) or set(best) != {"score", "step", "weights"}:
+        raise ValueError("best is of another kind")
+    if not _is_number(best["score"]) or type(best["step"]) is not int:
+        raise ValueError("the best score is no number")
+    if best["weights"] != {}:
+        _check_weights("best", best["weights"], average)
+
+
+def _check_path(distiller: Distiller, records: Any) -> None:
+    """Check the networks that DisBack has recorded on its way."""
+    path = distiller.path
+    most = 0 if path is None else path.plan.checkpoints
+    if not isinstance(records, list) or len(records) > most:
+        raise ValueError("the recorded path is of another training")
+    if path is not None:
+        for record in records:
+            _check_weights("path", record, path.teacher.state_dict())
+
+
+def _check_interval(interval: Any) -> None:
+    entries = interval.items() if isinstance(interval, dict) else [(None, None)]
+    for name, sums in entries:
+        if not isinstance(name, str) or not isinstance(sums, tuple | list) or len(sums) != 2:
+            raise ValueError("the open interval of the log is of another kind")
+        total, count = sums
+        if not isinstance(total, float | int) or type(count) is not int or count < 1:
+            raise ValueError(f"the open interval of the log has no sum of {name[:80]}")
+
+
+def _check_weights(role: str, found: Any, wanted: Mapping[str, Tensor]) -> None:
+    _same_names(role, found, wanted)
+    for name, value in wanted.items():
+        tensor = found[name]
+        if not isinstance(tensor, Tensor) or tensor.shape != value.shape:
+            raise ValueError(f"weight {name} of {role} has another shape")
+        if tensor.is_floating_point() != value.is_floating_point():
+            raise ValueError(f"weight {name} of {role} is of another kind")
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"weight {name} of {role} is not finite")
+
+
+def _check_optimiser(
+    role: str, found: Any, wanted: dict[str, Any], parameters: list[Tensor]
+) -> None:
+    _same_names(f"the optimiser of {role}", found, wanted)
+    groups, moments = found["param_groups"], found["state"]
+    if not isinstance(groups, list) or not isinstance(moments, dict):
+        raise ValueError(f"the optimiser of {role} is of another kind")
+    if len(groups) != len(wanted["param_groups"]):
+        raise ValueError(f"the optimiser of {role} has other groups")
+    for group, ours in zip(groups, wanted["param_groups"], strict=True):
+        if not isinstance(group, dict) or "params" not in group:
+            raise ValueError(f"the optimiser of {role} has other groups")
+        # The rate is set anew at each step; other versions of torch have other options.
+        if any(group[key] != ours[key] for key in ours if key != "lr" and key in group):
+            raise ValueError(f"the optimiser of {role} has other settings")
+    for number, kept in moments.items():
+        if type(number) is not int or not 0 <= number < len(parameters):
+            raise ValueError(f"the optimiser of {role} is of other weights")
+        shapes = (parameters[number].shape, torch.Size([]))
+        if not isinstance(kept, dict) or set(kept) != _MOMENTS:
+            raise ValueError(f"the optimiser of {role} keeps other moments")
+        for name, value in kept.items():
+            if not isinstance(value, Tensor) or value.shape != shapes[name == "step"]:
+                raise ValueError(f"a moment of {role} has another shape")
+
+
+def _same_names(what: str, found: Any, wanted: Mapping[str, Any]) -> None:
+    if not isinstance(found, dict) or set(found) != set(wanted):
+        raise ValueError(f"{what}: it has other parts than this training")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
