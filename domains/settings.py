@@ -59,4 +59,4 @@ def _lost(value: Any) -> str | None:
     if isinstance(value, dict):
         value = [*value, *value.values()]
     inner = value if isinstance(value, list | tuple) else ()
-    return next((found for one in inner if (found := _lost(one)) is not None), None)
+    return next((lost for one in inner if (lost := _lost(one)) is not None), None)

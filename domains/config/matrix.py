@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from domains.config import SampleSet, field_names
+from domains.config.fields import field_names
+from domains.config.sections import SampleSet
 from domains.settings import MOST_SEED, MOST_SETS, Config, Name
 
 __all__ = ["MatrixConfig", "MatrixDomain", "Variation", "is_matrix", "merged"]

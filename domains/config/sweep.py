@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from domains.config import Distil, SampleSet
+from domains.config.sections import SampleSet
+from domains.config.training import Distil
 from domains.distillation.sampling.roll_out import RollOutConfig
 from domains.settings import MOST_SEED, MOST_SETS, Config, Name
 
