@@ -15,7 +15,16 @@ __all__ = ["Batch", "Request", "Sample"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a denoiser is told beside the noisy points; ``points`` is None when data-free."""
+    """What a denoiser is told beside the noisy points.
+
+    Attributes:
+        mask: Real points; the rest is padding.
+        points: Clean data; None where there are none.
+        origin: Points that the noise is added to; None: the centre.
+        condition: What the field tells besides, by names that its own ``TypedDict`` types
+            (``protein.conditions.told``, ``lidar.conditions``): tensors, lists with one entry a
+            sample, or objects with the methods ``to`` and ``repeated``.
+    """
 
     mask: Bool[torch.Tensor, "b n"]
     points: Float[torch.Tensor, "b n 3"] | None = None
@@ -53,10 +62,10 @@ class Batch:
         )
 
     def to(self, device: torch.device | str) -> Batch:
-        """Return the batch on ``device``."""
+        """Move the batch to ``device``, with all of its condition."""
 
         def move(value: Any) -> Any:
-            return value.to(device) if isinstance(value, torch.Tensor) else value
+            return value.to(device) if hasattr(value, "to") else value
 
         return replace(
             self,

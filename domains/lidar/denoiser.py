@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
+from domains.lidar.conditions import told_to
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.encoder import Condition, ConditionEncoder
@@ -87,7 +88,7 @@ class LidarDenoiser(nn.Module):
     ) -> tuple[Cloud, Float[Tensor, "v c"]]:
         points, scan = noisy[batch.mask], torch.nonzero(batch.mask)[:, 0]
         cloud = voxelise(points, scan, self.config.voxel_size)
-        condition = self.encode(batch).condition["encoded"]
+        condition = told_to(self.encode(batch))["encoded"]
         timestep = self.process.timestep(time)
         return cloud, self.predictor.voxel_features(cloud, timestep, condition)
 
@@ -101,7 +102,7 @@ class LidarDenoiser(nn.Module):
         """Return the batch with its condition encoded: once for all steps of a sampler."""
         if "encoded" in batch.condition:
             return batch
-        encoded = self._encode(batch.condition.get("partial"), len(batch.mask))
+        encoded = self._encode(told_to(batch).get("partial"), len(batch.mask))
         return replace(batch, condition={**batch.condition, "encoded": encoded})
 
     def _encode(self, partial: Float[Tensor, "b p 3"] | None, scans: int) -> Condition:

@@ -19,6 +19,7 @@ from domains.field import Field
 from domains.files.model_files import read_model
 from domains.lidar import evaluation
 from domains.lidar.checkpoint import read_teacher
+from domains.lidar.conditions import asked_of
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.files import read_whole, write_points
@@ -174,7 +175,7 @@ class LidarField(Field[LidarDenoiser]):
         self, denoiser: LidarDenoiser, points: Tensor, request: Request, refine: bool
     ) -> Float[Tensor, "m 3"]:
         """Return the completion after LiDiff's post-filter and, if asked, refined."""
-        scan = request.condition["partial"].numpy()
+        scan = asked_of(request)["partial"].numpy()
         kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan))
         return denoiser.refine(kept.to(points.device)).cpu() if refine else kept
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
+from domains.protein.conditions.told import told_to
 from domains.protein.data.cath import CathMapping
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs
@@ -57,7 +58,7 @@ class ProteinaDenoiser(nn.Module):
     ) -> Prediction:
         """Return the network's outputs, with the clean estimate as ``coors_pred``."""
         labels, present = self._labels(batch)
-        condition = batch.condition
+        condition = told_to(batch)
         inputs = Inputs(
             x_t=noisy,
             t=time,
@@ -83,7 +84,7 @@ class ProteinaDenoiser(nn.Module):
         With several labels in mode "sample", a sample keeps the one its own labels draw:
         the same at every step, and independent of what was drawn before.
         """
-        codes = batch.condition.get("cath_code")
+        codes = told_to(batch).get("cath_code")
         if codes is None:
             return None, None
         chosen = [list(labels) or [None] for labels in codes]

@@ -15,6 +15,7 @@ from domains.evaluation.statistics.bootstrap import bootstrap_groups
 from domains.evaluation.statistics.measured import Measured, SetMeasure
 from domains.evaluation.statistics.table import Interval, bootstrap_interval, bootstrap_pairs
 from domains.protein.conditions.folds import agree
+from domains.protein.conditions.told import asked_of
 from domains.protein.data.dataset import SPLITS, load_domains
 from domains.protein.metrics.folds.distribution import by_classifier, by_descriptors, described
 from domains.protein.metrics.folds.fold_judge import ContentJudge
@@ -51,7 +52,7 @@ def measure(
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics = [*_GEOMETRY, *_STRUCTURE]
     used: dict[str, str] = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
-    asked = [tuple(sample.condition.get("cath_code", ())) for sample in samples]
+    asked = [tuple(asked_of(sample).get("cath_code", ())) for sample in samples]
     sizes = [len(chain) for chain in chains]
     references, known = _references(min(sizes), max(sizes))
     judged = _judges(chains, config, seed, tools)
@@ -69,7 +70,7 @@ def measure(
         used["asked_class"] = f"{secondary_structure.tool()}, {len(references)} training domains"
         table["asked_class"] = _of_class(table, asked, references, natives)
     finite = [chain for chain in chains if np.isfinite(chain).all()]
-    motifs = [sample.condition.get("motif") for sample in samples]
+    motifs = [asked_of(sample).get("motif") for sample in samples]
     if any(motifs):
         metrics += _of_motifs(table, chains, motifs)
     of_set = [

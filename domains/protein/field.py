@@ -20,6 +20,7 @@ from domains.protein.checkpoint.model_source import read_source
 from domains.protein.conditions.asked_folds import asked_folds
 from domains.protein.conditions.folds import MatchedDomains, condition_of, mapping_of, overriding
 from domains.protein.conditions.scaffold import check_motifs, draw_motif, motif_tensors
+from domains.protein.conditions.told import asked_of
 from domains.protein.data import natives
 from domains.protein.data.dataset import CathDomains, load_domains
 from domains.protein.data.token_batches import TokenBatches, rotated
@@ -215,8 +216,8 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Return a mask of chains of these lengths, and their fold classes and motifs if given."""
         sizes = [request.size for request in requests]
         mask = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
-        codes = [list(request.condition.get("cath_code", [])) for request in requests]
-        told = motif_tensors([request.condition.get("motif") for request in requests], mask)
+        codes = [list(asked_of(request).get("cath_code", [])) for request in requests]
+        told = motif_tensors([asked_of(request).get("motif") for request in requests], mask)
         return Batch(mask=mask, condition={**({"cath_code": codes} if any(codes) else {}), **told})
 
     def unconditional(self, denoiser: Denoiser) -> Denoiser:

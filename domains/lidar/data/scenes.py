@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from domains.batch import Batch, Request
 from domains.errors import FewstepError
+from domains.lidar.conditions import asked_of
 from domains.lidar.data.scene_sample import SceneSample, Streets, farthest_points, near_sensor
 from domains.lidar.files import read_points
 from domains.lidar.network.config import NetworkConfig
@@ -128,7 +129,7 @@ def batch_of(requests: Sequence[Request]) -> Batch:
         mask=torch.ones(len(requests), requests[0].size, dtype=torch.bool),
         points=torch.stack(truths) if same and len(truths[0]) == requests[0].size else None,
         origin=torch.stack(origins),
-        condition={"partial": torch.stack([r.condition["partial"] for r in requests])},
+        condition={"partial": torch.stack([asked_of(r)["partial"] for r in requests])},
     )
 
 

@@ -42,6 +42,10 @@ class Condition:
     features: Float[Tensor, "c k"]
     voxels: Voxels
 
+    def to(self, device: torch.device | str) -> "Condition":
+        """Move features and voxels to ``device``."""
+        return Condition(self.features.to(device), self.voxels.to(device))
+
     def repeated(self, times: int, scans: int) -> "Condition":
         """Return the condition of so many equal batches of ``scans`` scans after each other."""
         shifted = [self.voxels.moved_by(number * scans) for number in range(times)]

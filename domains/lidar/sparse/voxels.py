@@ -50,6 +50,10 @@ class Voxels:
         """Return what moves a key by this many voxels of this stride."""
         return sum(d * self.stride << s for d, s in zip((x, y, z), _SHIFTS[1:], strict=True))
 
+    def to(self, device: torch.device | str) -> "Voxels":
+        """Return the same voxels on ``device``."""
+        return Voxels(self.keys.to(device), self.stride)
+
     def moved_by(self, scans: int) -> "Voxels":
         """Return the same voxels with scan numbers that are larger by ``scans``."""
         last = int(self.scan[-1]) + scans if len(self) else 0

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from domains.batch import Batch
 from domains.errors import FewstepError
+from domains.protein.conditions.told import told_to
 from domains.protein.data.cath import LEVELS, CathMapping, level_key, mask_from_level, parse_code
 from domains.protein.data.dataset import CathDomains
 from domains.protein.settings import Told
@@ -95,7 +96,7 @@ def overridden(
         forget: The class, a code of four fields.
         instead: The labels that take the place of theirs; none: no class.
     """
-    codes = batch.condition.get("cath_code", [[]] * len(batch.mask))
+    codes = told_to(batch).get("cath_code", [[]] * len(batch.mask))
     found = [any(agree(forget, code) for code in labels) for labels in codes]
     labels = [list(instead) if hit else own for hit, own in zip(found, codes, strict=True)]
     told_batch = replace(batch, condition={**batch.condition, "cath_code": labels})

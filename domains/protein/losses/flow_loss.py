@@ -14,6 +14,7 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, by_time
 from domains.distillation.times import Times
 from domains.protein.conditions.scaffold import with_motifs
+from domains.protein.conditions.told import told_to
 from domains.protein.data.cath import drop_levels, mask_probabilities
 from domains.protein.denoiser import ProteinaDenoiser
 
@@ -81,7 +82,9 @@ def flow_loss(
     flow = denoising_loss(prediction.coors_pred, clean, time, batch, process)
     total, terms = flow.mean(), by_time("flow", flow.detach(), time)
     if denoiser.motif:
-        held = replace(batch, mask=batch.condition["motif_mask"])
+        inside = told_to(batch).get("motif_mask")
+        assert inside is not None, "with_motifs has given every chain one"
+        held = replace(batch, mask=inside)
         motif = denoising_loss(prediction.coors_pred, clean, time, held, process).mean()
         total, terms["motif"] = total + _MOTIF_WEIGHT * motif, motif.detach()
     if prediction.pair_logits is not None:
@@ -116,7 +119,7 @@ def proteina_loss(
 
 
 def _drop_labels(batch: Batch, draws: Draws) -> Batch:
-    codes = batch.condition.get("cath_code")
+    codes = told_to(batch).get("cath_code")
     if codes is None:
         return batch
     rng = random.Random(draws.integer("labels", 2**31))

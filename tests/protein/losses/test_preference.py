@@ -123,7 +123,8 @@ def test_settings_choose_what_ranks(
         "domains.protein.field.load_proxy", lambda tools: asked.append(tools) or untrained
     )
     plain, told = section(kind), section(kind, preference="cross_nll")
-    assert told.needs_tools and not plain.needs_tools and not section("sid").needs_tools
+    asks = [one.objective.needs_tools for one in (told, plain, section("sid"))]
+    assert asks == [True, False, False]
 
     def build(student: ProteinDistil) -> Any:
         resources = FieldResources(FIELD, student, torch.nn.Identity(), Path("tools"))
