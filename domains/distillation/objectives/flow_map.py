@@ -33,7 +33,7 @@ class FlowMapConfig(ObjectiveConfig):
     """Flow-map distillation of a deterministic sampler (after 2606.08375): data-free."""
 
     kind: Literal["flow_map"] = "flow_map"
-    """Chooses this objective; `roll_out` must be `deterministic`."""
+    """Chooses this objective; `roll_out.eta` must be 0."""
     substeps: int = Field(default=6, ge=1, le=100)
     """Steps of the teacher's ODE that one step of the student learns to make."""
     huber: float = Field(default=0.02, gt=0)

@@ -58,7 +58,7 @@ class TDMConfig(ObjectiveConfig):
 
     degradable: ClassVar[bool] = True
     kind: Literal["tdm"] = "tdm"
-    """Chooses this objective; `roll_out` must be `deterministic`."""
+    """Chooses this objective; `roll_out.eta` must be 0."""
     fake_target: FakeTarget = "clean"
     """What the fake score learns: `clean` as in the paper, which is biased where steps are large,
     but for the last; `interval`, the trajectory's own score (that of Phased DMD, 2510.27684)."""
