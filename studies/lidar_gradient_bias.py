@@ -32,11 +32,11 @@ from torch import Tensor
 
 import domains.lidar
 from domains.batch import Batch, Request
-from domains.distillation.noise import TimeDistribution
 from domains.distillation.objectives.objective import ask_at, denoise
 from domains.distillation.objectives.sid import sid_loss
 from domains.distillation.objectives.sim import sim_loss
 from domains.distillation.roles import Draws, Roles, RollOut
+from domains.distillation.times import Times
 from domains.evaluation.statistics.bootstrap import bootstrap_interval
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser
@@ -75,7 +75,7 @@ def trained_fake(roles: Roles, data: list[Batch], steps: int) -> LidarDenoiser:
     assert isinstance(fake, LidarDenoiser)
     weights = fake.predictor.requires_grad_(True).parameters()
     optimiser = torch.optim.Adam(weights, 1e-4, betas=(0.0, 0.99))
-    times = TimeDistribution("uniform", 0.001, 1.0)
+    times = Times(kind="uniform", low=0.001, high=1.0)
     for step in range(steps):
         batch, draws = data[step % len(data)], Draws((0, "fake", step))
         clean = roles.play(batch, draws, gradient=False)
