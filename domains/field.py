@@ -141,7 +141,7 @@ class Pretraining(Protocol[D]):
         """Build an untrained denoiser."""
         ...
 
-    def start(self, denoiser: D, begun: D) -> None:
+    def start(self, denoiser: D, earlier: D) -> None:
         """Give a new denoiser the weights of an earlier one, of the same architecture."""
         ...
 

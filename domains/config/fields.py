@@ -101,14 +101,14 @@ def field_settings(name: str) -> FieldSettings:
         return load(f"{OWN_FIELDS[name]}:SETTINGS")
     if name not in _others():
         raise FewstepError("unknown field", expected=" or ".join(field_names()), got=repr(name))
-    found = load(_others()[name])
-    if not isinstance(found, FieldSettings) or found.name != name:
+    settings = load(_others()[name])
+    if not isinstance(settings, FieldSettings) or settings.name != name:
         raise FewstepError(
             f"the entry point {name!r} of {GROUP}",
             expected=f"a FieldSettings called {name!r}",
-            got=f"{_others()[name]}, {getattr(found, 'name', type(found).__name__)!r}",
+            got=f"{_others()[name]}, {getattr(settings, 'name', type(settings).__name__)!r}",
         )
-    return found
+    return settings
 
 
 def bundled_models() -> dict[str, Path]:

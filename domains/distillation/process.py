@@ -104,7 +104,7 @@ class NoiseProcess(ABC):
         """Return a time so far along the way from one to a later one, by default evenly."""
         return torch.lerp(time, later, share)
 
-    def kept(self, time: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
+    def noise_share(self, time: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
         """Return the share of its own noise that a point at ``time`` keeps at ``noisier``.
 
         Diffused on, x_t is there x with the noise share · ε + sqrt(1 − share²) · ε', ε' fresh:

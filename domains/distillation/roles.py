@@ -229,9 +229,9 @@ def by_time(
     name: str, values: Float[torch.Tensor, " b"], time: Float[torch.Tensor, " b"]
 ) -> dict[str, torch.Tensor]:
     """Return the mean of ``values`` in each time bin that holds a sample."""
-    found = {}
+    means = {}
     for low, high in pairwise(_TIME_EDGES):
         inside = (time >= low) & (time < high)
         if inside.any():
-            found[f"{name}_t{low:.1f}"] = values[inside].mean()
-    return found
+            means[f"{name}_t{low:.1f}"] = values[inside].mean()
+    return means

@@ -84,8 +84,8 @@ class FlowMap(Objective[FlowMapConfig]):
 
     def _target(self, rows: _Rows, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
         """Return D* of each row."""
-        (teacher, _), told = roles.ode, roles.rolled.self_conditioning
-        previous = teacher(rows.noisy, rows.time, rows.batch) if told else None
+        (teacher, _), self_conditioning = roles.ode, roles.rolled.self_conditioning
+        previous = teacher(rows.noisy, rows.time, rows.batch) if self_conditioning else None
         clean = teacher(rows.noisy, rows.time, rows.batch, previous)
         body = rows.before_last
         if not body.steps:

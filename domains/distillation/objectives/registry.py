@@ -40,15 +40,15 @@ def objectives() -> dict[str, type[Objective]]:
     Raises:
         FewstepError: Two have the same kind.
     """
-    found: dict[str, type[Objective]] = {}
+    by_kind: dict[str, type[Objective]] = {}
     for module in _modules():
         for one in _defined(module):
             kind = _kind(settings_of(one))
-            if kind in found:
-                where = [cls.__module__ for cls in (found[kind], one)]
+            if kind in by_kind:
+                where = [cls.__module__ for cls in (by_kind[kind], one)]
                 raise FewstepError(f"two objectives are of kind {kind!r}", got=" and ".join(where))
-            found[kind] = one
-    return found
+            by_kind[kind] = one
+    return by_kind
 
 
 def settings_by_kind() -> dict[str, type[ObjectiveConfig]]:

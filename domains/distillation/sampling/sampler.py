@@ -98,7 +98,7 @@ def renoise(
         if step is None or share == 1:
             added = scale * noise(batch.shape)
         else:
-            added = _kept(step, process, batch)
+            added = _implied_noise(step, process, batch)
             if rescale is not None:
                 added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
             if share > 0:
@@ -140,7 +140,7 @@ def _each(value: float | Sequence[float], times: Float[torch.Tensor, " k"]) -> S
     return [value] * len(times) if isinstance(value, int | float) else value
 
 
-def _kept(step: Step, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
+def _implied_noise(step: Step, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
     """Return what a call took for noise."""
     t = _time(torch.tensor(step.time), batch)
     return process.noise_of(process.target(step.clean, batch), step.noisy, t, batch)

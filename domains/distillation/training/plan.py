@@ -34,7 +34,7 @@ class Plan:
         as_learning_fake: The same in its own loss.
         degradation: Lead the student over recorded networks to the teacher; it needs one
             fake score.
-        companions: Frozen networks that ``as_teacher`` asks, too.
+        frozen_networks: Frozen networks that ``as_teacher`` asks, too.
     """
 
     objective: Objective
@@ -50,4 +50,4 @@ class Plan:
     as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     as_learning_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     degradation: Degradation | None = None
-    companions: tuple[nn.Module, ...] = ()
+    frozen_networks: tuple[nn.Module, ...] = ()

@@ -21,6 +21,7 @@ __all__ = [
     "MatchedDomains",
     "agree",
     "check_known",
+    "code_to_level",
     "condition_of",
     "drawn_level",
     "full_code",
@@ -28,7 +29,6 @@ __all__ = [
     "mapping_of",
     "overridden",
     "overriding",
-    "told",
 ]
 
 _UNTOLD = 10  # one sample in so many is told no class
@@ -40,9 +40,9 @@ def full_code(code: str) -> str:
     return ".".join(parse_code(".".join([*fields, *"x" * (4 - len(fields))])))
 
 
-def agree(asked: str, found: str) -> bool:
+def agree(named: str, code: str) -> bool:
     """Return whether a code is of the class that another, with unknown fields, names."""
-    pairs = zip(parse_code(asked), parse_code(found), strict=True)
+    pairs = zip(parse_code(named), parse_code(code), strict=True)
     return all(mine in ("x", theirs) for mine, theirs in pairs)
 
 
@@ -80,9 +80,9 @@ def overriding(
     Raises:
         FewstepError: The model knows no such class.
     """
-    asked = [full_code(code) for code in (forget, instead) if code is not None]
-    check_known(mapping, asked)
-    return lambda batch: overridden(batch, asked[0], asked[1:])
+    codes = [full_code(code) for code in (forget, instead) if code is not None]
+    check_known(mapping, codes)
+    return lambda batch: overridden(batch, codes[0], codes[1:])
 
 
 def overridden(
@@ -96,13 +96,13 @@ def overridden(
         instead: The labels that take the place of theirs; none: no class.
     """
     codes = batch.condition.get("cath_code", [[]] * len(batch.mask))
-    found = [any(agree(forget, code) for code in labels) for labels in codes]
-    labels = [list(instead) if hit else own for hit, own in zip(found, codes, strict=True)]
-    told_batch = replace(batch, condition={**batch.condition, "cath_code": labels})
-    return torch.tensor(found, device=batch.mask.device), told_batch
+    forgotten = [any(agree(forget, code) for code in labels) for labels in codes]
+    labels = [list(instead) if hit else own for hit, own in zip(forgotten, codes, strict=True)]
+    relabelled = replace(batch, condition={**batch.condition, "cath_code": labels})
+    return torch.tensor(forgotten, device=batch.mask.device), relabelled
 
 
-def told(code: str, level: str) -> str:
+def code_to_level(code: str, level: str) -> str:
     """Return a domain's code down to a level."""
     return mask_from_level(code, LEVELS[LEVELS.index(level) + 1])
 
@@ -178,5 +178,5 @@ def known_part(code: str, mapping: CathMapping, level: str | None) -> str | None
     """Return a domain's code down to a level, as far as it is known."""
     for each in ("C", "A", "T")[: LEVELS.index(level) + 1][::-1] if level else ():
         if level_key(code, each) in mapping.codes[each]:
-            return told(code, each)
+            return code_to_level(code, each)
     return None

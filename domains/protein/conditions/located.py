@@ -28,13 +28,13 @@ def located(contig: Contig, chains: Mapping[str, Chain], source: str) -> Contig:
             stretch of the file; or as ``Contig``.
     """
     parts = [
-        part if part.chain is None else replace(part, found=_found(part, chains, source))
+        part if part.chain is None else replace(part, looked_up=_residues_of(part, chains, source))
         for part in contig.parts
     ]
     return Contig(tuple(parts))
 
 
-def _found(part: Part, chains: Mapping[str, Chain], source: str) -> tuple[Residue, ...]:
+def _residues_of(part: Part, chains: Mapping[str, Chain], source: str) -> tuple[Residue, ...]:
     """Return the residues of a part of the motif."""
     assert part.chain is not None
     if (chain := chains.get(part.chain)) is None:

@@ -64,8 +64,8 @@ class MotifSource:
 
     def __init__(self, settings: Scaffold):
         chains = _chains(settings.structure)
-        asked = parse_contig(settings.contig)
-        self.contig: Contig = located(asked, chains, settings.structure)
+        contig = parse_contig(settings.contig)
+        self.contig: Contig = located(contig, chains, settings.structure)
         self._known: dict[Residue, Float[np.ndarray, " 3"]] = {
             Residue(name, *residue): point
             for name, chain in chains.items()
@@ -101,22 +101,22 @@ def _chains(structure: str) -> dict[str, Chain]:
     return {"A": Chain("A", points, np.arange(1, len(points) + 1), ("",) * len(points))}
 
 
-def check_motifs(knows: bool, asked: Scaffold | None) -> MotifSource | None:
+def check_motifs(knows: bool, scaffold: Scaffold | None) -> MotifSource | None:
     """Return the motif that a plan asks for.
 
     Raises:
         FewstepError: The model knows no motifs and one is asked for, or the other way round.
     """
-    if knows and asked is None:
+    if knows and scaffold is None:
         raise FewstepError(
             "the model needs a motif, and none is asked for", do="Set generate.scaffold"
         )
-    if asked is not None and not knows:
+    if scaffold is not None and not knows:
         raise FewstepError(
             "the model was not trained with motifs",
             do="Leave out generate.scaffold, or take another",
         )
-    return MotifSource(asked) if asked else None
+    return MotifSource(scaffold) if scaffold else None
 
 
 def draw_motif(points: Float[np.ndarray, "n 3"], stream: np.random.Generator) -> Motif:
