@@ -52,7 +52,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """Return what the page calls it."""
+        """Return the label on the page: objective or variation, steps, seed."""
         of = self.variation or self.objective
         return f"{of}, {self.steps} step{'s' * (self.steps > 1)}, seed {self.seed}"
 

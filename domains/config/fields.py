@@ -1,4 +1,4 @@
-"""Which fields there are: those of this package, and those that other packages bring.
+"""The registry of fields: those of this package, and those that other packages bring.
 
 A field is described by a ``FieldSettings``, in a module that imports no torch. Another package
 adds its own by an entry point of the group ``fewstep.fields``, such as
@@ -81,7 +81,7 @@ def load(place: str) -> Any:
 
 @cache
 def _others() -> dict[str, str]:
-    """Return where the settings of other packages' fields are, by the entry points' names."""
+    """Return the places (module:object) of other packages' field settings, by name."""
     return {entry.name: entry.value for entry in entry_points(group=GROUP)}
 
 

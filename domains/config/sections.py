@@ -49,7 +49,7 @@ class Data(Config):
         return []
 
     def located(self, simulated: str) -> Data:
-        """Say where the data are once those to simulate lie in ``simulated``."""
+        """Return the settings with simulated data at the path ``simulated``."""
         return self
 
 
@@ -140,7 +140,7 @@ class Generate(Config, ABC):
         return 0
 
     def request_key(self, sample: int) -> tuple:
-        """Return all that decides what a sample is asked to be."""
+        """Return all settings that decide a sample's request; a change samples it anew."""
         return (sample,)
 
     @property

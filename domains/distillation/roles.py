@@ -1,4 +1,4 @@
-"""Who takes part in distillation, and how the student plays its few steps."""
+"""The roles of a distillation (student, teacher, fake scores) and the student's roll-out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pickle program would build, counted without running it.
+"""Size of the objects that a pickle would build, counted without running it.
 
 Objects can hold one another twice: forty instructions then build a tuple of a trillion, which
 the unpickler walks when it is the key of a dictionary, and a million of them a tuple so deep

@@ -20,7 +20,7 @@ _PASSING = (408, 429, 500, 502, 503, 504)
 
 
 def resume(size: int, url: str, output_file: str, _: Any) -> None:
-    """Write what is at an address to a file; ask again for what a broken line has left out.
+    """Download a file of known size; resume where the connection broke.
 
     Args:
         size: Bytes that the file has; a server that sends more is cut off.

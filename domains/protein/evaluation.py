@@ -1,4 +1,4 @@
-"""What is measured of a set of protein backbones, and what a reader must know of it."""
+"""Measures of a set of protein backbones, with the tool that computed each."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -84,7 +84,7 @@ def measure(
 def _judges(
     chains: list, config: ProteinEvaluate, seed: int, tools: Path | None
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
-    """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
+    """Yield (metrics, tool, rows) of each model-based measure in the settings."""
     if config.proxy:
         from domains.protein.metrics.designability.proxy import load_proxy
 
@@ -108,7 +108,7 @@ def _nearest(
     config: ProteinEvaluate,
     foldseek: Foldseek | None,
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
-    """Look for the most similar known structure: novelty, and whether it is of the asked fold."""
+    """Find the most similar known structures: novelty, and whether the fold is the target."""
     database = Path(config.novelty_database) if config.novelty_database else None
     if database and foldseek:
         best, _ = foldseek.search(chains, database)
@@ -138,7 +138,7 @@ def _nearest(
 def _of_class(
     table: pd.DataFrame, target_codes: list, references: list, natives: Float[np.ndarray, "d 2"]
 ) -> list[float]:
-    """Return 1 where a chain's content is that of a class asked for; NaN where unknown."""
+    """Return 1 where a chain's content is of a requested class, else 0; NaN where unknown."""
     judge, hits = ContentJudge(natives, [code for _, code in references]), []
     for share, codes in zip(table[list(_STRUCTURE)].to_numpy(float), target_codes, strict=True):
         classes = {code[0] for code in codes} & set(judge.names)
@@ -176,7 +176,7 @@ def _references(
 def _structure_gaps(
     table: pd.DataFrame, natives: Float[np.ndarray, "d 2"], seed: int
 ) -> list[SetMeasure]:
-    """Return how far mean helix and strand content are from those of natives of these sizes."""
+    """Compute |mean helix (strand) content − that of natives of these sizes|, with intervals."""
     gaps = []
     for name, contents in zip(_STRUCTURE, natives.T, strict=True):
         if not len(natives):

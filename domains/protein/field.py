@@ -118,7 +118,7 @@ class ProteinField(Field[ProteinaDenoiser]):
     def requests(
         self, plan: ProteinGenerate, numbers: Sequence[int], denoiser: ProteinaDenoiser, seed: int
     ) -> list[Request | FewstepError]:
-        """Return chains of the lengths, and of the fold classes, that the plan asks for."""
+        """Request chains with the plan's lengths, fold classes and motifs."""
         folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
         source = check_motifs(denoiser.motif, plan.scaffold)
         requests = []
@@ -132,7 +132,7 @@ class ProteinField(Field[ProteinaDenoiser]):
     def training_requests(
         self, section: ProteinDistil, denoiser: ProteinaDenoiser, draws: Draws
     ) -> list[Request]:
-        """Return chains of random lengths, with fold classes if the section says so."""
+        """Request chains of random lengths, with fold classes if the section says so."""
         low, high = section.lengths.low, section.lengths.high
         count = section.batch_size
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
@@ -145,7 +145,7 @@ class ProteinField(Field[ProteinaDenoiser]):
         sizes: Sequence[int],
         choices: Sequence[int],
     ) -> list[Request]:
-        """Return chains, with fold class and motif of a domain of their length where asked for."""
+        """Request chains, with fold class and motif of a domain of their length if configured."""
         if section.fold is None and not denoiser.motif:
             return [Request(str(k), size) for k, size in enumerate(sizes)]
         source, requests = self._matched(section, denoiser), []
@@ -199,13 +199,13 @@ class ProteinField(Field[ProteinaDenoiser]):
     def overriding(
         self, denoiser: ProteinaDenoiser, forget: str, instead: str | None
     ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
-        """Return what finds samples of a fold class, and tells the teacher another for these."""
+        """Build a function that flags samples of class ``forget`` and relabels them."""
         return overriding(denoiser.mapping, forget, instead)
 
     def validation_requests(
         self, section: ProteinDistil, denoiser: ProteinaDenoiser
     ) -> list[Request]:
-        """Return chains of evenly spread lengths, asked for as in training."""
+        """Request chains of evenly spread lengths, conditioned as in training."""
         low, high = section.lengths.low, section.lengths.high
         count = section.validation_samples
         sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
@@ -279,7 +279,7 @@ class ProteinField(Field[ProteinaDenoiser]):
 
 
 def _choices(draws: Draws, count: int) -> list[int]:
-    """Return what decides which domain a sample's fold class and its real partner are of."""
+    """Draw a key per sample that picks the domain of its fold class and its real partner."""
     return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
 
 

@@ -73,7 +73,7 @@ def _field(matrix: MatrixConfig, domain: str, run: RunConfig, results: Path) -> 
 
 
 def _obstacles(of_field: list[Cell]) -> list[tuple[str, str]]:
-    """Return which cells can't be trained, and why; all steps of an objective are one."""
+    """Return (cell, reason) of those that can't be trained; all steps of an objective are one."""
     every, hindered = defaultdict(set), defaultdict(set)
     for cell in of_field:
         label = cell.variation or cell.objective

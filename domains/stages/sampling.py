@@ -78,7 +78,7 @@ class Sampling:
     weaker: nn.Module | None = None
 
     def samples(self, requests: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
-        """Return the samples of one batch by number, or why one can't be made.
+        """Sample one batch, by number; an error for a sample that does not fit into memory.
 
         Where memory is too small, halves of the batch are tried, down to single samples. A
         sample's noise is its own, so it does not depend on how batches are cut.

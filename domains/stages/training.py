@@ -1,4 +1,4 @@
-"""What teacher training and distillation share: run, then write the model last."""
+"""Shared by teacher training and distillation: run, then write the model last."""
 
 import copy
 import logging

@@ -97,7 +97,7 @@ class FlowMap(Objective[FlowMapConfig]):
     def _integrate(
         self, rows: _Rows, clean: torch.Tensor, roles: Roles
     ) -> Float[torch.Tensor, "r n 3"]:
-        """Return where the teacher's ODE takes each row, ``clean`` being its first estimate."""
+        """Integrate the teacher's ODE from each row to its later time, from estimate ``clean``."""
         process, batch, (teacher, rescale) = roles.process, rows.batch, roles.ode
         points, time = rows.noisy, rows.time
         for number in range(1, self.settings.substeps + 1):

@@ -41,7 +41,7 @@ class ObjectiveConfig(Config):
     kind: str
     """Chooses this objective."""
     degradable: ClassVar[bool] = False
-    """Whether DisBack's detour goes with it: it has one fake score, which nothing sets back."""
+    """Whether DisBack's recorded path goes with it: it has one fake score, which nothing sets back."""
 
     @property
     def needs_tools(self) -> bool:
@@ -54,7 +54,7 @@ class ObjectiveConfig(Config):
 
 @runtime_checkable
 class Student(Protocol):
-    """What an objective's settings may ask of the settings of the student."""
+    """A student's settings, as far as an objective's settings may check them."""
 
     @property
     def batch_size(self) -> int:
@@ -63,7 +63,7 @@ class Student(Protocol):
 
     @property
     def roll_out(self) -> RollOutConfig:
-        """How the student is played."""
+        """Settings of the student's sampler during training."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class Student(Protocol):
 
 @runtime_checkable
 class Resources(Protocol):
-    """What a field gives to an objective beside networks and noise.
+    """A field's functions for an objective, beside networks and noise.
 
     Each is asked for when an objective is built, and raises FewstepError where the field has
     no such thing.
@@ -123,10 +123,10 @@ class Judge(Protocol):
 
 @runtime_checkable
 class Override(Protocol):
-    """See ``Resources.overriding``."""
+    """A function that flags and relabels samples (see ``Resources.overriding``)."""
 
     def __call__(self, batch: Batch, /) -> tuple[Bool[torch.Tensor, " b"], Batch]:
-        """Return which samples are to be forgotten, and the batch with what is told instead."""
+        """Flag samples of the class to forget [b] and relabel them for the teacher."""
         ...
 
 
@@ -267,7 +267,7 @@ def denoise_at(
 def lag(
     teacher: torch.Tensor, fake: torch.Tensor, clean: torch.Tensor, time: torch.Tensor, batch: Batch
 ) -> dict[str, torch.Tensor]:
-    """Return how far the fake score is from the teacher, and whether it has fallen behind.
+    """Measure the gap between fake score and teacher, and the fake score's lag.
 
     ``gap`` is the root mean square of D_F − D_T by time; ``lag`` the fake score's error on
     the student's samples relative to the teacher's: below 1 it knows them better.

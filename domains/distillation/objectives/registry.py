@@ -1,4 +1,4 @@
-"""Which objectives there are: one a file of this folder, and those of other packages.
+"""The registry of objectives: one per file of this folder, and those of other packages.
 
 A package adds its own by an entry point of the group ``fewstep.objectives``, which names a module
 with a subclass of ``Objective``. What is found here decides what ``objective.kind`` may be, what

@@ -141,7 +141,7 @@ def _each(value: float | Sequence[float], times: Float[torch.Tensor, " k"]) -> S
 
 
 def _implied_noise(step: Step, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
-    """Return what a call took for noise."""
+    """Return the noise [b, n, 3] implied by a step's clean estimate."""
     t = _time(torch.tensor(step.time), batch)
     return process.noise_of(process.target(step.clean, batch), step.noisy, t, batch)
 

@@ -98,7 +98,7 @@ class Distiller(pl.LightningModule):
         return list(self.role_optimisers.values())
 
     def on_fit_start(self) -> None:
-        """Move the teacher and its companions along, which Lightning does not see."""
+        """Move the frozen networks to the device; Lightning does not see them."""
         for network in (self.teacher, *self.plan.frozen_networks):
             if network is not None:
                 network.to(self.device)
@@ -139,7 +139,7 @@ class Distiller(pl.LightningModule):
         return self.path.plan.recording if self.path is not None and role == STUDENT else 0
 
     def _behind(self, role: str) -> float:
-        """Return how much of a role's own training is behind it, 0 to 1."""
+        """Return the completed share of a role's own training, 0 to 1."""
         start = self._student_start if role == STUDENT else 0.0
         return (self._progress - start) / (1 - start) if start < 1 else 1.0
 

@@ -196,7 +196,7 @@ class _Keeper(pl.Callback):
 
 
 def progress(distiller: Distiller) -> tuple[int, int, str]:
-    """Return how far training is, how far it goes, and in what."""
+    """Return (done, total, unit) of a training; the unit is "step" or "call" (network call)."""
     fit = distiller.plan.fit
     if fit.network_calls is not None:
         return distiller.network_calls, fit.network_calls, "call"

@@ -187,7 +187,7 @@ class StateDirectory:
 
 
 def _damage(path: Path) -> str:
-    """Return what is wrong with a checkpoint's file or checksum; nothing if it is whole."""
+    """Describe the damage of a checkpoint's file or checksum; empty if it is whole."""
     try:
         recorded = read_regular(path.with_suffix(".sha256")).strip()
         return "" if recorded == sha256(path) else "does not match its checksum"

@@ -1,4 +1,4 @@
-"""Whether a saved state is one that this training can take up, told before anything is changed."""
+"""Check that a saved state fits this training, before anything is restored from it."""
 
 import math
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def _check_best(best: Any, average: Mapping[str, Tensor]) -> None:
 
 
 def _check_path(distiller: Distiller, records: Any) -> None:
-    """Check the networks that DisBack has recorded on its way."""
+    """Check the networks that DisBack has recorded so far."""
     path = distiller.path
     most = 0 if path is None else path.plan.checkpoints
     if not isinstance(records, list) or len(records) > most:

@@ -77,7 +77,7 @@ class Setting:
 
     Args:
         run: Name of the run.
-        domain: Name of the domain.
+        domain: Name of the field.
         role: ``teacher``, ``student`` or ``reference``.
         steps: Network evaluations per sample; 0 for real data.
         noise_scale: Of the sampler.

@@ -1,4 +1,4 @@
-"""What a Proteina checkpoint says about a network, without running anything that is in it."""
+"""Weights and settings of a Proteina checkpoint, read without running its pickled code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which fold class each sample is asked to be, by its number."""
+"""Fold classes requested of samples, by their numbers."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ def asked_folds(
 
 
 def level_of(fold: FoldDistribution, seed: int, number: int) -> str | None:
-    """Return the level of CATH that a sample is told, None for nothing."""
+    """Draw the CATH level of a sample's label; None for no label."""
     return drawn_level(fold.told, random.Random(f"{seed} level {number}").random())
 
 

@@ -142,12 +142,12 @@ def readable_contig(text: str) -> str:
 
 
 def chain_label(name: str) -> str:
-    """Return what names a chain before a residue's number."""
+    """Format a chain's name as it stands before a residue number: "A", "1:", or "_" if unnamed."""
     return name if _LETTERS.fullmatch(name) else f"{name}:" if name else _NAMELESS
 
 
 def _twice(residues: Iterable[Residue]) -> Residue | None:
-    """Return the first residue that has been there before."""
+    """Return the first residue that occurs a second time."""
     seen: set[Residue] = set()
     for residue in residues:
         if residue in seen:

@@ -41,7 +41,7 @@ def full_code(code: str) -> str:
 
 
 def agree(named: str, code: str) -> bool:
-    """Return whether a code is of the class that another, with unknown fields, names."""
+    """Return whether ``code`` lies in the class ``named``, whose x fields match any."""
     pairs = zip(parse_code(named), parse_code(code), strict=True)
     return all(mine in ("x", theirs) for mine, theirs in pairs)
 
@@ -67,7 +67,7 @@ def check_known(mapping: CathMapping, codes: Sequence[str]) -> None:
 
 
 def condition_of(*codes: str | None) -> dict[str, Any]:
-    """Return what a denoiser is told of fold classes such as "1.10", each once."""
+    """Build the condition of a sample with fold classes such as "1.10", each once."""
     known = tuple(dict.fromkeys(full_code(code) for code in codes if code is not None))
     return {"cath_code": known} if known else {}
 
@@ -75,7 +75,7 @@ def condition_of(*codes: str | None) -> dict[str, Any]:
 def overriding(
     mapping: CathMapping, forget: str, instead: str | None
 ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
-    """Return ``overridden`` for a class to forget, and another that is told in its place.
+    """Build a function that flags samples of class ``forget`` and relabels them ``instead``.
 
     Raises:
         FewstepError: The model knows no such class.
@@ -88,7 +88,7 @@ def overriding(
 def overridden(
     batch: Batch, forget: str, instead: Sequence[str]
 ) -> tuple[Bool[Tensor, " b"], Batch]:
-    """Return which chains are told a class, or one within it, and the batch with another told.
+    """Flag chains labelled with a class, or one within it, [b] and relabel them.
 
     Args:
         batch: Chains, with fold classes or without.
@@ -103,12 +103,12 @@ def overridden(
 
 
 def code_to_level(code: str, level: str) -> str:
-    """Return a domain's code down to a level."""
+    """Mask a C.A.T.H code below a level: "1.10.8.10" at A gives "1.10.x.x"."""
     return mask_from_level(code, LEVELS[LEVELS.index(level) + 1])
 
 
 def drawn_level(told: Told, number: float) -> str | None:
-    """Return the level of CATH that a sample is told, None for nothing.
+    """Draw the CATH level of a sample's label; None for no label.
 
     Args:
         told: A level, or the shares of samples told nothing, C, C and A, and all three.
@@ -129,7 +129,7 @@ def mapping_of(domains: CathDomains | None) -> CathMapping:
 
 
 class MatchedDomains:
-    """Real domains of about given lengths, and the fold classes that they lend to samples.
+    """Real domains of about given lengths, whose fold classes label samples of these lengths.
 
     Args:
         domains: What to draw from.
@@ -175,7 +175,7 @@ class MatchedDomains:
 
 
 def known_part(code: str, mapping: CathMapping, level: str | None) -> str | None:
-    """Return a domain's code down to a level, as far as it is known."""
+    """Mask a C.A.T.H code below a level, and below what the model knows; None if nothing."""
     for each in ("C", "A", "T")[: LEVELS.index(level) + 1][::-1] if level else ():
         if level_key(code, each) in mapping.codes[each]:
             return code_to_level(code, each)

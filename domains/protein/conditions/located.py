@@ -13,13 +13,13 @@ _DO = "Name chains and residues as the file does in generate.scaffold.contig"
 
 
 def located(contig: Contig, chains: Mapping[str, Chain], source: str) -> Contig:
-    """Return a contig that knows its residues.
+    """Look up a contig's motif residues in a structure.
 
     A range has a residue of each number. Where residues of a range have insertion codes, it runs
     from its first to its last residue in the order of the file.
 
     Args:
-        contig: What was asked for.
+        contig: As parsed from the settings.
         chains: The structure.
         source: Its name, for messages.
 
@@ -67,7 +67,7 @@ def _check_there(
     chain: Chain,
     source: str,
 ) -> None:
-    """Refuse residues that are not there, saying what is instead."""
+    """Refuse missing residues, naming those of the same number."""
     there = set(known)
     missing = next((residue for residue in wanted if residue not in there), None)
     if missing is None:

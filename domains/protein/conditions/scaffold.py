@@ -102,7 +102,7 @@ def _chains(structure: str) -> dict[str, Chain]:
 
 
 def check_motifs(knows: bool, scaffold: Scaffold | None) -> MotifSource | None:
-    """Return the motif that a plan asks for.
+    """Load the motif of a plan's scaffold section; None without one.
 
     Raises:
         FewstepError: The model knows no motifs and one is asked for, or the other way round.
@@ -124,7 +124,7 @@ def draw_motif(points: Float[np.ndarray, "n 3"], stream: np.random.Generator) ->
 
     Args:
         points: Coordinates of the chain, nm.
-        stream: What draws.
+        stream: Random numbers.
     """
     length = len(points)
     count = min(length, max(_LEAST, round(float(stream.uniform(*_SHARES)) * length)))
@@ -147,7 +147,7 @@ def _parts(total: int, count: int, stream: np.random.Generator, least: int) -> l
 
 
 def motif_tensors(motifs: Sequence[Motif | None], mask: Bool[Tensor, "b n"]) -> dict[str, Any]:
-    """Return what a network is told of motifs; nothing if there is none.
+    """Build the network's motif features of a batch; empty if no sample has a motif.
 
     Returns:
         ``motif_mask`` [b, n], ``x_motif`` [b, n, 3] in nm, zero elsewhere, and ``motif_pairs``
@@ -167,7 +167,7 @@ def motif_tensors(motifs: Sequence[Motif | None], mask: Bool[Tensor, "b n"]) -> 
 
 
 def with_motifs(batch: Batch, draws: Draws) -> Batch:
-    """Return a batch of real chains, each told of a random motif and moved into its frame."""
+    """Give each real chain of a batch a random motif, and move it into the motif's frame."""
     assert batch.points is not None
     stream = np.random.default_rng(draws.integer("motif", 1 << 40))
     motifs, shifts = [], []

@@ -58,7 +58,7 @@ class TokenBatches:
         return len(self._cuts) - 1
 
     def members(self, index: int) -> Int[np.ndarray, " b"]:
-        """Return which domains batch ``index`` holds.
+        """Return the indices of the domains in batch ``index``.
 
         Raises:
             FewstepError: The index is negative.

@@ -1,4 +1,4 @@
-"""Going on from a trained network, with more input features than it had."""
+"""Initialise a network from a trained one with fewer input features."""
 
 import torch
 
@@ -17,7 +17,7 @@ _GROWING = (
 
 
 def grow(network: Proteina, earlier: Proteina) -> None:
-    """Give ``network`` the weights of ``earlier``, in place; it then computes the same.
+    """Copy the weights of ``earlier`` into ``network``, which then computes the same.
 
     What its configuration adds at the end of the feature lists starts without effect.
 

@@ -32,7 +32,7 @@ _COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Classified:
-    """What the network says of proteins.
+    """Predictions of the network for proteins.
 
     Args:
         features: What FPSD compares: after the last activation.
