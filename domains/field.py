@@ -43,10 +43,10 @@ C = TypeVar("C")
 
 
 class Field(ABC, Generic[D]):
-    """What every field can do: read models, make requests, sample, write, measure.
+    """The core of a field: read models, build requests, sample, write, measure.
 
     Attributes:
-        name: What ``domain`` says in a run's settings.
+        name: The value of ``domain`` in a run's settings.
     """
 
     name: str
@@ -257,7 +257,7 @@ def capability(field: Field, wanted: type[C], lacks: str) -> C:
     Args:
         field: The field.
         wanted: The capability, one of this module's protocols.
-        lacks: What to say if it has not: "has no structural errors".
+        lacks: The end of the error's sentence: "has no structural errors".
 
     Raises:
         FewstepError: It has not.

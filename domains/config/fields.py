@@ -43,7 +43,7 @@ class FieldSettings:
     """All that can be said of a field without importing what it computes with.
 
     Attributes:
-        name: What ``domain`` says in a run's settings.
+        name: The value of ``domain`` in a run's settings.
         run: Settings of its runs.
         implementation: Where its ``Field`` is: "module:name".
         metrics: Where the texts of its measures are: "module:name" of a mapping by column.

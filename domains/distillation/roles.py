@@ -170,9 +170,9 @@ class Roles:
             when a teacher itself is trained.
         fakes: Fake scores by the names the objective gave them.
         roll_out: How the student is played.
-        as_fake: What a fake score's role makes of its network: guided.
+        as_fake: Wraps a fake score's network, such as by guidance.
         step: Updates that the student has had, for what changes along a training.
-        calls: Where calls are noted that go past a network's ``forward``.
+        calls: Counter of the calls that bypass a network's ``forward``.
     """
 
     process: NoiseProcess

@@ -68,7 +68,7 @@ def check_program(program: bytes) -> None:
 
 
 def _apply(opcode: pickletools.OpcodeInfo, stack: list[_Object], marks: list[int]) -> None:
-    """Take from the stack what an instruction takes, and put what it makes of that."""
+    """Pop an instruction's operands from the stack and push its result."""
     before = opcode.stack_before
     if pickletools.markobject in before:
         start = marks.pop() - before.index(pickletools.markobject)

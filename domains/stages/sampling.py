@@ -33,7 +33,7 @@ class Sampled:
 
     Attributes:
         points: Coordinates [m, 3].
-        seconds: What it took, its batch's time shared equally.
+        seconds: Its share of the batch's wall time, all samples' being equal.
         calls: Network calls.
     """
 

@@ -92,9 +92,9 @@ class Listener:
     A guided fake score is called twice, first with the condition.
 
     Args:
-        roles: Who takes part; ``self.roles`` are the same with this in the fake score's place.
+        roles: The networks; ``self.roles`` are the same with this in the fake score's place.
         name: Of the fake score.
-        judge: What its features say.
+        judge: Clean estimate and logits of one call (see ``Resources.judge``).
     """
 
     def __init__(self, roles: Roles, name: str, judge: Judge):

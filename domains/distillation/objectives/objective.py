@@ -36,12 +36,12 @@ __all__ = [
 
 
 class ObjectiveConfig(Config):
-    """What the settings of all objectives share; each objective's file has its own."""
+    """Settings shared by all objectives; each objective's file has its own."""
 
     kind: str
     """Chooses this objective."""
     degradable: ClassVar[bool] = False
-    """Whether DisBack's recorded path goes with it: it has one fake score, which nothing sets back."""
+    """Whether DisBack applies: the objective has one fake score, never reset."""
 
     @property
     def needs_tools(self) -> bool:
@@ -142,7 +142,7 @@ class Objective(ABC, Generic[S]):
 
     Args:
         settings: Its settings.
-        resources: What the field gives; objectives without data and preferences need none.
+        resources: The field's functions; objectives without data and preferences need none.
     """
 
     fake_scores: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ def ask_scores(
         roles: Teacher, and the fake score called "fake".
         batch: Mask, origin, condition.
         draws: Numbers of this micro-batch.
-        times: Where to ask.
+        times: Distribution of the times at which both are evaluated.
         gradient: Differentiate through both scores.
     """
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)

@@ -125,8 +125,8 @@ def ode_step(
         process: Noise process.
         clean: Clean estimate of the points.
         noisy: The points at ``time``.
-        time: Where the step begins.
-        later: Where it ends.
+        time: Time at the step's start [b].
+        later: Time at its end [b].
         batch: Mask, origin, condition.
         rescale: Sharpen the score meanwhile.
     """

@@ -42,7 +42,7 @@ class Distiller(pl.LightningModule):
     uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
 
     Args:
-        plan: What to do.
+        plan: Objective, data, length and roles of the training.
         student: Network to train (a copy of the teacher, or a fresh one).
         teacher: Frozen network, or None when a teacher itself is trained.
     """

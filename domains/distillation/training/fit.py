@@ -44,7 +44,7 @@ def run(
     """Train to the end, or until stopped; resumes from ``directory``.
 
     Args:
-        distiller: What to train.
+        distiller: The student, its fake scores and the plan.
         directory: State, log and curves of this run.
         validate: Scores the student's average as often as ``fit`` says.
         devices: Processes per node.

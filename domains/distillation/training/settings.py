@@ -96,9 +96,9 @@ class Fit(Config):
 
 
 class Degradation(Config):
-    """DisBack: the student is led to the teacher over the way back from its own samples.
+    """DisBack: distilling along recorded intermediate teachers, the latest first.
 
-    (checkpoints + 1) × steps steps of the fit record the way, and train the fake score only.
+    The fit's first (checkpoints + 1) × steps steps record them and train the fake score only.
     """
 
     checkpoints: int = Field(default=3, ge=1, le=100)

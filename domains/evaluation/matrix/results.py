@@ -42,7 +42,7 @@ class Entry:
     """One set of a matrix.
 
     Attributes:
-        line: What it belongs to: an objective's label, or that of what it is compared with.
+        line: Label of its objective, or of its baseline.
         variation: Label of the hyper-parameter that is varied; empty for the matrix proper.
         steps: Steps of its sampling.
         seed: Of its student's training; None without one.

@@ -83,7 +83,7 @@ class Scene(NamedTuple):
 
 
 class Device(NamedTuple):
-    """What is particular to one sensor on one car.
+    """Calibration and mounting of one sensor on one car.
 
     Attributes:
         beam_bias: Constant error of each beam's range, metre.

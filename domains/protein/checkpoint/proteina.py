@@ -22,7 +22,7 @@ _MOST_ALPHA = 1e6  # far beyond any in use
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file says about a network.
+    """Weights and settings of a network, as read from a file.
 
     Args:
         weights: Network tensors by name, LoRA merged.

@@ -31,9 +31,9 @@ def asked_folds(
     """Return the condition of each sample: its classes as far as they are told.
 
     Args:
-        plan: What is asked for.
+        plan: The set's samples and their fold classes.
         numbers: Of the samples.
-        denoiser: What is asked; of a drawn class, what it does not know is not told.
+        denoiser: The model; levels of a drawn class that it does not know are left out.
         seed: Of the run; together with a sample's number it decides what is drawn.
         training: Reads the run's training domains, if they are drawn from.
 

@@ -94,7 +94,7 @@ def rotated(
     """Return these domains, centred, each randomly rotated, padded with zeros.
 
     Args:
-        domains: What there is.
+        domains: All domains to choose from.
         members: Which of them.
         stream: Draws the rotations.
 

@@ -35,7 +35,7 @@ class Classified:
     """Predictions of the network for proteins.
 
     Args:
-        features: What FPSD compares: after the last activation.
+        features: Outputs of the last activation [b, d], which FPSD compares.
         logits: Per CATH level.
         capped: Residues with more near neighbours than the network takes.
     """
