@@ -60,7 +60,7 @@ def sigma(timestep: int) -> float:
 
 
 def spread(partial: Tensor, timestep: int) -> Tensor:
-    """Return what the network sees at a timestep: ten noisy copies of the partial scan."""
+    """Build the network's input at a timestep: ten noisy copies of the partial scan [10m, 3]."""
     copies = partial.repeat(10, 1)
     return copies + sigma(timestep) * torch.randn(copies.shape)
 

@@ -31,7 +31,7 @@ def weights_gb(parameters: int, fakes: int) -> float:
 
 
 def kept_gb(network: nn.Module, run: Callable[[], Tensor]) -> float:
-    """Return what the graph of ``run()`` holds, weights apart."""
+    """Measure the GB that the autograd graph of ``run()`` holds, without the weights."""
     own = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
     seen: dict[int, int] = {}
     held = []  # so that no address is given out twice

@@ -30,7 +30,7 @@ class FewstepError(Exception):
 
 
 def _shown(value: object) -> str:
-    """Return the beginning of what a value looks like."""
+    """Return the first characters of a value's text."""
     try:
         return str(value)[:_MOST_SHOWN]
     except (ValueError, RecursionError):  # Python writes out no number of thousands of digits.

@@ -43,10 +43,10 @@ C = TypeVar("C")
 
 
 class Field(ABC, Generic[D]):
-    """What every field can do: read models, make requests, sample, write, measure.
+    """The core of a field: read models, build requests, sample, write, measure.
 
     Attributes:
-        name: What ``domain`` says in a run's settings.
+        name: The value of ``domain`` in a run's settings.
     """
 
     name: str
@@ -75,27 +75,27 @@ class Field(ABC, Generic[D]):
     def requests(
         self, plan: Generate, numbers: Sequence[int], denoiser: D, seed: int
     ) -> list[Request | FewstepError]:
-        """Say what the samples of these numbers are to be, or why one can't be made."""
+        """Build the requests of a set's samples, or the error of one that can't be made."""
 
     @abstractmethod
     def training_requests(self, section: Distil, denoiser: D, draws: Draws) -> list[Request]:
-        """Draw what the student is trained on: one micro-batch."""
+        """Draw the requests of one micro-batch of the student's training."""
 
     @abstractmethod
     def validation_requests(self, section: Distil, denoiser: D) -> list[Request]:
-        """Say what checkpoints are compared on: neither trained on nor evaluated."""
+        """Build the requests that rank checkpoints: neither trained on nor evaluated."""
 
     def tuning_requests(self, plan: Generate, count: int, denoiser: D, seed: int) -> list[Request]:
-        """Say what samplers are compared on: like the plan's, by another seed."""
+        """Build the requests that rank samplers: like the plan's, with another seed."""
         found = self.requests(plan, range(count), denoiser, seed)
         return [one for one in found if isinstance(one, Request)]
 
     @abstractmethod
     def blank(self, requests: Sequence[Request]) -> Batch:
-        """Make a batch to sample into."""
+        """Build a batch without points: mask, origin and condition of these requests."""
 
     def encode(self, denoiser: D, batch: Batch) -> Batch:
-        """Add to a batch all that is the same at every step of a sampler; by default nothing."""
+        """Encode the condition once for all steps of a sampler; by default, do nothing."""
         return batch
 
     def unconditional(self, denoiser: Denoiser) -> Denoiser:
@@ -105,7 +105,7 @@ class Field(ABC, Generic[D]):
     def finish(
         self, denoiser: D, points: Float[Tensor, "n 3"], request: Request, refine: bool
     ) -> Float[Tensor, "m 3"]:
-        """Turn sampled points into what is written: cropped, refined."""
+        """Crop, filter or refine sampled points before they are written."""
         if refine:
             raise FewstepError(f"{self.name} samples can't be refined", do="Remove refine")
         return points.cpu()
@@ -141,7 +141,7 @@ class Pretraining(Protocol[D]):
         """Build an untrained denoiser."""
         ...
 
-    def start(self, denoiser: D, begun: D) -> None:
+    def start(self, denoiser: D, earlier: D) -> None:
         """Give a new denoiser the weights of an earlier one, of the same architecture."""
         ...
 
@@ -195,7 +195,7 @@ class Forgetting(Protocol[D]):
         Args:
             denoiser: The teacher, which knows the classes.
             forget: A class, in the field's own terms.
-            instead: What the teacher is told for these: another class, or None for no class.
+            instead: The teacher's label for these: another class, or None for no class.
 
         Raises:
             FewstepError: The teacher knows no such class.
@@ -231,14 +231,14 @@ class Structural(Protocol):
 
 @runtime_checkable
 class HeldOut(Protocol):
-    """Has data to measure beside samples: held-out ones, and ones that are wrong on purpose."""
+    """Has held-out data and decoys to measure beside samples."""
 
     def held_out(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Pick held-out data to measure beside the samples of these numbers, if any are left."""
         ...
 
     def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
-        """Make objects that are wrong on purpose, to show what the measures can tell."""
+        """Make decoys, wrong on purpose, to show what the measures can tell."""
         ...
 
 
@@ -257,7 +257,7 @@ def capability(field: Field, wanted: type[C], lacks: str) -> C:
     Args:
         field: The field.
         wanted: The capability, one of this module's protocols.
-        lacks: What to say if it has not: "has no structural errors".
+        lacks: The end of the error's sentence: "has no structural errors".
 
     Raises:
         FewstepError: It has not.

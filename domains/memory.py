@@ -1,4 +1,4 @@
-"""How much memory a process has taken, and what it looks like when it runs out; loads no torch."""
+"""Peak memory of a process, and recognising errors of too little; loads no torch."""
 
 import re
 import resource

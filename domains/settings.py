@@ -1,4 +1,4 @@
-"""What all settings share: frozen, and a key that is not known is an error."""
+"""Base of all settings: frozen, and an unknown key is an error."""
 
 import re
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Who imports whom, as the picture in docs/architecture.md.
+"""Draw the import graph of the packages for docs/architecture.md.
 
     python -m studies.import_graph      # writes it there
 
@@ -31,7 +31,7 @@ ROOMS = {
 
 
 def arrows() -> list[tuple[str, str]]:
-    """Return which room imports which, without what follows from other arrows."""
+    """Return the imports between rooms, transitively reduced."""
     graph = grimp.build_graph("domains")
     room_of = {
         module: room

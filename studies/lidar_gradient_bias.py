@@ -124,7 +124,7 @@ class Case:
         return {k: float(ahead[k] - behind[k]) / (2 * step) for k in LOSSES}
 
     def rows(self, directions: int) -> list[dict[str, float | str]]:
-        """Return what is kept of each loss's promise, and squares over random directions."""
+        """Return the kept share of each loss's predicted change, and random directions' squares."""
         gradients = self.gradients()
         random = self.draws.noise("directions")
         drawn = [random(self.batch.shape) for _ in range(directions)]

@@ -35,7 +35,7 @@ def read(directory: Path) -> dict[str, list[np.ndarray]]:
 
 
 def shapes(scan: np.ndarray, tree: KDTree, rng: np.random.Generator) -> np.ndarray:
-    """Return how linear, planar and scattered neighbourhoods of 20 points are (Demantké 2011)."""
+    """Compute linearity, planarity and scatter of 20-point neighbourhoods (Demantké 2011)."""
     chosen = scan[rng.choice(len(scan), 4000, replace=False)]
     near = scan[tree.query(chosen, 20)[1]]
     spread = near - near.mean(1, keepdims=True)

@@ -26,9 +26,9 @@ def rms_error(model: Path, time: float, sign: float) -> float:
 
     Noise is mirrored along with the chain, so an achiral network errs equally.
     """
-    domain = load_field("protein")
-    network = domain.load(model).eval()
-    process, mirror = domain.process(network), torch.tensor([1.0, 1.0, sign])
+    field = load_field("protein")
+    network = field.load(model).eval()
+    process, mirror = field.process(network), torch.tensor([1.0, 1.0, sign])
     batches = TokenBatches(load_domains().subset("val", SHORTEST, LONGEST), 1000)
     total, count = 0.0, 0
     for index in range(batches.per_epoch):

@@ -242,7 +242,7 @@ def build_domains(
 def _cut(
     name: str, domain: CathRange | None, places: Mapping[tuple[str, str], list[Chain]]
 ) -> slice:
-    """Return where the residues of one domain lie in the database."""
+    """Return the slice of the database that holds one domain's residues."""
     if domain is None or len(domain.ranges) != 1:
         raise FewstepError(
             f"CATH domain {name} can't be cut",

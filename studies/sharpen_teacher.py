@@ -30,12 +30,12 @@ PACKED_PER_NM = 1000
 
 def chains(model: Path, sizes: list[int], steps: int, noise_scale: float) -> list[np.ndarray]:
     """Sample one chain of each size, nm, by numbers that depend on its place only."""
-    domain = load_field("protein")
-    network = domain.load(model).eval()
-    process, made = domain.process(network), []
+    field = load_field("protein")
+    network = field.load(model).eval()
+    process, made = field.process(network), []
     for start in tqdm(range(0, len(sizes), BATCH), unit="batch"):
         part = sizes[start : start + BATCH]
-        batch = domain.blank([Request(str(k), size) for k, size in enumerate(part)])
+        batch = field.blank([Request(str(k), size) for k, size in enumerate(part)])
         sources = [generator(*KEY, start + k) for k in range(len(part))]
         noise = SampleNoise(sources, part)
         with torch.inference_mode():

@@ -71,11 +71,11 @@ class Told:
     motif: object
 
     def like(self, points: Chain) -> "Told":
-        """Return another chain that is asked for the same."""
+        """Return another chain with the same condition."""
         return Told(self.name, points, self.code, self.motif)
 
     def sample(self) -> Sample:
-        """Return what the evaluation reads."""
+        """Build the sample that the evaluation reads."""
         condition = {**condition_of(self.code), "motif": self.motif}
         return Sample(self.name, torch.from_numpy(self.points).float(), condition)
 
@@ -129,7 +129,7 @@ def measured(name: str, chains: Sequence[Told], config: ProteinEvaluate, seed: i
 
 
 def tables(results: pd.DataFrame) -> str:
-    """Return what each metric tells, and all values, as two Markdown tables."""
+    """Write two Markdown tables: the sets that each metric tells from natives, and all values."""
     known = set(results["metric"])
     metrics = [name for name in METRICS if name in known]
     values = {(row.run.split("/")[1], row.metric): row for row in results.itertuples()}

@@ -225,7 +225,7 @@ def test_settings(place: Place, changes: dict[str, Any], words: str) -> None:
 
 
 OF_LIDAR: dict[str, tuple[dict[str, Any], str]] = {
-    "without data": ({"data": {}}, "data: the lidar domain needs path, scans or simulate"),
+    "without data": ({"data": {}}, "data: the lidar field needs path, scans or simulate"),
     "no sequence to train on": ({"data": {"train": []}}, "data.train"),
     "a sequence in both": ({"data": {"train": ["08"]}}, "both in train and in held_out"),
     "a sequence outside": ({"data": {"train": ["../08"]}}, "data.train.0"),

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from tiny_matrix import matrix_content
 from tiny_run import content, write_config
 
-from domains.config import Config, load_config, load_matrix, parse_config, parse_matrix
+from domains.config import load_config, load_matrix, parse_config, parse_matrix
 from domains.errors import FewstepError
+from domains.settings import Config
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "title": lambda text: {"title": text},

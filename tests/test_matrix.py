@@ -11,7 +11,8 @@ import pytest
 from tiny_matrix import matrix_content
 from tiny_run import deep_update
 
-from domains.config import cells, merged, parse_config, parse_matrix, read_yaml, runs, untrained
+from domains.config import cells, parse_config, parse_matrix, read_yaml, runs, untrained
+from domains.config.matrix import merged
 from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 

@@ -34,7 +34,7 @@ class Cell:
         steps: Of the roll-outs and the sampling.
         seed: Of the training.
         student: Its settings; None if there can be none.
-        obstacle: What keeps it from being trained; empty if it can be.
+        obstacle: The setting that keeps it from being trained; empty if none does.
     """
 
     domain: str
@@ -52,7 +52,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """Return what the page calls it."""
+        """Return the label on the page: objective or variation, steps, seed."""
         of = self.variation or self.objective
         return f"{of}, {self.steps} step{'s' * (self.steps > 1)}, seed {self.seed}"
 
@@ -103,7 +103,7 @@ def _cell(
 
 
 def _setting_of_others(domain: str, error: ValidationError) -> str:
-    """Say that a key is of another field's students, if that is what is wrong."""
+    """Explain an error whose key is of another field's students; else return nothing."""
     first = error.errors()[0]
     if first["type"] != "extra_forbidden" or len(first["loc"]) != 1:
         return ""
@@ -167,7 +167,7 @@ def _run(matrix: MatrixConfig, domain: str) -> RunConfig:
 
 
 def untrained(matrix: MatrixConfig, domain: str) -> dict[str, tuple[str, SampleSet]]:
-    """Return the teacher with each number of steps, what costs no training: line and set by name.
+    """Return the teacher with each number of steps, without training: line and set by name.
 
     It is re-noised as the students are, and with the best of many schedules, judged by as many
     samples as the students' checkpoints.

@@ -113,7 +113,7 @@ def _one_line(text: str | None) -> str:
 
 
 def _values(described: dict[str, Any], field: FieldInfo) -> str:
-    """Return which values a key may have."""
+    """Describe the allowed values of a key."""
     models = [f"[`{m.__name__}`](#{m.__name__.lower()})" for m in _inside(field.annotation)]
     if models:
         by_name = "by name: " if described.get("type") == "object" else ""

@@ -24,7 +24,7 @@ def explained(error: ValidationError, source: str) -> FewstepError:
 
 
 def _shown(value: Any) -> str:
-    """Return the beginning of what a value looks like."""
+    """Return the first characters of a value's repr."""
     try:
         return reprlib.repr(value)[:200]
     except ValueError:  # Python writes out no integer of thousands of digits.

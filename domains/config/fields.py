@@ -1,4 +1,4 @@
-"""Which fields there are: those of this package, and those that other packages bring.
+"""The registry of fields: those of this package, and those that other packages bring.
 
 A field is described by a ``FieldSettings``, in a module that imports no torch. Another package
 adds its own by an entry point of the group ``fewstep.fields``, such as
@@ -43,7 +43,7 @@ class FieldSettings:
     """All that can be said of a field without importing what it computes with.
 
     Attributes:
-        name: What ``domain`` says in a run's settings.
+        name: The value of ``domain`` in a run's settings.
         run: Settings of its runs.
         implementation: Where its ``Field`` is: "module:name".
         metrics: Where the texts of its measures are: "module:name" of a mapping by column.
@@ -81,7 +81,7 @@ def load(place: str) -> Any:
 
 @cache
 def _others() -> dict[str, str]:
-    """Return where the settings of other packages' fields are, by the entry points' names."""
+    """Return the places (module:object) of other packages' field settings, by name."""
     return {entry.name: entry.value for entry in entry_points(group=GROUP)}
 
 
@@ -101,14 +101,14 @@ def field_settings(name: str) -> FieldSettings:
         return load(f"{OWN_FIELDS[name]}:SETTINGS")
     if name not in _others():
         raise FewstepError("unknown field", expected=" or ".join(field_names()), got=repr(name))
-    found = load(_others()[name])
-    if not isinstance(found, FieldSettings) or found.name != name:
+    settings = load(_others()[name])
+    if not isinstance(settings, FieldSettings) or settings.name != name:
         raise FewstepError(
             f"the entry point {name!r} of {GROUP}",
             expected=f"a FieldSettings called {name!r}",
-            got=f"{_others()[name]}, {getattr(found, 'name', type(found).__name__)!r}",
+            got=f"{_others()[name]}, {getattr(settings, 'name', type(settings).__name__)!r}",
         )
-    return found
+    return settings
 
 
 def bundled_models() -> dict[str, Path]:

@@ -63,7 +63,7 @@ class RunConfig(Config):
 
     @classmethod
     def obstacle(cls, student: Distil) -> str:
-        """Say what keeps the field from training a student; nothing if it can."""
+        """Name the setting that keeps the field from training a student; empty if none does."""
         if student.roll_out.self_conditioning and "self_conditioning" not in cls.abilities:
             return "roll_out.self_conditioning: the networks of this field have none"
         return ""
@@ -117,7 +117,7 @@ class RunConfig(Config):
             if sampler.kind not in self.samplers:
                 raise ValueError(
                     f"{where}: {sampler.kind} is none of the"
-                    f" {self.domain} domain, which has {', '.join(self.samplers)}"
+                    f" {self.domain} field, which has {', '.join(self.samplers)}"
                 )
             told = getattr(sampler, "self_conditioning", False)
             if told and "self_conditioning" not in self.abilities:

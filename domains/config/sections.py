@@ -49,7 +49,7 @@ class Data(Config):
         return []
 
     def located(self, simulated: str) -> Data:
-        """Say where the data are once those to simulate lie in ``simulated``."""
+        """Return the settings with simulated data at the path ``simulated``."""
         return self
 
 
@@ -139,8 +139,8 @@ class Generate(Config, ABC):
         """Return the number of points of a sample; 0 where the model or its input decides."""
         return 0
 
-    def asked(self, sample: int) -> tuple:
-        """Return all that decides what a sample is asked to be."""
+    def request_key(self, sample: int) -> tuple:
+        """Return all settings that decide a sample's request; a change samples it anew."""
         return (sample,)
 
     @property

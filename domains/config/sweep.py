@@ -67,7 +67,7 @@ def combined(
 
 
 def _count(sweep: Sweep) -> int:
-    """Return how many sets a sweep makes at most, without making them."""
+    """Count the most sets that a sweep can make, without making them."""
     trained = len(sweep.students) * max(1, len(sweep.roll_out_noise_scales))
     trained *= max(1, len(sweep.seeds))
     return len(sweep.steps) * len(sweep.noise_scales) * (trained + sweep.teacher)

@@ -1,4 +1,4 @@
-"""What training costs, in the one unit that all objectives share: network calls."""
+"""Training cost in network calls, the one unit that all objectives share."""
 
 from __future__ import annotations
 

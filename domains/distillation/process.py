@@ -1,4 +1,4 @@
-"""Forward noise processes: one equation, its inverses, and what it cannot see."""
+"""Forward noise processes: one equation, its inverses, and the components it ignores."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class NoiseProcess(ABC):
         time: Float[torch.Tensor, " b"],
         batch: Batch,
     ) -> Float[torch.Tensor, " b"]:
-        """Return what the teacher's training loss adds to its error, by default nothing.
+        """Compute the teacher's regulariser [b], added to its denoising loss; 0 by default.
 
-        A fake score is asked the same: else it differs from the teacher on perfect samples.
+        A fake score's loss has it, too: else it differs from the teacher on perfect samples.
         """
         return torch.zeros_like(time)
 
@@ -56,12 +56,12 @@ class NoiseProcess(ABC):
     def project(
         self, points: Float[torch.Tensor, "b n 3"], batch: Batch
     ) -> Float[torch.Tensor, "b n 3"]:
-        """Return the points without padding and without what the process is blind to."""
+        """Remove padding and the components that the process does not see, such as the centre."""
 
     def target(
         self, clean: Float[torch.Tensor, "b n 3"], batch: Batch
     ) -> Float[torch.Tensor, "b n 3"]:
-        """Return a clean estimate as a training target: what no denoiser can see, removed."""
+        """Project a clean estimate onto the components that a denoiser can see."""
         relative = self.project(clean - _origin(batch), batch)
         return (relative + _origin(batch)) * batch.mask[..., None]
 
@@ -101,13 +101,13 @@ class NoiseProcess(ABC):
         return origin + (noisy - origin - self.sigma(t) * noise) / self.alpha(t)
 
     def between(self, time: torch.Tensor, later: torch.Tensor, share: float) -> torch.Tensor:
-        """Return a time so far along the way from one to a later one, by default evenly."""
+        """Interpolate from ``time`` to ``later`` by ``share`` in [0, 1], by default linearly."""
         return torch.lerp(time, later, share)
 
-    def kept(self, time: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
-        """Return the share of its own noise that a point at ``time`` keeps at ``noisier``.
+    def noise_share(self, time: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
+        """Return the correlation [b] of the noise at ``time`` and ``noisier``, if diffused on.
 
-        Diffused on, x_t is there x with the noise share · ε + sqrt(1 − share²) · ε', ε' fresh:
+        x_t becomes x with the noise share · ε + sqrt(1 − share²) · ε', ε' independent of ε:
         share = α' σ / (α σ').
         """
         return self.alpha(noisier) * self.sigma(time) / (self.alpha(time) * self.sigma(noisier))
@@ -137,7 +137,7 @@ class FlowMatching(NoiseProcess):
         return renoise_times(steps)
 
     def between(self, time: torch.Tensor, later: torch.Tensor, share: float) -> torch.Tensor:
-        """Return a time so far along the way, evenly in the logarithm of the noise."""
+        """Interpolate from ``time`` to ``later``, linearly in the logarithm of the noise."""
         if share == 1:
             return later
         return 1 - (1 - time) ** (1 - share) * (1 - later) ** share

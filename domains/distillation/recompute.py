@@ -19,7 +19,7 @@ def run_layer(layer: nn.Module, *inputs: Any, recompute: bool) -> Any:
 
     Args:
         layer: Module without randomness.
-        inputs: What it is given.
+        inputs: Its arguments.
         recompute: Whether to; without a gradient nothing is kept anyway.
     """
     if not (recompute and torch.is_grad_enabled()):

@@ -1,4 +1,4 @@
-"""Who takes part in distillation, and how the student plays its few steps."""
+"""The roles of a distillation (student, teacher, fake scores) and the student's roll-out."""
 
 from __future__ import annotations
 
@@ -170,9 +170,9 @@ class Roles:
             when a teacher itself is trained.
         fakes: Fake scores by the names the objective gave them.
         roll_out: How the student is played.
-        as_fake: What a fake score's role makes of its network: guided.
+        as_fake: Wraps a fake score's network, such as by guidance.
         step: Updates that the student has had, for what changes along a training.
-        calls: Where calls are noted that go past a network's ``forward``.
+        calls: Counter of the calls that bypass a network's ``forward``.
     """
 
     process: NoiseProcess
@@ -229,9 +229,9 @@ def by_time(
     name: str, values: Float[torch.Tensor, " b"], time: Float[torch.Tensor, " b"]
 ) -> dict[str, torch.Tensor]:
     """Return the mean of ``values`` in each time bin that holds a sample."""
-    found = {}
+    means = {}
     for low, high in pairwise(_TIME_EDGES):
         inside = (time >= low) & (time < high)
         if inside.any():
-            found[f"{name}_t{low:.1f}"] = values[inside].mean()
-    return found
+            means[f"{name}_t{low:.1f}"] = values[inside].mean()
+    return means

@@ -1,4 +1,4 @@
-"""Where the times of a training loss are drawn."""
+"""Distributions of a training loss's times."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is written to disk and read back: checked, atomic, and never executed."""
+"""Files on disk: checked when read, written atomically, never executed."""

@@ -1,4 +1,4 @@
-"""What a file of JSON says about a network, for weights that come without."""
+"""A network's description in a JSON file, for weights that come without one."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ _KNOWN = ("network", "target", "motif", "cath_mapping")
 
 
 def read_architecture(path: Path | None) -> dict[str, Any]:
-    """Return options of a domain's ``prepare`` from a description of a model; none without one.
+    """Read options of a field's ``prepare`` from a model's description; none without one.
 
     Args:
         path: ``model.json`` of a model in canonical form, the directory that it is in, or a file

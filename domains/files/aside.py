@@ -1,4 +1,4 @@
-"""What is in the way is moved aside, under a name that nothing has yet; nothing is deleted."""
+"""Move files in the way aside, under an unused name; nothing is deleted."""
 
 import logging
 import os

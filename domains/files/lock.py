@@ -114,6 +114,6 @@ def holder_lives(directory: Path) -> bool | None:
 
 
 def _locks_of(directory: Path) -> tuple[Path, Path]:
-    """Return where the lock is: beside the directory, whatever path names it, or inside."""
+    """Return the lock's two places: beside the directory, whatever path names it, or inside."""
     place = directory.resolve()
     return place.parent / f".{place.name}.fewstep-lock", place / ".fewstep-lock"

@@ -54,7 +54,7 @@ def write_model(
     Args:
         directory: Where to; made if needed.
         weights: Finite floating-point tensors by name.
-        config: Anything that JSON can hold. A domain finds its architecture in it.
+        config: Anything that JSON can hold. A field finds its architecture in it.
         half: Store the weights in float16.
     """
     path = Path(directory) / "model.safetensors"
@@ -86,7 +86,7 @@ def _make_way(path: Path, new: Path) -> None:
 
 
 def read_model(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what ``write_model`` wrote, after checking the hash of the weights.
+    """Read a model in canonical form, after checking the hash of the weights.
 
     Returns:
         Weights by name and the configuration.

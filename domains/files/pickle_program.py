@@ -1,4 +1,4 @@
-"""What a pickle program would build, counted without running it.
+"""Size of the objects that a pickle would build, counted without running it.
 
 Objects can hold one another twice: forty instructions then build a tuple of a trillion, which
 the unpickler walks when it is the key of a dictionary, and a million of them a tuple so deep
@@ -68,7 +68,7 @@ def check_program(program: bytes) -> None:
 
 
 def _apply(opcode: pickletools.OpcodeInfo, stack: list[_Object], marks: list[int]) -> None:
-    """Take from the stack what an instruction takes, and put what it makes of that."""
+    """Pop an instruction's operands from the stack and push its result."""
     before = opcode.stack_before
     if pickletools.markobject in before:
         start = marks.pop() - before.index(pickletools.markobject)

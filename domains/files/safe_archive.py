@@ -40,7 +40,7 @@ class Inert:
         """Accept and ignore any arguments."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> "Inert":
-        """Return a stand-in for what the call would have given."""
+        """Return a stand-in for the call's result."""
         return Inert()
 
     def __setstate__(self, state: Any) -> None:

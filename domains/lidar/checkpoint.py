@@ -39,13 +39,13 @@ def read_teacher(source: Path, options: Mapping[str, Any]) -> LidarDenoiser:
     files = sorted(source.glob("*.ckpt")) if source.is_dir() else [source]
     networks: dict[str, dict[str, Tensor]] = {}
     for path in files:
-        found = split(_weights(existing_file(path)), str(path))
-        if twice := networks.keys() & found.keys():
+        tensors = split(_weights(existing_file(path)), str(path))
+        if twice := networks.keys() & tensors.keys():
             raise FewstepError(
                 f"{source} holds the network {min(twice)} twice",
                 do="Keep one teacher's files in a directory",
             )
-        networks |= found
+        networks |= tensors
     encoder, predictor = _first(networks, _ENCODERS), _first(networks, _PREDICTORS)
     refinement = _first(networks, _REFINEMENTS)
     if encoder is None or predictor is None:
@@ -68,9 +68,9 @@ def _weights(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise FewstepError(f"{path} holds no weights", do=UNSAFE)
     # Counters of batches say nothing.
-    found = {k: v for k, v in named_tensors(path, state) if v.dtype != torch.int64}
-    check_weights(path, found)
-    return {name: value.detach().clone() for name, value in found.items()}
+    tensors = {k: v for k, v in named_tensors(path, state) if v.dtype != torch.int64}
+    check_weights(path, tensors)
+    return {name: value.detach().clone() for name, value in tensors.items()}
 
 
 def _first(

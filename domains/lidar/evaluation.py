@@ -1,4 +1,4 @@
-"""What is measured of completed scenes, and what a reader must know of it."""
+"""Measures of completed scenes, with the tool that computed each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -90,18 +90,18 @@ class LidarField(Field[LidarDenoiser]):
         if denoiser.refinement is not None:
             denoiser.refinement.recompute = True
 
-    def start(self, denoiser: LidarDenoiser, begun: LidarDenoiser) -> None:
-        """Go on from ``begun``; a new refinement stays as it is."""
-        if denoiser.config != begun.config:
+    def start(self, denoiser: LidarDenoiser, earlier: LidarDenoiser) -> None:
+        """Go on from ``earlier``; a new refinement stays as it is."""
+        if denoiser.config != earlier.config:
             raise FewstepError(
                 "pretrain.start is of another architecture",
                 expected=denoiser.config.model_dump(),
-                got=begun.config.model_dump(),
+                got=earlier.config.model_dump(),
             )
-        denoiser.encoder.load_state_dict(begun.encoder.state_dict())
-        denoiser.predictor.load_state_dict(begun.predictor.state_dict())
-        if denoiser.refinement is not None and begun.refinement is not None:
-            denoiser.refinement.load_state_dict(begun.refinement.state_dict())
+        denoiser.encoder.load_state_dict(earlier.encoder.state_dict())
+        denoiser.predictor.load_state_dict(earlier.predictor.state_dict())
+        if denoiser.refinement is not None and earlier.refinement is not None:
+            denoiser.refinement.load_state_dict(earlier.refinement.state_dict())
 
     def process(self, denoiser: LidarDenoiser) -> NoiseProcess:
         """Return LiDiff's local noise."""

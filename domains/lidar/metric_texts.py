@@ -1,4 +1,4 @@
-"""What the report says of each measure of completed scenes."""
+"""The report's labels and explanations of the measures of completed scenes."""
 
 from domains.evaluation.statistics.sets import Metric
 

@@ -109,7 +109,7 @@ def _require_finite(points: Float[np.ndarray, "n 3"]) -> None:
 
 
 def _light(height: Float[np.ndarray, " n"]) -> Float32[np.ndarray, "n 3"]:
-    """Return what each point adds to the background."""
+    """Return each point's RGB colour minus the background's, by height."""
     stops = np.array([[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in RAMP])
     places = np.linspace(LOWEST, HIGHEST, len(stops))
     colours = np.stack([np.interp(height, places, channel) for channel in stops.T], axis=1)

@@ -1,4 +1,4 @@
-"""Which points of a completion count, by LiDiff's rule."""
+"""LiDiff's post-filter: the points of a completion that count."""
 
 import numpy as np
 from jaxtyping import Float

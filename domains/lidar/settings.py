@@ -126,7 +126,7 @@ class LidarData(Data):
         return found
 
     def located(self, simulated: str) -> LidarData:
-        """Say where the data are once those to simulate lie in ``simulated``."""
+        """Return the settings with simulated data at the path ``simulated``."""
         if self.simulate is None:
             return self
         count = self.simulate.train
@@ -158,8 +158,8 @@ class LidarGenerate(Generate):
         """Number of samples of a set; 0 until loose scans are counted."""
         return self.scenes or 0
 
-    def asked(self, sample: int) -> tuple:
-        """Return all that decides what a sample is asked to be."""
+    def request_key(self, sample: int) -> tuple:
+        """Return all settings that decide a sample's request; a change samples it anew."""
         return (sample, 0)
 
 
@@ -190,7 +190,7 @@ class LidarRun(RunConfig):
 
     @classmethod
     def obstacle(cls, student: Distil) -> str:
-        """Say what keeps the field from training a student; nothing if it can."""
+        """Name the setting that keeps the field from training a student; empty if none does."""
         if student.objective.needs_tools:
             return "objective.preference: cross_nll is of proteins"
         if student.teacher_noise_scale != 1:
@@ -206,10 +206,10 @@ class LidarRun(RunConfig):
     def _scans_are_there(self) -> LidarRun:
         data, plan = self.data, self.generate
         if not (data.path or data.simulate or data.scans):
-            raise ValueError("data: the lidar domain needs path, scans or simulate")
+            raise ValueError("data: the lidar field needs path, scans or simulate")
         learns = self.students or self.pretrain or self.searches
         if data.scans and not data.path and learns:
-            raise ValueError("data: to train or tune, the lidar domain needs path or simulate")
+            raise ValueError("data: to train or tune, the lidar field needs path or simulate")
         if plan.scenes is None and not data.scans:
             raise ValueError("generate.scenes: needed where data.scans does not say it")
         return self

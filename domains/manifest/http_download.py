@@ -20,7 +20,7 @@ _PASSING = (408, 429, 500, 502, 503, 504)
 
 
 def resume(size: int, url: str, output_file: str, _: Any) -> None:
-    """Write what is at an address to a file; ask again for what a broken line has left out.
+    """Download a file of known size; resume where the connection broke.
 
     Args:
         size: Bytes that the file has; a server that sends more is cut off.
@@ -34,11 +34,11 @@ def resume(size: int, url: str, output_file: str, _: Any) -> None:
     with Path(output_file).open("wb") as stream:
         failures = 0
         while stream.tell() < size:
-            begun = stream.tell()
+            before = stream.tell()
             try:
                 _go_on(size, url, stream)
             except requests.RequestException as error:
-                failures = 1 if stream.tell() > begun else failures + 1
+                failures = 1 if stream.tell() > before else failures + 1
                 if failures == _ATTEMPTS or not _passes(error):
                     raise
                 _log.warning("%s; going on at byte %d", error, stream.tell())

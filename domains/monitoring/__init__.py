@@ -1,1 +1,1 @@
-"""What a run and a machine look like from outside; reads files and harms no job."""
+"""State of a run and of a machine, from files alone; harms no job."""

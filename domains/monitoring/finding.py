@@ -8,7 +8,7 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing.
+    """The state of one package, program, device or disk.
 
     Attributes:
         name: The thing.

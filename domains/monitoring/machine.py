@@ -1,4 +1,4 @@
-"""What a machine has: processors, memory, disk, accelerators, package versions."""
+"""Inventory of a machine: processors, memory, disk, accelerators, package versions."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Whether a job is done, runs or has failed, from the files that it leaves."""
+"""State of a job (done, running, failed, …), from the files that it leaves."""
 
 import os
 import time

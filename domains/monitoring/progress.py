@@ -1,4 +1,4 @@
-"""How far trainings and sets are, and how fast, from the tables that they write."""
+"""Progress and speed of trainings and sets, from the tables that they write."""
 
 import csv
 import math
@@ -19,7 +19,7 @@ _CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 
 
 def training(state: Path, fit: Fit) -> dict[str, Any]:
-    """Return how far a training is, its speed, and its last losses and validation.
+    """Return a training's progress, speed, and last losses and validation.
 
     Args:
         state: Directory of its log and checkpoints.
@@ -96,7 +96,7 @@ def _steps_per_second(state: Path, step: int) -> float | None:
 
 
 def sampling(shards: Iterable[Path], count: int) -> dict[str, Any]:
-    """Return how many samples a set has, how many were skipped, and how fast they come.
+    """Return a set's numbers of samples, made and skipped, and their speed.
 
     Args:
         shards: Directories of its shards, finished or not.

@@ -8,7 +8,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def plain(text: str) -> str:
-    """Return text of a file without what a terminal could take for a command."""
+    """Replace control characters, which a terminal might obey, by "?"."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

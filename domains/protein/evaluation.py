@@ -1,4 +1,4 @@
-"""What is measured of a set of protein backbones, and what a reader must know of it."""
+"""Measures of a set of protein backbones, with the tool that computed each."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -52,23 +52,23 @@ def measure(
     rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
     metrics = [*_GEOMETRY, *_STRUCTURE]
     used: dict[str, str] = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
-    asked = [tuple(asked_of(sample).get("cath_code", ())) for sample in samples]
+    target_codes = [tuple(asked_of(sample).get("cath_code", ())) for sample in samples]
     sizes = [len(chain) for chain in chains]
     references, known = _references(min(sizes), max(sizes))
     judged = _judges(chains, config, seed, tools)
-    known_folds = _nearest(chains, asked, references, config, foldseek)
+    known_folds = _nearest(chains, target_codes, references, config, foldseek)
     for names, tool, columns in joined(judged, known_folds):
         rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
         metrics += names
         used |= dict.fromkeys(names, tool)
     table = pd.DataFrame(rows)
-    if any(asked):
-        table["asked"] = [" ".join(codes) for codes in asked]
+    if any(target_codes):
+        table["asked"] = [" ".join(codes) for codes in target_codes]
     natives = known[:, : len(_STRUCTURE)]
-    if any(asked) and references:
+    if any(target_codes) and references:
         metrics.append("asked_class")
         used["asked_class"] = f"{secondary_structure.tool()}, {len(references)} training domains"
-        table["asked_class"] = _of_class(table, asked, references, natives)
+        table["asked_class"] = _of_class(table, target_codes, references, natives)
     finite = [chain for chain in chains if np.isfinite(chain).all()]
     motifs = [asked_of(sample).get("motif") for sample in samples]
     if any(motifs):
@@ -85,33 +85,37 @@ def measure(
 def _judges(
     chains: list, config: ProteinEvaluate, seed: int, tools: Path | None
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
-    """Yield (metrics, tool, rows) of each model-based measure that is asked for."""
+    """Yield (metrics, tool, rows) of each model-based measure in the settings."""
     if config.proxy:
         from domains.protein.metrics.designability.proxy import load_proxy
 
         proxy = load_proxy(tools)
-        found = proxy.describe_all(chains, seed)
-        yield ("cross_nll", "designability_proxy"), proxy.backend, found
+        rows = proxy.describe_all(chains, seed)
+        yield ("cross_nll", "designability_proxy"), proxy.backend, rows
     if config.folding_model:
         from domains.protein.metrics.designability.folding import load_folding
         from domains.protein.metrics.designability.mpnn import load
         from domains.protein.metrics.designability.self_consistency import Designability
 
         judge = Designability(load("v_48_020", tools), load_folding(config))
-        found = judge.describe_all(chains, seed)
-        yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, found
+        rows = judge.describe_all(chains, seed)
+        yield ("designability", "sc_rmsd_nm", "sc_tm", "plddt"), judge.backend, rows
 
 
 def _nearest(
-    chains: list, asked: list, references: list, config: ProteinEvaluate, foldseek: Foldseek | None
+    chains: list,
+    target_codes: list,
+    references: list,
+    config: ProteinEvaluate,
+    foldseek: Foldseek | None,
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
-    """Look for the most similar known structure: novelty, and whether it is of the asked fold."""
+    """Find the most similar known structures: novelty, and whether the fold is the target."""
     database = Path(config.novelty_database) if config.novelty_database else None
     if database and foldseek:
         best, _ = foldseek.search(chains, database)
         tool = f"{foldseek.search_tool}, database {database.name}"
         yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
-    if not config.novelty_shortlist or (database and not any(asked)):
+    if not config.novelty_shortlist or (database and not any(target_codes)):
         return
     best, nearest, tool = np.full(len(chains), np.nan), [-1] * len(chains), _NO_REFERENCES
     known = [chain for chain, _ in references]
@@ -123,25 +127,25 @@ def _nearest(
         tool = f"{similarity.engine()}, {similarity.novelty_column(config.novelty_shortlist)}"
     if not database:
         yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
-    if any(asked) and references:
-        found = [references[k][1] if k >= 0 else None for k in nearest]
+    if any(target_codes) and references:
+        nearest_codes = [references[k][1] if k >= 0 else None for k in nearest]
         right = [
             float(any(agree(code, near) for code in codes)) if codes and near else np.nan
-            for codes, near in zip(asked, found, strict=True)
+            for codes, near in zip(target_codes, nearest_codes, strict=True)
         ]
         yield ("asked_fold",), tool, [{"asked_fold": value} for value in right]
 
 
 def _of_class(
-    table: pd.DataFrame, asked: list, references: list, natives: Float[np.ndarray, "d 2"]
+    table: pd.DataFrame, target_codes: list, references: list, natives: Float[np.ndarray, "d 2"]
 ) -> list[float]:
-    """Return 1 where a chain's content is that of a class asked for; NaN where unknown."""
-    judge, found = ContentJudge(natives, [code for _, code in references]), []
-    for share, codes in zip(table[list(_STRUCTURE)].to_numpy(float), asked, strict=True):
+    """Return 1 where a chain's content is of a requested class, else 0; NaN where unknown."""
+    judge, hits = ContentJudge(natives, [code for _, code in references]), []
+    for share, codes in zip(table[list(_STRUCTURE)].to_numpy(float), target_codes, strict=True):
         classes = {code[0] for code in codes} & set(judge.names)
         known = classes and np.isfinite(share).all()
-        found.append(float(judge.judge(*share) in classes) if known else np.nan)
-    return found
+        hits.append(float(judge.judge(*share) in classes) if known else np.nan)
+    return hits
 
 
 def _of_motifs(table: pd.DataFrame, chains: list, motifs: list) -> list[str]:
@@ -166,14 +170,14 @@ def _references(
     low, high, known = 0.8 * shortest, 1.25 * longest, load_domains()
     train = known.split == SPLITS.index("train")
     near = np.flatnonzero(train & (known.lengths >= low) & (known.lengths <= high))
-    found = [(np.array(known.points(int(index))), known.cath[index]) for index in near]
-    return found, described([chain for chain, _ in found])
+    references = [(np.array(known.points(int(index))), known.cath[index]) for index in near]
+    return references, described([chain for chain, _ in references])
 
 
 def _structure_gaps(
     table: pd.DataFrame, natives: Float[np.ndarray, "d 2"], seed: int
 ) -> list[SetMeasure]:
-    """Return how far mean helix and strand content are from those of natives of these sizes."""
+    """Compute |mean helix (strand) content − that of natives of these sizes|, with intervals."""
     gaps = []
     for name, contents in zip(_STRUCTURE, natives.T, strict=True):
         if not len(natives):

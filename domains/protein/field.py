@@ -89,12 +89,12 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Keep each trunk layer's inputs only."""
         denoiser.network.recompute = True
 
-    def start(self, denoiser: ProteinaDenoiser, begun: ProteinaDenoiser) -> None:
-        """Go on from ``begun``, whose features may be fewer; without labels, keep its classes."""
+    def start(self, denoiser: ProteinaDenoiser, earlier: ProteinaDenoiser) -> None:
+        """Go on from ``earlier``, whose features may be fewer; without labels, keep its classes."""
         if not any(denoiser.network.fold_classes):
-            config, classes = denoiser.network.config, begun.network.fold_classes
-            denoiser.network, denoiser.mapping = Proteina(config, classes), begun.mapping
-        grow(denoiser.network, begun.network)
+            config, classes = denoiser.network.config, earlier.network.fold_classes
+            denoiser.network, denoiser.mapping = Proteina(config, classes), earlier.mapping
+        grow(denoiser.network, earlier.network)
 
     def process(self, denoiser: ProteinaDenoiser) -> NoiseProcess:
         """Return Proteina's flow; motif models live in the motif's frame, uncentred."""
@@ -119,44 +119,44 @@ class ProteinField(Field[ProteinaDenoiser]):
     def requests(
         self, plan: ProteinGenerate, numbers: Sequence[int], denoiser: ProteinaDenoiser, seed: int
     ) -> list[Request | FewstepError]:
-        """Return chains of the lengths, and of the fold classes, that the plan asks for."""
+        """Request chains with the plan's lengths, fold classes and motifs."""
         folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
         source = check_motifs(denoiser.motif, plan.scaffold)
-        asked = []
+        requests = []
         for number, condition in zip(numbers, folds, strict=True):
             size = plan.size(number)
             if source:
                 condition["motif"] = source.place(size, f"{seed} {number}")
-            asked.append(Request(f"sample_{number:07d}", size, condition))
-        return asked
+            requests.append(Request(f"sample_{number:07d}", size, condition))
+        return requests
 
     def training_requests(
         self, section: ProteinDistil, denoiser: ProteinaDenoiser, draws: Draws
     ) -> list[Request]:
-        """Return chains of random lengths, with fold classes if the section says so."""
+        """Request chains of random lengths, with fold classes if the section says so."""
         low, high = section.lengths.low, section.lengths.high
         count = section.batch_size
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
-        return self._asked(section, denoiser, sizes, _choices(draws, count))
+        return self._requests_of(section, denoiser, sizes, _choices(draws, count))
 
-    def _asked(
+    def _requests_of(
         self,
         section: ProteinDistil,
         denoiser: ProteinaDenoiser,
         sizes: Sequence[int],
         choices: Sequence[int],
     ) -> list[Request]:
-        """Return chains, with fold class and motif of a domain of their length where asked for."""
+        """Request chains, with fold class and motif of a domain of their length if configured."""
         if section.fold is None and not denoiser.motif:
             return [Request(str(k), size) for k, size in enumerate(sizes)]
-        source, asked = self._matched(section, denoiser), []
+        source, requests = self._matched(section, denoiser), []
         for k, (size, choice) in enumerate(zip(sizes, choices, strict=True)):
             condition = condition_of(source.label(size, choice))
             if denoiser.motif:
                 domain = np.array(source.domains.points(source.index(size, choice)), dtype=float)
                 condition["motif"] = draw_motif(domain[:size], np.random.default_rng(choice))
-            asked.append(Request(str(k), size, condition))
-        return asked
+            requests.append(Request(str(k), size, condition))
+        return requests
 
     def _matched(self, section: ProteinDistil, denoiser: ProteinaDenoiser) -> MatchedDomains:
         key = (section.lengths, section.fold)
@@ -180,13 +180,13 @@ class ProteinField(Field[ProteinaDenoiser]):
         source = self._matched(section, denoiser)
 
         def draw(draws: Draws) -> Batch:
-            asked = self.training_requests(section, denoiser, draws)
-            choices = _choices(draws, len(asked))
-            pairs = [(one.size, choice) for one, choice in zip(asked, choices, strict=True)]
+            requests = self.training_requests(section, denoiser, draws)
+            choices = _choices(draws, len(requests))
+            pairs = [(one.size, choice) for one, choice in zip(requests, choices, strict=True)]
             members = np.array([source.index(*pair) for pair in pairs])
             stream = np.random.default_rng(draws.integer("rotation", 1 << 40))
             batch = rotated(source.domains, members, stream)
-            return replace(batch, condition=self.blank(asked).condition)
+            return replace(batch, condition=self.blank(requests).condition)
 
         return draw
 
@@ -200,17 +200,17 @@ class ProteinField(Field[ProteinaDenoiser]):
     def overriding(
         self, denoiser: ProteinaDenoiser, forget: str, instead: str | None
     ) -> Callable[[Batch], tuple[torch.Tensor, Batch]]:
-        """Return what finds samples of a fold class, and tells the teacher another for these."""
+        """Build a function that flags samples of class ``forget`` and relabels them."""
         return overriding(denoiser.mapping, forget, instead)
 
     def validation_requests(
         self, section: ProteinDistil, denoiser: ProteinaDenoiser
     ) -> list[Request]:
-        """Return chains of evenly spread lengths, asked for as in training."""
+        """Request chains of evenly spread lengths, conditioned as in training."""
         low, high = section.lengths.low, section.lengths.high
         count = section.validation_samples
         sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
-        return self._asked(section, denoiser, sizes, [7919 * k + 1 for k in range(count)])
+        return self._requests_of(section, denoiser, sizes, [7919 * k + 1 for k in range(count)])
 
     def blank(self, requests: Sequence[Request]) -> Batch:
         """Return a mask of chains of these lengths, and their fold classes and motifs if given."""
@@ -280,7 +280,7 @@ class ProteinField(Field[ProteinaDenoiser]):
 
 
 def _choices(draws: Draws, count: int) -> list[int]:
-    """Return what decides which domain a sample's fold class and its real partner are of."""
+    """Draw a key per sample that picks the domain of its fold class and its real partner."""
     return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
 
 

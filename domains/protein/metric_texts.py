@@ -1,4 +1,4 @@
-"""What the report says of each measure of protein backbones."""
+"""The report's labels and explanations of the measures of protein backbones."""
 
 from domains.evaluation.statistics.sets import Metric
 from domains.protein.settings import FOLD_REFERENCES

@@ -154,7 +154,7 @@ class ProteinGenerate(Generate):
         return self.lengths[sample % len(self.lengths)]
 
     def fold_of(self, sample: int) -> str | None:
-        """Return the class that a sample is asked to be; each length gets all of them in turn.
+        """Return the fold class requested of a sample; each length gets all of them in turn.
 
         None where there is none, or where it is drawn.
         """
@@ -162,8 +162,8 @@ class ProteinGenerate(Generate):
             return None
         return self.fold[sample // max(1, len(self.lengths)) % len(self.fold)]
 
-    def asked(self, sample: int) -> tuple:
-        """Return all that decides what a sample is asked to be."""
+    def request_key(self, sample: int) -> tuple:
+        """Return all settings that decide a sample's request; a change samples it anew."""
         fold: tuple = (self.fold_of(sample),) if self.fold_of(sample) else ()
         if isinstance(self.fold, FoldDistribution):
             fold = self.fold.distribution, self.fold.told

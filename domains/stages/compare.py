@@ -65,7 +65,7 @@ def _field(matrix: MatrixConfig, domain: str, run: RunConfig, results: Path) -> 
         domain=domain,
         budget=matrix.network_calls(domain),
         main_steps=matrix.main_steps(domain),
-        metrics=_shown(matrix, domain, [entry.found for entry in entries]),
+        metrics=_shown(matrix, domain, [entry.evaluation for entry in entries]),
         entries=entries,
         missing=[name for name in run.sets if name not in made],
         obstacles=_obstacles(of_field),
@@ -73,7 +73,7 @@ def _field(matrix: MatrixConfig, domain: str, run: RunConfig, results: Path) -> 
 
 
 def _obstacles(of_field: list[Cell]) -> list[tuple[str, str]]:
-    """Return which cells can't be trained, and why; all steps of an objective are one."""
+    """Return (cell, reason) of those that can't be trained; all steps of an objective are one."""
     every, hindered = defaultdict(set), defaultdict(set)
     for cell in of_field:
         label = cell.variation or cell.objective

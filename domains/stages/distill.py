@@ -123,7 +123,7 @@ def _plan(
         as_learning_fake=partial(guided, weight=section.fake_training_guidance),
         degradation=section.degradation,
         as_teacher=lambda teacher: _as_teacher(field, section, process, teacher, weaker),
-        companions=() if weaker is None else (weaker,),
+        frozen_networks=() if weaker is None else (weaker,),
     )
 
 

@@ -111,7 +111,7 @@ _DRAWN = 0xE7A1  # parts this draw from others of the seed
 
 
 def _skipped(samples: Path, settings: RunConfig) -> int:
-    """Return how many samples the shards say that they could not make."""
+    """Count the samples that the shards list as skipped."""
     import pandas as pd
 
     from domains.files.regular import check_regular
@@ -149,7 +149,7 @@ def _sample_table(settings: RunConfig, sample_set: SampleSet, index: Any, measur
 
 
 def _costs(table: Any) -> list[str]:
-    """Return what a sample took; shards of earlier versions do not tell their memory."""
+    """Return the cost columns of a table; shards of earlier versions have no memory."""
     return [name for name in ("seconds", "network_calls", "memory_gb") if name in table]
 
 

@@ -131,23 +131,23 @@ def _samples(
         return
     network, weaker = _loaded(field, sample_set, *models)
     sampling = Sampling(field, network, sample_set, seed, weaker)
-    asked: dict[int, Request] = {}
-    found = field.requests(plan, numbers, network, seed)
-    for number, request in zip(numbers, found, strict=True):
+    requests: dict[int, Request] = {}
+    answers = field.requests(plan, numbers, network, seed)
+    for number, request in zip(numbers, answers, strict=True):
         if isinstance(request, Request):
-            asked[number] = request
+            requests[number] = request
         else:
             skipped[number] = str(request)
-    for batch in batches(plan, {number: request.size for number, request in asked.items()}):
-        for number, made in sampling.samples({k: asked[k] for k in batch}).items():
-            name = asked[number].name
+    for batch in batches(plan, {number: request.size for number, request in requests.items()}):
+        for number, made in sampling.samples({k: requests[k] for k in batch}).items():
+            name = requests[number].name
             if isinstance(made, FewstepError):
                 skipped[number] = str(made)
             elif not len(made.points):
                 skipped[number] = f"{name}: the sample has no points that count"
             else:
                 row = _row(number, len(made.points), seed, made.seconds, made.calls)
-                yield Sample(name, made.points, asked[number].condition), row
+                yield Sample(name, made.points, requests[number].condition), row
 
 
 def _loaded(

@@ -1,4 +1,4 @@
-"""Where a command reads and writes: no output may take the place of an input or of another."""
+"""Check the paths of a command: no output may replace an input or another output."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a field gives to objectives beside its networks, encoded as the student's batches are."""
+"""A field's resources for objectives, encoded as the student's batches are."""
 
 from __future__ import annotations
 

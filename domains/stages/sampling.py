@@ -33,7 +33,7 @@ class Sampled:
 
     Attributes:
         points: Coordinates [m, 3].
-        seconds: What it took, its batch's time shared equally.
+        seconds: Its share of the batch's wall time, all samples' being equal.
         calls: Network calls.
     """
 
@@ -77,50 +77,50 @@ class Sampling:
     seed: int
     weaker: nn.Module | None = None
 
-    def samples(self, asked: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
-        """Return the samples of one batch by number, or why one can't be made.
+    def samples(self, requests: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
+        """Sample one batch, by number; an error for a sample that does not fit into memory.
 
         Where memory is too small, halves of the batch are tried, down to single samples. A
         sample's noise is its own, so it does not depend on how batches are cut.
         """
         began = time.perf_counter()
         try:
-            points, calls = self._batch(asked)
+            points, calls = self._batch(requests)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             reason = str(error).partition("\n")[0] or type(error).__name__
         else:
-            seconds = (time.perf_counter() - began) / len(asked)
-            pairs = zip(asked, points, strict=True)
+            seconds = (time.perf_counter() - began) / len(requests)
+            pairs = zip(requests, points, strict=True)
             return {number: Sampled(one, seconds, calls) for number, one in pairs}
         # Only here, where the error no longer holds on to the tensors of the failed batch.
         torch.cuda.empty_cache()
-        return self._halves(asked, reason)
+        return self._halves(requests, reason)
 
     def _halves(
-        self, asked: Mapping[int, Request], reason: str
+        self, requests: Mapping[int, Request], reason: str
     ) -> dict[int, Sampled | FewstepError]:
-        if len(asked) == 1:
-            ((number, request),) = asked.items()
+        if len(requests) == 1:
+            ((number, request),) = requests.items()
             return {number: FewstepError(f"{request.name}: out of memory", got=reason)}
-        _log.warning("no memory for %d samples at a time: trying halves of them", len(asked))
-        numbers, half = list(asked), len(asked) // 2
-        parts = ({k: asked[k] for k in part} for part in (numbers[:half], numbers[half:]))
+        _log.warning("no memory for %d samples at a time: trying halves of them", len(requests))
+        numbers, half = list(requests), len(requests) // 2
+        parts = ({k: requests[k] for k in part} for part in (numbers[:half], numbers[half:]))
         return {number: made for part in parts for number, made in self.samples(part).items()}
 
-    def _batch(self, asked: Mapping[int, Request]) -> tuple[list[Tensor], int]:
+    def _batch(self, requests: Mapping[int, Request]) -> tuple[list[Tensor], int]:
         """Return the finished samples of a batch and the number of network calls per sample."""
-        requests, device = list(asked.values()), next(self.network.parameters()).device
-        sources = [generator(self.seed, "sample", number) for number in asked]
-        noise = SampleNoise(sources, [request.size for request in requests], device)
+        listed, device = list(requests.values()), next(self.network.parameters()).device
+        sources = [generator(self.seed, "sample", number) for number in requests]
+        noise = SampleNoise(sources, [request.size for request in listed], device)
         points, calls = None, 0
         with torch.inference_mode():
-            blank = self.field.blank(requests).to(device)
+            blank = self.field.blank(listed).to(device)
             batch = self.field.encode(self.network, blank)
             for step in self._steps(batch, noise):
                 points, calls = step.points, calls + 1
-            finished = self._finish(points, batch, requests)
+            finished = self._finish(points, batch, listed)
         return finished, calls * self._denoiser().calls + self.sample_set.refine
 
     def _denoiser(self) -> Guided:

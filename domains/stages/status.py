@@ -102,7 +102,7 @@ def _sampled(settings: RunConfig, run: Path, name: str) -> dict[str, Any]:
 def _row(
     stage: str, name: str, parts: list[Part], progress: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return what is known of a stage's jobs for one model or set."""
+    """Summarise the jobs of a stage for one model or set."""
     states = Counter(part.state for part in parts)
     state = next((known for known in STATES if states[known]), "waiting")
     signs = [part.sign for part in parts if part.state not in ("waiting", "done")]
@@ -137,7 +137,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _details(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what does not fit into the table: samples, last metrics, errors."""
+    """Yield lines below the table: samples, last metrics, errors."""
     for row in rows:
         where = f"{row['stage']} {row['name']}".rstrip()
         if row.get("samples") or row.get("skipped"):

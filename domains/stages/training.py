@@ -1,4 +1,4 @@
-"""What teacher training and distillation share: run, then write the model last."""
+"""Shared by teacher training and distillation: run, then write the model last."""
 
 import copy
 import logging
@@ -12,7 +12,7 @@ from torch import nn
 
 from domains.config import RunConfig
 from domains.distillation.training.distiller import Distiller
-from domains.distillation.training.fit import process_count, run, way
+from domains.distillation.training.fit import process_count, progress, run
 from domains.distillation.training.settings import INCIDENTAL
 from domains.distillation.training.state import claim
 from domains.errors import FewstepError
@@ -45,7 +45,7 @@ def train_and_save(
     # Of several processes that train together, the first one owns the files.
     with claim(state, deciding) if rank_zero_only.rank == 0 else nullcontext():
         if not run(distiller, state, validate, devices=devices, nodes=nodes):
-            done, end, unit = way(distiller)
+            done, end, unit = progress(distiller)
             raise FewstepError(
                 f"training stopped at {unit} {done} of {end}",
                 do="Run the same command again to resume",
@@ -63,8 +63,8 @@ def _write_model(field: Field, distiller: Distiller, output: Path, **facts: Any)
         chosen = distiller.best.step
     with exclusive(output):
         calls = {"network_calls": distiller.network_calls}
-        progress = {"steps": distiller.done, "chosen_step": chosen, **calls}
-        field.save(denoiser, output, **record(**facts, **progress))
+        extent = {"steps": distiller.done, "chosen_step": chosen, **calls}
+        field.save(denoiser, output, **record(**facts, **extent))
     _log.info("wrote %s (average of step %d)", output, chosen)
 
 

@@ -124,7 +124,7 @@ class _Judge:
         network: The model, on the device that it runs on.
         settings: Of the run.
         sample_set: Whose sampler is searched.
-        wanted: What is known of the sampler before.
+        wanted: The sampler's settings, with the ranges to search.
     """
 
     field: Field

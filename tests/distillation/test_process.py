@@ -136,10 +136,10 @@ def test_a_point_diffused_on_keeps_its_share_of_noise():
     process, situation = FlowMatching("none"), batch()
     clean, own, fresh = (points(k) * situation.mask[..., None] for k in (1, 2, 3))
     noisier = TIME / 2
-    share = process.kept(TIME, noisier)[:, None, None]
+    share = process.noise_share(TIME, noisier)[:, None, None]
     found = process.perturb(clean, share * own + (1 - share**2).sqrt() * fresh, noisier, situation)
     t, s = TIME[:, None, None], noisier[:, None, None]
     added = ((1 - s) ** 2 - (s / t * (1 - t)) ** 2).sqrt()
     expected = s / t * process.perturb(clean, own, TIME, situation) + added * fresh
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(process.kept(TIME, TIME), torch.ones_like(TIME))
+    torch.testing.assert_close(process.noise_share(TIME, TIME), torch.ones_like(TIME))

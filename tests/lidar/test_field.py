@@ -138,15 +138,15 @@ def test_a_new_refinement_is_trained_alone() -> None:
 
 
 def test_training_goes_on_from_an_earlier_model() -> None:
-    begun, model = tiny_denoiser(seed=1, refined=True), new(part="refinement")
-    fresh, without = new(part="refinement"), copy.deepcopy(begun)
+    earlier, model = tiny_denoiser(seed=1, refined=True), new(part="refinement")
+    fresh, without = new(part="refinement"), copy.deepcopy(earlier)
     without.refinement = None
     FIELD.start(model, without)
-    old, untouched = begun.state_dict(), fresh.state_dict()
+    old, untouched = earlier.state_dict(), fresh.state_dict()
     for name, value in model.state_dict().items():
         source = untouched if name.startswith("refinement.") else old
         assert torch.equal(value, source[name]), name
-    FIELD.start(model, begun)
+    FIELD.start(model, earlier)
     assert all(torch.equal(v, old[name]) for name, v in model.state_dict().items())
     with pytest.raises(FewstepError, match="another architecture"):
         FIELD.start(model, tiny_denoiser(width=0.25))

@@ -30,8 +30,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.begin = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
-        self.server.begun.append(self.begin)
-        self.server.behave(self, len(self.server.begun))
+        self.server.starts.append(self.begin)
+        self.server.behave(self, len(self.server.starts))
 
     def send(
         self,
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     behave: Callable[[Handler, int], None]
-    begun: list[int]
+    starts: list[int]
     ended: threading.Event
 
 
@@ -65,10 +65,10 @@ class Site:
     """A server on this machine."""
 
     server: Server
-    begun: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
 
     def fetch(self, directory: Path, behave: Callable[[Handler, int], None]) -> Path:
-        self.server.behave, self.server.begun = behave, self.begun
+        self.server.behave, self.server.starts = behave, self.starts
         url = f"http://127.0.0.1:{self.server.server_port}/w"
         return fetch(entry(kind="url", url=url, file="w"), directory / "cache")
 
@@ -98,7 +98,7 @@ def whole(handler: Handler, _: int) -> None:
 
 def test_a_whole_file_takes_one_request(tmp_path: Path, site: Site) -> None:
     assert site.fetch(tmp_path, whole).read_bytes() == CONTENT
-    assert site.begun == [0]
+    assert site.starts == [0]
 
 
 def test_a_broken_line_is_resumed_where_it_broke(tmp_path: Path, site: Site) -> None:
@@ -106,8 +106,8 @@ def test_a_broken_line_is_resumed_where_it_broke(tmp_path: Path, site: Site) -> 
         handler.send(CONTENT[: handler.begin + 2000], len(CONTENT) - handler.begin)
 
     assert site.fetch(tmp_path, cut).read_bytes() == CONTENT
-    assert len(site.begun) > http_download._ATTEMPTS  # each one brought something
-    assert all(b - a >= 1500 for a, b in zip(site.begun, site.begun[1:], strict=False))
+    assert len(site.starts) > http_download._ATTEMPTS  # each one brought something
+    assert all(b - a >= 1500 for a, b in zip(site.starts, site.starts[1:], strict=False))
 
 
 def test_a_server_that_stalls_is_asked_again(
@@ -126,7 +126,7 @@ def test_a_server_that_stalls_is_asked_again(
             whole(handler, number)
 
     assert site.fetch(tmp_path, stall).read_bytes() == CONTENT
-    assert site.begun[0] == 0 < site.begun[1] == site.begun[2]
+    assert site.starts[0] == 0 < site.starts[1] == site.starts[2]
 
 
 def test_without_ranges_it_begins_anew(tmp_path: Path, site: Site) -> None:
@@ -142,12 +142,12 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(tmp_path: Path, 
         handler.send_error(503) if number < 3 else whole(handler, number)
 
     assert site.fetch(tmp_path / "busy", busy).read_bytes() == CONTENT
-    site.begun.clear()
+    site.starts.clear()
     assert "404" in site.refused(tmp_path, lambda handler, _: handler.send_error(404))
-    assert len(site.begun) == 1
-    site.begun.clear()
+    assert len(site.starts) == 1
+    site.starts.clear()
     assert "500" in site.refused(tmp_path, lambda handler, _: handler.send_error(500))
-    assert len(site.begun) == http_download._ATTEMPTS
+    assert len(site.starts) == http_download._ATTEMPTS
 
 
 def test_a_line_that_always_breaks_ends(tmp_path: Path, site: Site) -> None:
@@ -155,7 +155,7 @@ def test_a_line_that_always_breaks_ends(tmp_path: Path, site: Site) -> None:
         handler.send(CONTENT[:HALF], len(CONTENT), ranges=False)
 
     assert "/w" in site.refused(tmp_path, cut)
-    assert len(site.begun) < 3 * http_download._ATTEMPTS
+    assert len(site.starts) < 3 * http_download._ATTEMPTS
 
 
 def test_a_server_without_end_is_cut_off(tmp_path: Path, site: Site) -> None:

@@ -10,7 +10,7 @@ def dated(paths):
     return [path for path in paths if not date_ahead(path)]
 
 
-# What must be there before a domain's data are read.
+# What must be there before a field's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else dated(RUN.data.files)
 # The sample numbers of each shard, and the input files of samples: found out once, not for each.
 PARTS = [range(*ends) for ends in pairwise((0, *RUN.generate.ends))]
@@ -39,7 +39,7 @@ def plain(paths):
 
 
 def files_of(source):
-    """Return what a model of the settings is read from, so that another under its name counts."""
+    """Return the source files of a model, so that another under its name counts."""
     return plain([source] if source and source not in BUNDLED else [])
 
 

@@ -10,7 +10,7 @@ rule generate:
         sampler=lambda w: f"{OUT}/tuned/{w.set}.json" if tuned(w.set) else [],
         data=DATA,
         inputs=lambda w: inputs_of(int(w.shard)),
-        asked=dated(RUN.generate.files),
+        request_files=dated(RUN.generate.files),
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
     log:
@@ -30,7 +30,7 @@ rule generate:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
-        samples=lambda w: [RUN.generate.asked(k) for k in PARTS[int(w.shard)]],
+        samples=lambda w: [RUN.generate.request_key(k) for k in PARTS[int(w.shard)]],
         seed=RUN.seed,
         formats=RUN.generate.formats,
         model=lambda w, input: f"--model {input.model}" if input.model else "",

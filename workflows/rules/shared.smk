@@ -34,7 +34,7 @@ def begin():
 
 
 def targets():
-    """Return what is made if nothing else is asked for."""
+    """Return the default targets: the report and results of a run or matrix, or its teacher."""
     if MATRIX:
         return rules.compare.output
     out = f"results/{RUNS[0].name}"

@@ -5,7 +5,7 @@ rule tune:
     input:
         model=model_of,
         data=DATA,
-        asked=dated(RUN.generate.files),
+        request_files=dated(RUN.generate.files),
     output:
         f"{OUT}/tuned/{{set}}.json",
     log:
@@ -25,7 +25,9 @@ rule tune:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
-        samples=lambda w: [RUN.generate.asked(k) for k in range(RUN.sets[w.set].sampler.samples)],
+        samples=lambda w: [
+            RUN.generate.request_key(k) for k in range(RUN.sets[w.set].sampler.samples)
+        ],
         seed=RUN.seed,
     message:
         "Tuning the sampler of {wildcards.set}"

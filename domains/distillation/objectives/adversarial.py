@@ -56,9 +56,9 @@ class Adversarial(Objective[ObjectiveConfig]):
         logits = listener.judged(noisy, listener.time, real)[1]
         critic = mean_logit(torch.nn.functional.softplus(listener.logits), batch).mean()
         critic = critic + mean_logit(torch.nn.functional.softplus(-logits), real).mean()
-        told = (mean_logit(listener.logits, batch) < 0).float().mean()
-        told = (told + (mean_logit(logits, real) > 0).float().mean()) / 2
-        noted = {"critic": critic.detach(), "told_apart": told}
+        accuracy = (mean_logit(listener.logits, batch) < 0).float().mean()
+        accuracy = (accuracy + (mean_logit(logits, real) > 0).float().mean()) / 2
+        noted = {"critic": critic.detach(), "told_apart": accuracy}
         return Loss(
             loss.value + self.adversarial.critic_weight * critic, {**loss.diagnostics, **noted}
         )
@@ -92,9 +92,9 @@ class Listener:
     A guided fake score is called twice, first with the condition.
 
     Args:
-        roles: Who takes part; ``self.roles`` are the same with this in the fake score's place.
+        roles: The networks; ``self.roles`` are the same with this in the fake score's place.
         name: Of the fake score.
-        judge: What its features say.
+        judge: Clean estimate and logits of one call (see ``Resources.judge``).
     """
 
     def __init__(self, roles: Roles, name: str, judge: Judge):

@@ -77,7 +77,7 @@ def diffuse_on(
     with torch.no_grad():
         drawn = times.sample(len(clean), draws.source("time")).to(clean.device)
         time = times.squeezed(drawn, low, end)
-        kept = process.kept(torch.full_like(time, end), time)[:, None, None]
+        kept = process.noise_share(torch.full_like(time, end), time)[:, None, None]
         share = (1 - kept**2).clamp(min=_LEAST_FRESH**2).sqrt()
         fresh = process.project(draws.noise("noise")(batch.shape), batch)
         noise = kept * noise + share * fresh

@@ -85,12 +85,12 @@ class DiffusionDPO(Objective[DiffusionDPOConfig]):
         noise = draws.noise("noise")(batch.shape)
 
         def errors(denoiser: Denoiser) -> list[torch.Tensor]:
-            found = []
+            losses = []
             for clean in (pair.winner, pair.loser):
                 noisy = roles.process.perturb(clean, noise, time, batch)
                 estimate = denoiser(noisy, time, batch)
-                found.append(denoising_loss(estimate, clean, time, batch, roles.process))
-            return found
+                losses.append(denoising_loss(estimate, clean, time, batch, roles.process))
+            return losses
 
         with torch.no_grad():
             reference = errors(roles.teacher)

@@ -110,9 +110,9 @@ class DistillationDPO(Objective[DistillationDPOConfig]):
         noise = draws.noise("noise")(batch.shape)
         signals, terms = [], {}
         for name, clean in (("winner", winner), ("loser", loser)):
-            signal, found = _signal(name, clean, noise, time, roles, batch)
+            signal, lags = _signal(name, clean, noise, time, roles, batch)
             signals.append(signal)
-            terms |= {f"{name}_{term}": value for term, value in found.items()}
+            terms |= {f"{name}_{term}": value for term, value in lags.items()}
         loss = preference_loss(
             winner, loser, signals[0], signals[1], batch, self.settings.loser_bound
         )

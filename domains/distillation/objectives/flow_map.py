@@ -84,8 +84,8 @@ class FlowMap(Objective[FlowMapConfig]):
 
     def _target(self, rows: _Rows, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
         """Return D* of each row."""
-        (teacher, _), told = roles.ode, roles.rolled.self_conditioning
-        previous = teacher(rows.noisy, rows.time, rows.batch) if told else None
+        (teacher, _), self_conditioning = roles.ode, roles.rolled.self_conditioning
+        previous = teacher(rows.noisy, rows.time, rows.batch) if self_conditioning else None
         clean = teacher(rows.noisy, rows.time, rows.batch, previous)
         body = rows.before_last
         if not body.steps:
@@ -97,7 +97,7 @@ class FlowMap(Objective[FlowMapConfig]):
     def _integrate(
         self, rows: _Rows, clean: torch.Tensor, roles: Roles
     ) -> Float[torch.Tensor, "r n 3"]:
-        """Return where the teacher's ODE takes each row, ``clean`` being its first estimate."""
+        """Integrate the teacher's ODE from each row to its later time, from estimate ``clean``."""
         process, batch, (teacher, rescale) = roles.process, rows.batch, roles.ode
         points, time = rows.noisy, rows.time
         for number in range(1, self.settings.substeps + 1):

@@ -36,12 +36,12 @@ __all__ = [
 
 
 class ObjectiveConfig(Config):
-    """What the settings of all objectives share; each objective's file has its own."""
+    """Settings shared by all objectives; each objective's file has its own."""
 
     kind: str
     """Chooses this objective."""
     degradable: ClassVar[bool] = False
-    """Whether DisBack's detour goes with it: it has one fake score, which nothing sets back."""
+    """Whether DisBack applies: the objective has one fake score, never reset."""
 
     @property
     def needs_tools(self) -> bool:
@@ -54,7 +54,7 @@ class ObjectiveConfig(Config):
 
 @runtime_checkable
 class Student(Protocol):
-    """What an objective's settings may ask of the settings of the student."""
+    """A student's settings, as far as an objective's settings may check them."""
 
     @property
     def batch_size(self) -> int:
@@ -63,7 +63,7 @@ class Student(Protocol):
 
     @property
     def roll_out(self) -> RollOutConfig:
-        """How the student is played."""
+        """Settings of the student's sampler during training."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class Student(Protocol):
 
 @runtime_checkable
 class Resources(Protocol):
-    """What a field gives to an objective beside networks and noise.
+    """A field's functions for an objective, beside networks and noise.
 
     Each is asked for when an objective is built, and raises FewstepError where the field has
     no such thing.
@@ -123,10 +123,10 @@ class Judge(Protocol):
 
 @runtime_checkable
 class Override(Protocol):
-    """See ``Resources.overriding``."""
+    """A function that flags and relabels samples (see ``Resources.overriding``)."""
 
     def __call__(self, batch: Batch, /) -> tuple[Bool[torch.Tensor, " b"], Batch]:
-        """Return which samples are to be forgotten, and the batch with what is told instead."""
+        """Flag samples of the class to forget [b] and relabel them for the teacher."""
         ...
 
 
@@ -142,7 +142,7 @@ class Objective(ABC, Generic[S]):
 
     Args:
         settings: Its settings.
-        resources: What the field gives; objectives without data and preferences need none.
+        resources: The field's functions; objectives without data and preferences need none.
     """
 
     fake_scores: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ def ask_scores(
         roles: Teacher, and the fake score called "fake".
         batch: Mask, origin, condition.
         draws: Numbers of this micro-batch.
-        times: Where to ask.
+        times: Distribution of the times at which both are evaluated.
         gradient: Differentiate through both scores.
     """
     time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
@@ -267,7 +267,7 @@ def denoise_at(
 def lag(
     teacher: torch.Tensor, fake: torch.Tensor, clean: torch.Tensor, time: torch.Tensor, batch: Batch
 ) -> dict[str, torch.Tensor]:
-    """Return how far the fake score is from the teacher, and whether it has fallen behind.
+    """Measure the gap between fake score and teacher, and the fake score's lag.
 
     ``gap`` is the root mean square of D_F − D_T by time; ``lag`` the fake score's error on
     the student's samples relative to the teacher's: below 1 it knows them better.

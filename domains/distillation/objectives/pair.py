@@ -25,8 +25,8 @@ class Pair:
     Attributes:
         winner: The preferred samples.
         loser: The others.
-        first: Where the first of a pair is the preferred one.
-        score: What the preference says of both together, their mean.
+        first: Whether the first of a pair is the preferred one [b].
+        score: Mean preference score of both.
     """
 
     winner: Float[torch.Tensor, "b n 3"]

@@ -87,7 +87,7 @@ class PhasedDMD(Objective[PhasedDMDConfig]):
         return Loss(self.settings.scale * loss.mean(), noted | {f"gap_{name}": noted["gap"]})
 
     def _phase(self, step: int, roles: Roles) -> int:
-        """Return which phase a step is of; their sizes differ by one at most."""
+        """Return the phase of a roll-out step, from 0; their sizes differ by one at most."""
         return step * self.settings.phases // len(roles.rolled.times)
 
     def _steps(self, phase: int, roles: Roles) -> tuple[int, int]:

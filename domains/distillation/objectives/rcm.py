@@ -76,7 +76,7 @@ def _moved(
     batch: Batch,
     process: NoiseProcess,
 ) -> torch.Tensor:
-    """Return where a clean estimate leads from ``noisy``: an Euler step of the ODE."""
+    """Make one Euler step of the ODE from ``noisy`` along a clean estimate [b, n, 3]."""
     noise = process.noise_of(clean, noisy, time, batch)
     return process.perturb(clean, noise, after, batch)
 

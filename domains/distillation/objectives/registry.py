@@ -1,4 +1,4 @@
-"""Which objectives there are: one a file of this folder, and those of other packages.
+"""The registry of objectives: one per file of this folder, and those of other packages.
 
 A package adds its own by an entry point of the group ``fewstep.objectives``, which names a module
 with a subclass of ``Objective``. What is found here decides what ``objective.kind`` may be, what
@@ -40,15 +40,15 @@ def objectives() -> dict[str, type[Objective]]:
     Raises:
         FewstepError: Two have the same kind.
     """
-    found: dict[str, type[Objective]] = {}
+    by_kind: dict[str, type[Objective]] = {}
     for module in _modules():
         for one in _defined(module):
             kind = _kind(settings_of(one))
-            if kind in found:
-                where = [cls.__module__ for cls in (found[kind], one)]
+            if kind in by_kind:
+                where = [cls.__module__ for cls in (by_kind[kind], one)]
                 raise FewstepError(f"two objectives are of kind {kind!r}", got=" and ".join(where))
-            found[kind] = one
-    return found
+            by_kind[kind] = one
+    return by_kind
 
 
 def settings_by_kind() -> dict[str, type[ObjectiveConfig]]:

@@ -26,11 +26,11 @@ __all__ = ["SFD", "SFDConfig"]
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A denoiser that is told another condition than it is asked with."""
+class _Relabelled:
+    """A denoiser that answers for the labels of another batch than it is called with."""
 
     denoiser: Denoiser
-    told: Batch
+    relabelled: Batch
 
     def __call__(
         self,
@@ -39,8 +39,8 @@ class _Told:
         batch: Batch,
         previous: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Estimate the clean points of what it is told (see ``Denoiser``)."""
-        return self.denoiser(noisy, time, self.told, previous)
+        """Estimate the clean points [b, n, 3] under the other labels (see ``Denoiser``)."""
+        return self.denoiser(noisy, time, self.relabelled, previous)
 
 
 class SFDConfig(ObjectiveConfig):
@@ -74,10 +74,10 @@ class SFDConfig(ObjectiveConfig):
 
     def check(self, student: Student) -> None:
         """Else no sample would be asked for the class to forget."""
-        levels, told = "CAT"[self.forget.count(".") :], student.told_levels
-        if told is None:
+        levels, level = "CAT"[self.forget.count(".") :], student.told_levels
+        if level is None:
             raise ValueError("objective: the field has no classes to forget")
-        if not told or told not in levels:
+        if not level or level not in levels:
             one = " or ".join(levels)
             raise ValueError(f"fold: must be {one} for the objective sfd to forget {self.forget}")
 
@@ -102,12 +102,12 @@ class SFD(Objective[SFDConfig]):
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Return SiD's loss with the teacher's answers overridden, samples weighed."""
         assert roles.teacher is not None
-        forgotten, told = self.override(batch)
-        told_so = replace(roles, teacher=_Told(roles.teacher, told))
+        forgotten, relabelled = self.override(batch)
+        overridden = replace(roles, teacher=_Relabelled(roles.teacher, relabelled))
         clean = roles.play(batch, draws, gradient=True)
         losses, noted = score_identity(
             clean,
-            told_so,
+            overridden,
             batch,
             draws,
             self.settings.student_times,

@@ -73,7 +73,8 @@ class SIM(Objective[SIMConfig]):
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Evaluate both scores on a noised sample and differentiate through everything."""
         clean = roles.play(batch, draws, gradient=True)
-        asked = ask_scores(clean, roles, batch, draws, self.settings.student_times, gradient=True)
-        teacher, fake, time = asked
+        teacher, fake, time = ask_scores(
+            clean, roles, batch, draws, self.settings.student_times, gradient=True
+        )
         loss = sim_loss(clean, teacher, fake, batch, self.settings.huber)
         return Loss(self.settings.scale * loss.mean(), lag(teacher, fake, clean, time, batch))

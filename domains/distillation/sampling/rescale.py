@@ -53,7 +53,7 @@ class Rescale(Config):
     def shrinkage(
         self, process: NoiseProcess, time: torch.Tensor, later: torch.Tensor
     ) -> torch.Tensor:
-        """Return by what the noise shrinks from ``time`` to ``later``, beside σ itself.
+        """Return the factor on the noise from ``time`` to ``later``, beside σ itself.
 
         The flow of the rescaled score is linear in x while the plain clean estimate D stays as it
         is, and is solved in closed form: with u = α/σ and ε̂ the noise implied by D,

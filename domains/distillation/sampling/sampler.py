@@ -98,7 +98,7 @@ def renoise(
         if step is None or share == 1:
             added = scale * noise(batch.shape)
         else:
-            added = _kept(step, process, batch)
+            added = _implied_noise(step, process, batch)
             if rescale is not None:
                 added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
             if share > 0:
@@ -125,8 +125,8 @@ def ode_step(
         process: Noise process.
         clean: Clean estimate of the points.
         noisy: The points at ``time``.
-        time: Where the step begins.
-        later: Where it ends.
+        time: Time at the step's start [b].
+        later: Time at its end [b].
         batch: Mask, origin, condition.
         rescale: Sharpen the score meanwhile.
     """
@@ -140,8 +140,8 @@ def _each(value: float | Sequence[float], times: Float[torch.Tensor, " k"]) -> S
     return [value] * len(times) if isinstance(value, int | float) else value
 
 
-def _kept(step: Step, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
-    """Return what a call took for noise."""
+def _implied_noise(step: Step, process: NoiseProcess, batch: Batch) -> Float[torch.Tensor, "b n 3"]:
+    """Return the noise [b, n, 3] implied by a step's clean estimate."""
     t = _time(torch.tensor(step.time), batch)
     return process.noise_of(process.target(step.clean, batch), step.noisy, t, batch)
 

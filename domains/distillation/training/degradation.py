@@ -1,4 +1,4 @@
-"""DisBack (arXiv 2408.15991): the student is led to the teacher over recorded networks."""
+"""DisBack (arXiv 2408.15991): distilling along recorded intermediate teachers."""
 
 import copy
 
@@ -10,7 +10,7 @@ __all__ = ["DegradationPath"]
 
 
 class DegradationPath:
-    """Networks between the student's first samples and the teacher, and which is the target when.
+    """Recorded networks between the untrained student and the teacher, and their schedule.
 
     *Degradation recording*: the fake score, a copy of the teacher, learns the samples of the
     untrained student. Its weights are recorded at equal distances on the way; the last of them
@@ -38,7 +38,7 @@ class DegradationPath:
         return step < self.plan.recording
 
     def stage(self, step: int) -> int:
-        """Return how many records have been passed at a step; all of them at the teacher."""
+        """Return the number of recorded targets left behind at a step: all at the teacher."""
         return min((step - self.plan.recording) // self.plan.switch_every, self.plan.checkpoints)
 
     def record(self, step: int, fake: nn.Module) -> None:
@@ -50,7 +50,7 @@ class DegradationPath:
             self.records.append({name: value.cpu().clone() for name, value in state.items()})
 
     def target(self, step: int) -> nn.Module:
-        """Return what stands in the teacher's place at a step; records only move forward."""
+        """Return the network in the teacher's role at a step; it drops the records left behind."""
         if self.recording(step):
             return self.teacher
         index = self.plan.checkpoints - 1 - self.stage(step)

@@ -42,7 +42,7 @@ class Distiller(pl.LightningModule):
     uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
 
     Args:
-        plan: What to do.
+        plan: Objective, data, length and roles of the training.
         student: Network to train (a copy of the teacher, or a fresh one).
         teacher: Frozen network, or None when a teacher itself is trained.
     """
@@ -62,9 +62,9 @@ class Distiller(pl.LightningModule):
         self.path = None if plan.degradation is None else DegradationPath(plan.degradation, first)
         self.done = 0
         self.network_calls = 0
-        self._progress = self._student_begun = 0.0
+        self._progress = self._student_start = 0.0
         self.calls = NetworkCalls()
-        for network in (self.student, *self.fakes.values(), *self._teacher, *plan.companions):
+        for network in (self.student, *self.fakes.values(), *self._teacher, *plan.frozen_networks):
             if network is not None:
                 self.calls.watch(network)
         self.best = Best()
@@ -98,8 +98,8 @@ class Distiller(pl.LightningModule):
         return list(self.role_optimisers.values())
 
     def on_fit_start(self) -> None:
-        """Move the teacher and its companions along, which Lightning does not see."""
-        for network in (self.teacher, *self.plan.companions):
+        """Move the frozen networks to the device; Lightning does not see them."""
+        for network in (self.teacher, *self.plan.frozen_networks):
             if network is not None:
                 network.to(self.device)
 
@@ -126,22 +126,22 @@ class Distiller(pl.LightningModule):
         self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
 
     def _update_student(self, step: int) -> None:
-        if step == self._begun(STUDENT):
-            self._student_begun = self._progress
+        if step == self._first_step(STUDENT):
+            self._student_start = self._progress
         self._update(STUDENT, step, 0)
-        self._advance_average(step - self._begun(STUDENT))
+        self._advance_average(step - self._first_step(STUDENT))
         self._maybe_reset(step)
         if self.path is not None:
             self._noted["degradation/stage"].append(float(self.path.stage(step)))
 
-    def _begun(self, role: str) -> int:
+    def _first_step(self, role: str) -> int:
         """Return the first step that updates a role."""
         return self.path.plan.recording if self.path is not None and role == STUDENT else 0
 
     def _behind(self, role: str) -> float:
-        """Return how much of a role's own training is behind it, 0 to 1."""
-        begun = self._student_begun if role == STUDENT else 0.0
-        return (self._progress - begun) / (1 - begun) if begun < 1 else 1.0
+        """Return the completed share of a role's own training, 0 to 1."""
+        start = self._student_start if role == STUDENT else 0.0
+        return (self._progress - start) / (1 - start) if start < 1 else 1.0
 
     def _roles(self, role: str, step: int) -> Roles:
         teacher: Denoiser | None = self.teacher if self.path is None else self.path.target(step)
@@ -179,7 +179,7 @@ class Distiller(pl.LightningModule):
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         if not torch.isfinite(norm):
             raise _not_finite(step, role, bad or f"gradient of {self._first_bad(role, 'grad')}")
-        rate = learning_rate(config, step - self._begun(role), self._behind(role))
+        rate = learning_rate(config, step - self._first_step(role), self._behind(role))
         set_rate(optimiser, rate)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -271,7 +271,7 @@ class Distiller(pl.LightningModule):
         return {
             "done": self.done,
             "network_calls": self.network_calls,
-            "student_begun": self._student_begun,
+            "student_begun": self._student_start,
             "networks": {role: net.state_dict() for role, net in self._networks().items()},
             "average": self.average.state_dict(),
             "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
@@ -289,7 +289,7 @@ class Distiller(pl.LightningModule):
             self.path.restore(state["path"])
         self.best = Best(**state["best"])
         self.done, self.network_calls = state["done"], state["network_calls"]
-        self._student_begun = state["student_begun"]
+        self._student_start = state["student_begun"]
 
 
 def _not_finite(step: int, role: str, term: str) -> FewstepError:

@@ -23,7 +23,7 @@ from domains.distillation.training.state import StateDirectory
 from domains.distillation.training.state_form import check_state
 from domains.errors import FewstepError
 
-__all__ = ["process_count", "run", "way"]
+__all__ = ["process_count", "progress", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def run(
     """Train to the end, or until stopped; resumes from ``directory``.
 
     Args:
-        distiller: What to train.
+        distiller: The student, its fake scores and the plan.
         directory: State, log and curves of this run.
         validate: Scores the student's average as often as ``fit`` says.
         devices: Processes per node.
@@ -57,9 +57,9 @@ def run(
     saved = states.load(partial(check_state, distiller))
     if saved is not None:
         distiller.restore(saved)
-        done, end, unit = way(distiller)
+        done, end, unit = progress(distiller)
         _log.info("resuming at %s %d of %d", unit, done, end)
-    keeper = _Keeper(states, directory, validate, saved, way(distiller)[0])
+    keeper = _Keeper(states, directory, validate, saved, progress(distiller)[0])
     _quiet_lightning()
     trainer = pl.Trainer(
         max_epochs=1,
@@ -123,7 +123,7 @@ class _Keeper(pl.Callback):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._stop)
         if trainer.is_global_zero and sys.stderr.isatty():
-            done, total, unit = way(pl_module)
+            done, total, unit = progress(pl_module)
             self.bar = tqdm(total=total, initial=done, unit=unit, unit_scale=True, smoothing=0.1)
 
     def _stop(self, number: int, _: object) -> None:
@@ -174,13 +174,13 @@ class _Keeper(pl.Callback):
             trainer.logger.log_metrics(row, step=distiller.done)
         shown = {k: f"{v:.4g}" for k, v in row.items() if k.endswith(("/loss", "quality"))}
         if self.bar is not None:
-            self.bar.update(way(distiller)[0] - self.bar.n)
+            self.bar.update(progress(distiller)[0] - self.bar.n)
             self.bar.set_postfix(shown)
         else:
             _log.info("%s", self._line(distiller, shown))
 
     def _line(self, distiller: Distiller, shown: dict[str, str]) -> str:
-        done, total, unit = way(distiller)
+        done, total, unit = progress(distiller)
         elapsed = time.monotonic() - self.began
         left = elapsed / max(1, done - self.first) * max(0, total - done)
         losses = "  ".join(f"{name} {value}" for name, value in shown.items())
@@ -195,8 +195,8 @@ class _Keeper(pl.Callback):
             self.saved_at = distiller.done
 
 
-def way(distiller: Distiller) -> tuple[int, int, str]:
-    """Return how far training is, how far it goes, and in what."""
+def progress(distiller: Distiller) -> tuple[int, int, str]:
+    """Return (done, total, unit) of a training; the unit is "step" or "call" (network call)."""
     fit = distiller.plan.fit
     if fit.network_calls is not None:
         return distiller.network_calls, fit.network_calls, "call"

@@ -1,4 +1,4 @@
-"""What a training is: decided before it starts, and the same for teachers and students."""
+"""The plan of a training: fixed before it starts, one type for teachers and students."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided before training starts.
+    """Losses, data, length and roles of a training, fixed before it starts.
 
     Attributes:
         objective: The two losses.
@@ -26,15 +26,16 @@ class Plan:
         fit: Length, accumulation, averaging.
         optimisers: One per role: "student" and each fake score.
         seed: Key of all random numbers.
-        roll_out: How the student is played; None when a teacher is trained.
+        roll_out: The student's sampler during training; None when a teacher is trained.
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
-        as_teacher: What the teacher's role makes of its network: tempered, guided, rescaled.
-        as_fake: What the role of a fake score makes of its network in the student's loss.
+        as_teacher: Wraps the teacher's network: tempered, guided, rescaled.
+        as_fake: Wraps a fake score's network in the student's loss.
         as_learning_fake: The same in its own loss.
         degradation: Lead the student over recorded networks to the teacher; it needs one
             fake score.
-        companions: Frozen networks that ``as_teacher`` asks, too.
+        frozen_networks: Further frozen networks that ``as_teacher`` calls, such as the weaker one
+            of autoguidance.
     """
 
     objective: Objective
@@ -50,4 +51,4 @@ class Plan:
     as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     as_learning_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     degradation: Degradation | None = None
-    companions: tuple[nn.Module, ...] = ()
+    frozen_networks: tuple[nn.Module, ...] = ()

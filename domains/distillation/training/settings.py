@@ -1,4 +1,4 @@
-"""Settings of a training run: its length, its batches, its optimisers, DisBack's detour."""
+"""Settings of a training run: its length, its batches, its optimisers, DisBack's recorded path."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Fit(Config):
         return self
 
     def validations_until(self, steps: int, network_calls: int) -> int:
-        """Return how many validations are due after so many steps, which cost so many calls."""
+        """Return the validations due after this many steps and network calls."""
         if not self.validations:
             return steps // self.validate_every if self.validate_every else 0
         if self.network_calls is not None:
@@ -80,25 +80,25 @@ class Fit(Config):
         return self.validations * steps // (self.steps or 1)
 
     def progress(self, step: int, network_calls: int) -> float:
-        """Return how much of the training is done before update `step` (from 0): 0 to 1.
+        """Return the share of the training done before update ``step`` (from 0), 0 to 1.
 
-        The last of so many steps has 1.
+        The last of ``self.steps`` steps has 1.
         """
         if self.network_calls is not None:
             return min(1.0, network_calls / self.network_calls)
         return min(1.0, step / max(1, (self.steps or 1) - 1))
 
     def is_done(self, steps: int, network_calls: int) -> bool:
-        """Return whether so many steps, which cost so many network calls, are enough."""
+        """Return whether this many steps, or network calls, complete the training."""
         if self.network_calls is not None:
             return network_calls >= self.network_calls
         return steps >= (self.steps or 0)
 
 
 class Degradation(Config):
-    """DisBack: the student is led to the teacher over the way back from its own samples.
+    """DisBack: distilling along recorded intermediate teachers, the latest first.
 
-    (checkpoints + 1) × steps steps of the fit record the way, and train the fake score only.
+    The fit's first (checkpoints + 1) × steps steps record them and train the fake score only.
     """
 
     checkpoints: int = Field(default=3, ge=1, le=100)

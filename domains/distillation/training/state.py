@@ -58,15 +58,15 @@ def claim(directory: Path, settings: dict[str, Any]) -> Iterator[None]:
 def _put_others_aside(directory: Path, wanted: bytes) -> None:
     """Move a training of other or unknown settings out of the directory."""
     held = [name for name in OF_A_TRAINING if (directory / name).exists()]
-    found = _owner(directory)
-    if found == wanted or not held:
+    owner = _owner(directory)
+    if owner == wanted or not held:
         return
-    if found is None:
+    if owner is None:
         aside, whose = free_name(directory, "superseded-unknown"), "nobody knows which settings"
     else:
-        aside, whose = _aside(directory, found), "other settings"
+        aside, whose = _aside(directory, owner), "other settings"
         if any((aside / name).exists() for name in held):
-            aside = free_name(directory, f"superseded-{_mark(found)}")
+            aside = free_name(directory, f"superseded-{_mark(owner)}")
     aside.mkdir(exist_ok=True)
     for name in held:
         (directory / name).rename(aside / name)
@@ -182,12 +182,12 @@ class StateDirectory:
             old.unlink(missing_ok=True)
 
     def _paths(self) -> list[Path]:
-        found = [path for path in self.directory.glob("step-*.pt") if path.is_file()]
-        return sorted(path for path in found if re.fullmatch(r"step-\d{9,12}", path.stem))
+        paths = [path for path in self.directory.glob("step-*.pt") if path.is_file()]
+        return sorted(path for path in paths if re.fullmatch(r"step-\d{9,12}", path.stem))
 
 
 def _damage(path: Path) -> str:
-    """Return what is wrong with a checkpoint's file or checksum; nothing if it is whole."""
+    """Describe the damage of a checkpoint's file or checksum; empty if it is whole."""
     try:
         recorded = read_regular(path.with_suffix(".sha256")).strip()
         return "" if recorded == sha256(path) else "does not match its checksum"

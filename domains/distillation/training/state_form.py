@@ -1,4 +1,4 @@
-"""Whether a saved state is one that this training can take up, told before anything is changed."""
+"""Check that a saved state fits this training, before anything is restored from it."""
 
 import math
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ def check_state(distiller: Distiller, state: Any) -> None:
     Raises:
         ValueError: It lacks a part, or a part is of another network, objective or kind.
     """
-    wanted = distiller.training_state() | {"interval": {}}
-    if not isinstance(state, dict) or (lost := [name for name in wanted if name not in state]):
+    expected = distiller.training_state() | {"interval": {}}
+    if not isinstance(state, dict) or (lost := [name for name in expected if name not in state]):
         raise ValueError(f"it has no {lost[0]}" if isinstance(state, dict) else "it is no state")
     objective = type(distiller.plan.objective).__name__
     if state.get("objective", objective) != objective:
         raise ValueError(f"it is of the objective {str(state['objective'])[:80]}")
     _check_counts(distiller, state)
-    networks = wanted["networks"]
+    networks = expected["networks"]
     _same_names("networks", state["networks"], networks)
     for role, weights in networks.items():
         _check_weights(role, state["networks"][role], weights)
-    _check_weights("average", state["average"], wanted["average"])
-    _same_names("optimisers", state["optimisers"], wanted["optimisers"])
-    for role, optimiser in wanted["optimisers"].items():
+    _check_weights("average", state["average"], expected["average"])
+    _same_names("optimisers", state["optimisers"], expected["optimisers"])
+    for role, optimiser in expected["optimisers"].items():
         parameters = [p for g in distiller.role_optimisers[role].param_groups for p in g["params"]]
         _check_optimiser(role, state["optimisers"][role], optimiser, parameters)
-    _check_best(state["best"], wanted["average"])
+    _check_best(state["best"], expected["average"])
     _check_path(distiller, state["path"])
     _check_interval(state["interval"])
 
@@ -63,7 +63,7 @@ def _check_best(best: Any, average: Mapping[str, Tensor]) -> None:
 
 
 def _check_path(distiller: Distiller, records: Any) -> None:
-    """Check the networks that DisBack has recorded on its way."""
+    """Check the networks that DisBack has recorded so far."""
     path = distiller.path
     most = 0 if path is None else path.plan.checkpoints
     if not isinstance(records, list) or len(records) > most:
@@ -83,10 +83,10 @@ def _check_interval(interval: Any) -> None:
             raise ValueError(f"the open interval of the log has no sum of {name[:80]}")
 
 
-def _check_weights(role: str, found: Any, wanted: Mapping[str, Tensor]) -> None:
-    _same_names(role, found, wanted)
-    for name, value in wanted.items():
-        tensor = found[name]
+def _check_weights(role: str, saved: Any, expected: Mapping[str, Tensor]) -> None:
+    _same_names(role, saved, expected)
+    for name, value in expected.items():
+        tensor = saved[name]
         if not isinstance(tensor, Tensor) or tensor.shape != value.shape:
             raise ValueError(f"weight {name} of {role} has another shape")
         if tensor.is_floating_point() != value.is_floating_point():
@@ -96,15 +96,15 @@ def _check_weights(role: str, found: Any, wanted: Mapping[str, Tensor]) -> None:
 
 
 def _check_optimiser(
-    role: str, found: Any, wanted: dict[str, Any], parameters: list[Tensor]
+    role: str, saved: Any, expected: dict[str, Any], parameters: list[Tensor]
 ) -> None:
-    _same_names(f"the optimiser of {role}", found, wanted)
-    groups, moments = found["param_groups"], found["state"]
+    _same_names(f"the optimiser of {role}", saved, expected)
+    groups, moments = saved["param_groups"], saved["state"]
     if not isinstance(groups, list) or not isinstance(moments, dict):
         raise ValueError(f"the optimiser of {role} is of another kind")
-    if len(groups) != len(wanted["param_groups"]):
+    if len(groups) != len(expected["param_groups"]):
         raise ValueError(f"the optimiser of {role} has other groups")
-    for group, ours in zip(groups, wanted["param_groups"], strict=True):
+    for group, ours in zip(groups, expected["param_groups"], strict=True):
         if not isinstance(group, dict) or "params" not in group:
             raise ValueError(f"the optimiser of {role} has other groups")
         # The rate is set anew at each step; other versions of torch have other options.
@@ -121,8 +121,8 @@ def _check_optimiser(
                 raise ValueError(f"a moment of {role} has another shape")
 
 
-def _same_names(what: str, found: Any, wanted: Mapping[str, Any]) -> None:
-    if not isinstance(found, dict) or set(found) != set(wanted):
+def _same_names(what: str, saved: Any, expected: Mapping[str, Any]) -> None:
+    if not isinstance(saved, dict) or set(saved) != set(expected):
         raise ValueError(f"{what}: it has other parts than this training")
 
 

@@ -63,7 +63,7 @@ def _against_steps(
 
 def _bands(field: FieldResults, key: str) -> list[Band]:
     styles = {"data": "c-data", "teacher": "c-teacher"}
-    shown = [e.found for e in field.entries if e.found.role in styles]
+    shown = [e.evaluation for e in field.entries if e.evaluation.role in styles]
     bands = [Band(one.label, styles[one.role], *one.estimate(key)) for one in shown]
     return [band for band in bands if math.isfinite(band.value)]
 
@@ -151,4 +151,4 @@ def sensitivity_panel(field: FieldResults, styles: Mapping[str, str]) -> Markup 
 
 
 def _bar(entry: Entry, key: str, style: str) -> Bar:
-    return Bar(entry.variation or entry.line, style, *entry.found.estimate(key))
+    return Bar(entry.variation or entry.line, style, *entry.evaluation.estimate(key))

@@ -42,11 +42,11 @@ class Entry:
     """One set of a matrix.
 
     Attributes:
-        line: What it belongs to: an objective's label, or that of what it is compared with.
+        line: Label of its objective, or of its baseline.
         variation: Label of the hyper-parameter that is varied; empty for the matrix proper.
         steps: Steps of its sampling.
         seed: Of its student's training; None without one.
-        found: Its evaluation.
+        evaluation: Its evaluation.
         training: Its student's training; None without one.
     """
 
@@ -54,7 +54,7 @@ class Entry:
     variation: str
     steps: int
     seed: int | None
-    found: EvaluationSet
+    evaluation: EvaluationSet
     training: Training | None = None
 
 
@@ -96,8 +96,8 @@ class FieldResults:
 
     def target(self, steps: int) -> float:
         """Return the validation quality that is nearly the best one with as many steps."""
-        found = [e.training.best for e in self.entries if e.training and e.steps == steps]
-        best = np.nanmax(found) if np.isfinite(found).any() else math.nan
+        estimates = [e.training.best for e in self.entries if e.training and e.steps == steps]
+        best = np.nanmax(estimates) if np.isfinite(estimates).any() else math.nan
         return float(_NEAR * best) if best > 0 else math.nan
 
 
@@ -107,12 +107,12 @@ def over_seeds(entries: Sequence[Entry], metric: str) -> Interval:
     Each seed's interval holds the luck of drawing these samples, their hull that of the seeds
     that were trained, too. It is no confidence interval for another seed.
     """
-    found = np.array([entry.found.estimate(metric) for entry in entries]).reshape(-1, 3)
-    found = found[np.isfinite(found[:, 0])]
-    if not len(found):
+    estimates = np.array([entry.evaluation.estimate(metric) for entry in entries]).reshape(-1, 3)
+    estimates = estimates[np.isfinite(estimates[:, 0])]
+    if not len(estimates):
         return Interval(math.nan, math.nan, math.nan)
-    low, high = found[:, 1].min(), found[:, 2].max()
-    return Interval(float(found[:, 0].mean()), float(low), float(high))
+    low, high = estimates[:, 1].min(), estimates[:, 2].max()
+    return Interval(float(estimates[:, 0].mean()), float(low), float(high))
 
 
 def tidy(matrix: str, fields: Sequence[FieldResults]) -> pd.DataFrame:
@@ -129,20 +129,20 @@ def tidy(matrix: str, fields: Sequence[FieldResults]) -> pd.DataFrame:
 def _facts(field: FieldResults, entry: Entry) -> dict[str, object]:
     trained = entry.training is not None
     return {
-        "set": entry.found.path.name,
-        "role": entry.found.role,
+        "set": entry.evaluation.path.name,
+        "role": entry.evaluation.role,
         "objective": entry.line if trained else "",
         "variation": entry.variation,
         "steps": entry.steps,
         "seed": math.nan if entry.seed is None else entry.seed,
-        "noise_scale": entry.found.number("noise_scale"),
+        "noise_scale": entry.evaluation.number("noise_scale"),
         "budget": field.budget if trained else math.nan,
     }
 
 
 def _measured(entry: Entry) -> list[dict[str, object]]:
     kept = pd.Index(["metric", "value", "low", "high", "n", "tool"])
-    rows = entry.found.metrics.loc[:, kept].to_dict("records")
+    rows = entry.evaluation.metrics.loc[:, kept].to_dict("records")
     # A tool that is not named is read back as a number.
     tools = [row["tool"] if isinstance(row["tool"], str) else "" for row in rows]
     return [{**row, "tool": tool} for row, tool in zip(rows, tools, strict=True)]

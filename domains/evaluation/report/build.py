@@ -1,6 +1,6 @@
 """Build the report: one HTML file that opens offline and compares students with their teacher.
 
-Reads only the files of the evaluate stage and knows nothing of a scientific domain: what a
+Reads only the files of the evaluate stage and knows nothing of a scientific field: what a
 metric means and which direction is better comes in as an argument.
 """
 
@@ -61,7 +61,7 @@ def _table(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list
 
 
 def _made(one: EvaluationSet, key: str) -> str:
-    """Return how many samples, seeds and which tool a number is of."""
+    """Describe the samples, seeds and tool behind a number."""
     kept = pd.Index(["n", "seeds", "tool"])
     facts = one.metrics.loc[one.metrics["metric"] == key, kept].to_dict("records")
     said = [f"{name} {value}" for fact in facts for name, value in fact.items() if value == value]

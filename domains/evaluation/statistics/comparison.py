@@ -154,7 +154,7 @@ def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> st
 def student_rows(
     sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]
 ) -> list[dict[str, Any]]:
-    """Return what the page says of each student against the best teacher."""
+    """Compare each student with the best teacher, one row per student."""
     key = primary_metric(sets, metrics)
     teacher = best_set(of_role(sets, "teacher"), key, metrics)
     best = best_set(of_role(sets, "student"), key, metrics)
@@ -186,7 +186,7 @@ def student_rows(
 
 
 def _incomplete(one: EvaluationSet) -> list[str]:
-    """Say which samples of a set the measures have not seen."""
+    """List notes on the samples of a set that were not measured."""
     measured, made, skipped = (one.number(fact) for fact in ("n", "made", "skipped"))
     notes = []
     if made > measured:
@@ -199,7 +199,7 @@ def _incomplete(one: EvaluationSet) -> list[str]:
 
 
 def cautions(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> list[str]:
-    """Return what a careful reader should know before believing the headline."""
+    """List the caveats of the headline: metrics that rank nothing, unequal sets, single seeds."""
     notes = []
     compared = of_role(sets, "teacher", "student")
     for name, metric in metrics.items():

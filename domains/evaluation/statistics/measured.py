@@ -1,4 +1,4 @@
-"""What a domain's evaluation hands to the evaluate stage."""
+"""Results of a field's evaluation, as the evaluate stage takes them."""
 
 from dataclasses import dataclass, field
 

@@ -18,7 +18,7 @@ class _Model(BaseModel):
 
 
 class Number(_Model):
-    """What a paper says of one way to sample; single seeds, without intervals."""
+    """Published values of one sampler setting; single seeds, without intervals."""
 
     label: str
     source: str

@@ -40,7 +40,7 @@ TIDY += ("seeds", "tool")
 
 @dataclass(frozen=True)
 class Metric:
-    """What a reader must know of a metric.
+    """Label, explanation and direction of a metric.
 
     Args:
         label: Name and unit on the page.

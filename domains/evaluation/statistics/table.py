@@ -73,11 +73,11 @@ SUMMARY = Schema(
 
 @dataclass(frozen=True)
 class Setting:
-    """What a set of samples was made with, the same in each of its rows.
+    """Run, field, role and sampler of a set of samples, the same in each of its rows.
 
     Args:
         run: Name of the run.
-        domain: Name of the domain.
+        domain: Name of the field.
         role: ``teacher``, ``student`` or ``reference``.
         steps: Network evaluations per sample; 0 for real data.
         noise_scale: Of the sampler.
@@ -109,7 +109,7 @@ def summarise(
     Args:
         samples: One row per sample.
         metrics: Columns to summarise.
-        setting: What the set was made with.
+        setting: Run, field, role and sampler of the set.
         tools: Program and version behind a measure; this package where none is named.
         seed: Of the bootstrap.
         draws: Of the bootstrap.

@@ -1,4 +1,4 @@
-"""What quality costs: the Pareto fronts, and which setting to take by a rule that is stated."""
+"""Pareto fronts of quality and cost, and the setting that a stated rule picks."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a training cost, and how good its student was when."""
+"""Cost of a training, and its student's validation quality over it."""
 
 import json
 import math

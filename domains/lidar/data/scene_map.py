@@ -110,7 +110,7 @@ def build_map(sequence: KittiSequence) -> Float[np.ndarray, "m 3"]:
 
 
 def _static_points(sequence: KittiSequence, index: int) -> tuple[Float32[np.ndarray, "k 3"], int]:
-    """Return what a scan adds to the map, and how many of its points are not finite.
+    """Return the points that a scan adds to the map, and the count of its non-finite ones.
 
     One that can't be read adds nothing, and is named.
     """

@@ -55,7 +55,7 @@ def serialize(points: Float32[np.ndarray, "n 3"]) -> bytes:
 
 
 def _width(values: Float32[np.ndarray, " k"], count: int | None, usual: int) -> int:
-    """Return how many numbers a row has."""
+    """Return the numbers per row of a scan."""
     if count and len(values) % count == 0 and len(values) // count in WIDTHS:
         return len(values) // count
     fitting = [width for width in WIDTHS if len(values) % width == 0]

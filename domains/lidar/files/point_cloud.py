@@ -45,7 +45,7 @@ class Scan(NamedTuple):
 
     @property
     def loss(self) -> str:
-        """What is said of the points that are not finite."""
+        """A note on the points that are not finite."""
         return f"{self.dropped} of {len(self.kept)} points are not finite and left out"
 
 

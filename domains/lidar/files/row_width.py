@@ -1,4 +1,4 @@
-"""How many numbers a row of a headerless scan holds, told from the numbers themselves.
+"""The row width of a headerless scan, inferred from the numbers themselves.
 
 Of x, y, z, intensity, ring and so on each column holds numbers of its own kind. So the kind of a
 number depends on its place modulo the width of a row, and modulo no other number as much. The
@@ -24,7 +24,7 @@ BLANK_RUN = 3
 
 
 def told_width(values: Float32[np.ndarray, " k"]) -> int | None:
-    """Return how many numbers a row has, whether or not all rows are whole.
+    """Infer the numbers per row, whether or not all rows are whole.
 
     Args:
         values: All numbers of a file, row by row.
@@ -40,7 +40,7 @@ def told_width(values: Float32[np.ndarray, " k"]) -> int | None:
 
 
 def _told(values: Float32[np.ndarray, " k"], places: Int[np.ndarray, " p"]) -> int | None:
-    """Return what the numbers at these places tell (see ``told_width``)."""
+    """Infer the row width from the numbers at these places (see ``told_width``)."""
     if not len(places):
         return None
     kinds = _kinds(values[places])
@@ -54,7 +54,7 @@ def _told(values: Float32[np.ndarray, " k"], places: Int[np.ndarray, " p"]) -> i
 
 
 def _places(count: int) -> Int[np.ndarray, " p"]:
-    """Return which numbers are looked at: all, or stretches from all over the file."""
+    """Return the indices of the numbers to inspect: all, or stretches from all over."""
     if count <= MOST_NUMBERS:
         return np.arange(count)
     length = MOST_NUMBERS // CHUNKS

@@ -148,13 +148,13 @@ def _is_whole(lines: list[bytes]) -> bool:
 
 
 def _decimals(number: bytes) -> int:
-    """Return how many digits follow the point; -1 without a point."""
+    """Count the digits after the point; -1 without a point."""
     _, point, rest = number.lower().partition(b".")
     return len(rest.partition(b"e")[0]) if point else -1
 
 
 def _digits(number: bytes) -> int:
-    """Return how many significant digits a number has, those of its exponent too."""
+    """Count the significant digits of a number, those of its exponent too."""
     return len(number.lower().translate(None, b"+-.e").lstrip(b"0"))
 
 

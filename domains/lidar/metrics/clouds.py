@@ -1,4 +1,4 @@
-"""What every metric asks of a point cloud, and the cells that they count points in."""
+"""Checks of point clouds before measuring, and the grid cells that points are counted in."""
 
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ def check_cloud(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
 
 
 def cells_per_axis(size: float) -> int:
-    """Return how many cells of ``size`` metres the published grid has along an edge."""
+    """Return the cells per edge of the published grid, for cells of ``size`` metres."""
     return int(2 * HALF_EDGE / size)
 
 

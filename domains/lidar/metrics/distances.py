@@ -53,7 +53,7 @@ def chamfer(distances: NearestDistances) -> float:
 
 
 def rmse_mean(distances: NearestDistances) -> float:
-    """Return what LiDiff publishes as RMSE: the *mean* distance from prediction to truth.
+    """Return LiDiff's published RMSE: the *mean* distance from prediction to truth, m.
 
     No square and no root; one way only, so it doesn't see what the prediction leaves out.
     """

@@ -32,7 +32,7 @@ class Contracting(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Condition:
-    """What the noise predictor knows of the partial scans; made once for all its steps.
+    """Encoded partial scans, made once for all steps of the noise predictor.
 
     Attributes:
         features: One row per voxel.

@@ -52,7 +52,7 @@ class NoisePredictor(UNet):
     def voxel_features(
         self, cloud: Cloud, timestep: Shaped[Tensor, " b"], condition: Condition
     ) -> Float[Tensor, "v c"]:
-        """Return what the noise is read from, for each voxel (see ``forward``)."""
+        """Compute the last features of each voxel, which the noise is predicted from."""
         time = timestep_embedding(timestep, self.config.time_channels)
         time = time.to(condition.features.dtype)
         scan = condition.voxels.scan
@@ -71,7 +71,7 @@ class NoisePredictor(UNet):
         return self._features(cloud, modulate)
 
     def _factors(self, name: str, condition: Tensor, time: Tensor, scan: Tensor) -> Tensor:
-        """Return what to multiply with, one row per condition voxel."""
+        """Compute the modulation of a stage, one row per condition voxel."""
         latent = self.get_submodule(f"latent_{name}")(condition)
         temporal = self.get_submodule(f"{name}_temp")(time)[scan]
         # LiDiff has the other order here, and here only.

@@ -44,7 +44,7 @@ def _windows(rng: np.random.Generator, length: float, storeys: int) -> Mesh:
 
 
 def _bays(rng: np.random.Generator, length: float, height: float, wall: float) -> list[Mesh]:
-    """Return what juts out: porches, steps, balconies, drainpipes."""
+    """Draw protruding parts of a facade: porches, steps, balconies, drainpipes."""
     parts = []
     for _ in range(rng.poisson(0.7 * length)):
         wide, deep, high = rng.uniform([0.1, 0.05, 0.2], [1.8, 0.7, 2.2])

@@ -1,4 +1,4 @@
-"""What stands along a street: fences, walls, poles, signs, bins and people."""
+"""Street furniture: fences, walls, poles, signs, bins and people."""
 
 import numpy as np
 

@@ -83,7 +83,7 @@ class Scene(NamedTuple):
 
 
 class Device(NamedTuple):
-    """What is particular to one sensor on one car.
+    """Calibration and mounting of one sensor on one car.
 
     Attributes:
         beam_bias: Constant error of each beam's range, metre.
@@ -170,7 +170,7 @@ def _nearer(a: Hits, b: Hits) -> Hits:
 
 
 def _returned(rng: np.random.Generator, hits: Hits) -> Bool[np.ndarray, " r"]:
-    """Draw which rays come back: the fainter, the fewer."""
+    """Draw the mask of rays that return [r]: the fainter, the fewer."""
     reached = hits.distance < REACH
     signal = hits.reflectivity * hits.cosine / np.where(reached, hits.distance, 1.0) ** 2
     speckle = np.exp(rng.normal(0.0, SPECKLE, len(signal)))

@@ -54,7 +54,7 @@ class Street:
     lane: float
 
     def moving(self, scan: int) -> Mesh | None:
-        """Return where the movers are during a scan; None when there are none."""
+        """Return the mesh of the moving objects during a scan; None when there are none."""
         meshes = []
         for mover in self.movers:
             s = mover.start + mover.speed * scan

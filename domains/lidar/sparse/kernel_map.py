@@ -1,4 +1,4 @@
-"""Which input row meets which output row, for each offset of a kernel."""
+"""Kernel maps: pairs of input and output rows for each offset of a sparse kernel."""
 
 from dataclasses import dataclass
 from itertools import product

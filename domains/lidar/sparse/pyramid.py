@@ -14,7 +14,7 @@ __all__ = ["Pyramid", "TorchPyramid"]
 
 
 class Pyramid(ABC):
-    """Whatever depends on coordinates only, each made once, when it is first asked for.
+    """Voxels and kernel maps of all strides, each computed once, on first use.
 
     Level l has stride 2^l. Kernels are [offsets, in, out], x fastest; rows are those of
     ``voxels(level)``.

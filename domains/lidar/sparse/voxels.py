@@ -47,7 +47,7 @@ class Voxels:
         return torch.stack([(self.keys >> s & mask) - _ORIGIN for s in _SHIFTS[1:]], -1)
 
     def offset(self, x: int, y: int, z: int) -> int:
-        """Return what moves a key by this many voxels of this stride."""
+        """Return the key difference of a shift by (x, y, z) voxels of this stride."""
         return sum(d * self.stride << s for d, s in zip((x, y, z), _SHIFTS[1:], strict=True))
 
     def to(self, device: torch.device | str) -> "Voxels":

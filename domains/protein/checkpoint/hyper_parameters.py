@@ -13,7 +13,7 @@ _MOST_SETTINGS = 10_000  # real configurations have about a hundred
 
 
 def read_settings(content: Any) -> dict[str, Any]:
-    """Return what the reader of a checkpoint asks of its hyper-parameters.
+    """Extract the network's settings from a checkpoint's hyper-parameters.
 
     Args:
         content: ``hyper_parameters`` of a checkpoint: dictionaries, or what
@@ -40,7 +40,7 @@ def read_settings(content: Any) -> dict[str, Any]:
 
 
 def _open(node: Any) -> Any:
-    """Return what an omegaconf stand-in wraps: a container's content or a leaf's value."""
+    """Unwrap an omegaconf stand-in: a container's content or a leaf's value."""
     if isinstance(node, Inert):
         for key in ("_content", "_val"):
             if key in node.state:

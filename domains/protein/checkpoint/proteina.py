@@ -1,4 +1,4 @@
-"""What a Proteina checkpoint says about a network, without running anything that is in it."""
+"""Weights and settings of a Proteina checkpoint, read without running its pickled code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MOST_ALPHA = 1e6  # far beyond any in use
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file says about a network.
+    """Weights and settings of a network, as read from a file.
 
     Args:
         weights: Network tensors by name, LoRA merged.
@@ -69,13 +69,13 @@ def read_checkpoint(path: Path, *, lora_alpha: float | None = None) -> Checkpoin
 
 
 def _canonical_settings(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    found = {key: config.get(key) for key in ("network", "target", "lora_alpha")}
-    found["motif"] = config.get("motif", False)
+    settings = {key: config.get(key) for key in ("network", "target", "lora_alpha")}
+    settings["motif"] = config.get("motif", False)
     wanted = {"network": dict | None, "target": str | None, "motif": bool}
     for key, kind in wanted.items():
-        if not isinstance(found[key], kind):
-            raise FewstepError(f"bad {key} beside {path}", got=repr(found[key])[:80])
-    return found
+        if not isinstance(settings[key], kind):
+            raise FewstepError(f"bad {key} beside {path}", got=repr(settings[key])[:80])
+    return settings
 
 
 def _split(path: Path, content: Any) -> tuple[Any, dict[str, Any], str]:
@@ -124,17 +124,17 @@ def _agreed_alpha(path: Path, stored: Any, given: float | None) -> float | None:
 
 def _network_weights(path: Path, state: Mapping[Any, Any]) -> dict[str, Tensor]:
     """Return the network's tensors by their names in it, and nothing that counts steps."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for key, value in named_tensors(path, state):
         name = _strip(key)
-        if name in found:
+        if name in tensors:
             raise FewstepError(f"two tensors in {path} are both called {name[:80]!r}")
         if name.rpartition(".")[2] != _COUNTER:
-            found[name] = value
-    check_weights(path, found)
-    if not any(name.startswith("transformer_layers.") for name in found):
+            tensors[name] = value
+    check_weights(path, tensors)
+    if not any(name.startswith("transformer_layers.") for name in tensors):
         raise FewstepError(f"no protein network in {path}", expected="transformer_layers.*")
-    return found
+    return tensors
 
 
 def _strip(name: str) -> str:

@@ -1,1 +1,1 @@
-"""What a backbone is conditioned on: fold classes and motifs."""
+"""Conditions of a backbone: fold classes and motifs."""

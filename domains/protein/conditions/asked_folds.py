@@ -1,4 +1,4 @@
-"""Which fold class each sample is asked to be, by its number."""
+"""Fold classes requested of samples, by their numbers."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -31,9 +31,9 @@ def asked_folds(
     """Return the condition of each sample: its classes as far as they are told.
 
     Args:
-        plan: What is asked for.
+        plan: The set's samples and their fold classes.
         numbers: Of the samples.
-        denoiser: What is asked; of a drawn class, what it does not know is not told.
+        denoiser: The model; levels of a drawn class that it does not know are left out.
         seed: Of the run; together with a sample's number it decides what is drawn.
         training: Reads the run's training domains, if they are drawn from.
 
@@ -54,7 +54,7 @@ def asked_folds(
 
 
 def level_of(fold: FoldDistribution, seed: int, number: int) -> str | None:
-    """Return the level of CATH that a sample is told, None for nothing."""
+    """Draw the CATH level of a sample's label; None for no label."""
     return drawn_level(fold.told, random.Random(f"{seed} level {number}").random())
 
 

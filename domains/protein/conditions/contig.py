@@ -48,28 +48,28 @@ class Part:
         low: Number of the first residue; or the shortest length.
         high: Number of the last one; or the longest length.
         codes: Insertion codes of the first and the last residue.
-        found: The residues, once they have been looked up in a structure.
+        looked_up: The residues, once they have been looked up in a structure.
     """
 
     chain: str | None
     low: int
     high: int
     codes: tuple[str, str] = ("", "")
-    found: tuple[Residue, ...] = ()
+    looked_up: tuple[Residue, ...] = ()
 
     @property
     def lengths(self) -> tuple[int, int]:
         """Shortest and longest length of this component."""
         if self.chain is None:
             return self.low, self.high
-        length = len(self.found) or self.high - self.low + 1
+        length = len(self.looked_up) or self.high - self.low + 1
         return length, length
 
     @property
     def residues(self) -> tuple[Residue, ...]:
-        """Its residues: what was found, else one for each number."""
-        if self.chain is None or self.found:
-            return self.found
+        """Its residues: those looked up, else one for each number."""
+        if self.chain is None or self.looked_up:
+            return self.looked_up
         numbers = range(self.low, self.high + 1)
         ends = {self.high: self.codes[1], self.low: self.codes[0]}
         return tuple(Residue(self.chain, number, ends.get(number, "")) for number in numbers)
@@ -142,12 +142,12 @@ def readable_contig(text: str) -> str:
 
 
 def chain_label(name: str) -> str:
-    """Return what names a chain before a residue's number."""
+    """Format a chain's name as it stands before a residue number: "A", "1:", or "_" if unnamed."""
     return name if _LETTERS.fullmatch(name) else f"{name}:" if name else _NAMELESS
 
 
 def _twice(residues: Iterable[Residue]) -> Residue | None:
-    """Return the first residue that has been there before."""
+    """Return the first residue that occurs a second time."""
     seen: set[Residue] = set()
     for residue in residues:
         if residue in seen:

@@ -22,6 +22,7 @@ __all__ = [
     "MatchedDomains",
     "agree",
     "check_known",
+    "code_to_level",
     "condition_of",
     "drawn_level",
     "full_code",
@@ -29,7 +30,6 @@ __all__ = [
     "mapping_of",
     "overridden",
     "overriding",
-    "told",
 ]
 
 _UNTOLD = 10  # one sample in so many is told no class
@@ -41,9 +41,9 @@ def full_code(code: str) -> str:
     return ".".join(parse_code(".".join([*fields, *"x" * (4 - len(fields))])))
 
 
-def agree(asked: str, found: str) -> bool:
-    """Return whether a code is of the class that another, with unknown fields, names."""
-    pairs = zip(parse_code(asked), parse_code(found), strict=True)
+def agree(named: str, code: str) -> bool:
+    """Return whether ``code`` lies in the class ``named``, whose x fields match any."""
+    pairs = zip(parse_code(named), parse_code(code), strict=True)
     return all(mine in ("x", theirs) for mine, theirs in pairs)
 
 
@@ -68,7 +68,7 @@ def check_known(mapping: CathMapping, codes: Sequence[str]) -> None:
 
 
 def condition_of(*codes: str | None) -> dict[str, Any]:
-    """Return what a denoiser is told of fold classes such as "1.10", each once."""
+    """Build the condition of a sample with fold classes such as "1.10", each once."""
     known = tuple(dict.fromkeys(full_code(code) for code in codes if code is not None))
     return {"cath_code": known} if known else {}
 
@@ -76,20 +76,20 @@ def condition_of(*codes: str | None) -> dict[str, Any]:
 def overriding(
     mapping: CathMapping, forget: str, instead: str | None
 ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
-    """Return ``overridden`` for a class to forget, and another that is told in its place.
+    """Build a function that flags samples of class ``forget`` and relabels them ``instead``.
 
     Raises:
         FewstepError: The model knows no such class.
     """
-    asked = [full_code(code) for code in (forget, instead) if code is not None]
-    check_known(mapping, asked)
-    return lambda batch: overridden(batch, asked[0], asked[1:])
+    codes = [full_code(code) for code in (forget, instead) if code is not None]
+    check_known(mapping, codes)
+    return lambda batch: overridden(batch, codes[0], codes[1:])
 
 
 def overridden(
     batch: Batch, forget: str, instead: Sequence[str]
 ) -> tuple[Bool[Tensor, " b"], Batch]:
-    """Return which chains are told a class, or one within it, and the batch with another told.
+    """Flag chains labelled with a class, or one within it, [b] and relabel them.
 
     Args:
         batch: Chains, with fold classes or without.
@@ -97,19 +97,19 @@ def overridden(
         instead: The labels that take the place of theirs; none: no class.
     """
     codes = told_to(batch).get("cath_code", [[]] * len(batch.mask))
-    found = [any(agree(forget, code) for code in labels) for labels in codes]
-    labels = [list(instead) if hit else own for hit, own in zip(found, codes, strict=True)]
-    told_batch = replace(batch, condition={**batch.condition, "cath_code": labels})
-    return torch.tensor(found, device=batch.mask.device), told_batch
+    forgotten = [any(agree(forget, code) for code in labels) for labels in codes]
+    labels = [list(instead) if hit else own for hit, own in zip(forgotten, codes, strict=True)]
+    relabelled = replace(batch, condition={**batch.condition, "cath_code": labels})
+    return torch.tensor(forgotten, device=batch.mask.device), relabelled
 
 
-def told(code: str, level: str) -> str:
-    """Return a domain's code down to a level."""
+def code_to_level(code: str, level: str) -> str:
+    """Mask a C.A.T.H code below a level: "1.10.8.10" at A gives "1.10.x.x"."""
     return mask_from_level(code, LEVELS[LEVELS.index(level) + 1])
 
 
 def drawn_level(told: Told, number: float) -> str | None:
-    """Return the level of CATH that a sample is told, None for nothing.
+    """Draw the CATH level of a sample's label; None for no label.
 
     Args:
         told: A level, or the shares of samples told nothing, C, C and A, and all three.
@@ -130,7 +130,7 @@ def mapping_of(domains: CathDomains | None) -> CathMapping:
 
 
 class MatchedDomains:
-    """Real domains of about given lengths, and the fold classes that they lend to samples.
+    """Real domains of about given lengths, whose fold classes label samples of these lengths.
 
     Args:
         domains: What to draw from.
@@ -176,8 +176,8 @@ class MatchedDomains:
 
 
 def known_part(code: str, mapping: CathMapping, level: str | None) -> str | None:
-    """Return a domain's code down to a level, as far as it is known."""
+    """Mask a C.A.T.H code below a level, and below what the model knows; None if nothing."""
     for each in ("C", "A", "T")[: LEVELS.index(level) + 1][::-1] if level else ():
         if level_key(code, each) in mapping.codes[each]:
-            return told(code, each)
+            return code_to_level(code, each)
     return None

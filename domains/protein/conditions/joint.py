@@ -1,4 +1,4 @@
-"""Which fold classes occur at which lengths: Proteina's joint distribution (arXiv 2503.00710)."""
+"""Joint distribution of fold class and length, as Proteina samples it (arXiv 2503.00710)."""
 
 import random
 from collections import defaultdict

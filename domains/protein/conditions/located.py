@@ -13,13 +13,13 @@ _DO = "Name chains and residues as the file does in generate.scaffold.contig"
 
 
 def located(contig: Contig, chains: Mapping[str, Chain], source: str) -> Contig:
-    """Return a contig that knows its residues.
+    """Look up a contig's motif residues in a structure.
 
     A range has a residue of each number. Where residues of a range have insertion codes, it runs
     from its first to its last residue in the order of the file.
 
     Args:
-        contig: What was asked for.
+        contig: As parsed from the settings.
         chains: The structure.
         source: Its name, for messages.
 
@@ -28,13 +28,13 @@ def located(contig: Contig, chains: Mapping[str, Chain], source: str) -> Contig:
             stretch of the file; or as ``Contig``.
     """
     parts = [
-        part if part.chain is None else replace(part, found=_found(part, chains, source))
+        part if part.chain is None else replace(part, looked_up=_residues_of(part, chains, source))
         for part in contig.parts
     ]
     return Contig(tuple(parts))
 
 
-def _found(part: Part, chains: Mapping[str, Chain], source: str) -> tuple[Residue, ...]:
+def _residues_of(part: Part, chains: Mapping[str, Chain], source: str) -> tuple[Residue, ...]:
     """Return the residues of a part of the motif."""
     assert part.chain is not None
     if (chain := chains.get(part.chain)) is None:
@@ -67,7 +67,7 @@ def _check_there(
     chain: Chain,
     source: str,
 ) -> None:
-    """Refuse residues that are not there, saying what is instead."""
+    """Refuse missing residues, naming those of the same number."""
     there = set(known)
     missing = next((residue for residue in wanted if residue not in there), None)
     if missing is None:

@@ -64,8 +64,8 @@ class MotifSource:
 
     def __init__(self, settings: Scaffold):
         chains = _chains(settings.structure)
-        asked = parse_contig(settings.contig)
-        self.contig: Contig = located(asked, chains, settings.structure)
+        contig = parse_contig(settings.contig)
+        self.contig: Contig = located(contig, chains, settings.structure)
         self._known: dict[Residue, Float[np.ndarray, " 3"]] = {
             Residue(name, *residue): point
             for name, chain in chains.items()
@@ -101,22 +101,22 @@ def _chains(structure: str) -> dict[str, Chain]:
     return {"A": Chain("A", points, np.arange(1, len(points) + 1), ("",) * len(points))}
 
 
-def check_motifs(knows: bool, asked: Scaffold | None) -> MotifSource | None:
-    """Return the motif that a plan asks for.
+def check_motifs(knows: bool, scaffold: Scaffold | None) -> MotifSource | None:
+    """Load the motif of a plan's scaffold section; None without one.
 
     Raises:
         FewstepError: The model knows no motifs and one is asked for, or the other way round.
     """
-    if knows and asked is None:
+    if knows and scaffold is None:
         raise FewstepError(
             "the model needs a motif, and none is asked for", do="Set generate.scaffold"
         )
-    if asked is not None and not knows:
+    if scaffold is not None and not knows:
         raise FewstepError(
             "the model was not trained with motifs",
             do="Leave out generate.scaffold, or take another",
         )
-    return MotifSource(asked) if asked else None
+    return MotifSource(scaffold) if scaffold else None
 
 
 def draw_motif(points: Float[np.ndarray, "n 3"], stream: np.random.Generator) -> Motif:
@@ -124,7 +124,7 @@ def draw_motif(points: Float[np.ndarray, "n 3"], stream: np.random.Generator) ->
 
     Args:
         points: Coordinates of the chain, nm.
-        stream: What draws.
+        stream: Random numbers.
     """
     length = len(points)
     count = min(length, max(_LEAST, round(float(stream.uniform(*_SHARES)) * length)))
@@ -147,7 +147,7 @@ def _parts(total: int, count: int, stream: np.random.Generator, least: int) -> l
 
 
 def motif_tensors(motifs: Sequence[Motif | None], mask: Bool[Tensor, "b n"]) -> dict[str, Any]:
-    """Return what a network is told of motifs; nothing if there is none.
+    """Build the network's motif features of a batch; empty if no sample has a motif.
 
     Returns:
         ``motif_mask`` [b, n], ``x_motif`` [b, n, 3] in nm, zero elsewhere, and ``motif_pairs``
@@ -167,7 +167,7 @@ def motif_tensors(motifs: Sequence[Motif | None], mask: Bool[Tensor, "b n"]) -> 
 
 
 def with_motifs(batch: Batch, draws: Draws) -> Batch:
-    """Return a batch of real chains, each told of a random motif and moved into its frame."""
+    """Give each real chain of a batch a random motif, and move it into the motif's frame."""
     assert batch.points is not None
     stream = np.random.default_rng(draws.integer("motif", 1 << 40))
     motifs, shifts = [], []

@@ -102,7 +102,7 @@ class CathDomains:
 
 
 def save_domains(path: Path, built: Mapping[str, np.ndarray]) -> None:
-    """Write what ``promod3.build_domains`` returns as a packed set, atomically.
+    """Write domains, as ``promod3.build_domains`` returns them, to a packed set, atomically.
 
     Positions become steps along the chain, whose high and low bytes are kept apart, one plane
     per axis: a step is at most 4.2 angstrom, so the high bytes compress to almost nothing.

@@ -7,7 +7,7 @@ import torch
 
 from domains.batch import Sample
 from domains.protein.conditions.asked_folds import level_of
-from domains.protein.conditions.folds import agree, condition_of, full_code, told
+from domains.protein.conditions.folds import agree, code_to_level, condition_of, full_code
 from domains.protein.data.dataset import load_domains
 from domains.protein.metrics.geometry import decoys as wrong
 from domains.protein.settings import FoldDistribution, ProteinGenerate
@@ -42,13 +42,13 @@ def held_out(plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
         points = torch.from_numpy(np.array(domains.points(near)))
         if drawn and not domains.cath[near].startswith("x"):
             level = level_of(drawn, seed, number)
-            code = told(domains.cath[near], level) if level else None
+            code = code_to_level(domains.cath[near], level) if level else None
         taken[number] = Sample(domains.ids[near], points, condition_of(code))
     return taken
 
 
-def _is(code: str | None, found: str) -> bool:
-    return code is None or agree(full_code(code), found)
+def _is(named: str | None, code: str) -> bool:
+    return named is None or agree(full_code(named), code)
 
 
 def decoys(plan: ProteinGenerate, seed: int) -> dict[int, Sample]:

@@ -58,7 +58,7 @@ class TokenBatches:
         return len(self._cuts) - 1
 
     def members(self, index: int) -> Int[np.ndarray, " b"]:
-        """Return which domains batch ``index`` holds.
+        """Return the indices of the domains in batch ``index``.
 
         Raises:
             FewstepError: The index is negative.
@@ -94,7 +94,7 @@ def rotated(
     """Return these domains, centred, each randomly rotated, padded with zeros.
 
     Args:
-        domains: What there is.
+        domains: All domains to choose from.
         members: Which of them.
         stream: Draws the rotations.
 

@@ -26,7 +26,7 @@ def format_remarks(condition: Mapping[str, Any]) -> list[str]:
 
 
 def read_condition(path: Path) -> dict[str, Any]:
-    """Return what the sample in a PDB file was asked to be; nothing if the file does not say.
+    """Read the condition of a sample from its PDB remarks; empty without any.
 
     Raises:
         FewstepError: A remark of a motif is damaged.

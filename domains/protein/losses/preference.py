@@ -1,4 +1,4 @@
-"""How samples of proteins are ranked: by quick quality, or by what ProteinMPNN makes of them."""
+"""Preferences between protein samples: by quick quality, or by ProteinMPNN's likelihood."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ __all__ = ["ConditionFactory", "FoldEmbedding", "Inputs", "PairFactory", "Sequen
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the network is given; coordinates in nm, everything but the first three optional.
+    """Inputs of the network; coordinates in nm, everything but the first three optional.
 
     Attributes:
         x_t: Noisy coordinates.

@@ -1,4 +1,4 @@
-"""Going on from a trained network, with more input features than it had."""
+"""Initialise a network from a trained one with fewer input features."""
 
 import torch
 
@@ -16,26 +16,26 @@ _GROWING = (
 )
 
 
-def grow(network: Proteina, begun: Proteina) -> None:
-    """Give ``network`` the weights of ``begun``, in place; it then computes the same.
+def grow(network: Proteina, earlier: Proteina) -> None:
+    """Copy the weights of ``earlier`` into ``network``, which then computes the same.
 
     What its configuration adds at the end of the feature lists starts without effect.
 
     Args:
         network: The network to be trained.
-        begun: One of the same architecture, with the same or fewer features.
+        earlier: One of the same architecture, with the same or fewer features.
 
     Raises:
         FewstepError: The architectures differ in anything else.
     """
-    differing = _differences(network.config, begun.config)
-    if differing or network.fold_classes != begun.fold_classes:
+    differing = _differences(network.config, earlier.config)
+    if differing or network.fold_classes != earlier.fold_classes:
         raise FewstepError(
             "pretrain.start is a model of another architecture",
             got="other " + ", ".join(differing or ["fold classes"]),
             do="Use its own network and data; new features come last in their list",
         )
-    given = begun.state_dict()
+    given = earlier.state_dict()
     with torch.no_grad():
         for name, weight in network.state_dict().items():
             old = given[name]
@@ -45,8 +45,8 @@ def grow(network: Proteina, begun: Proteina) -> None:
                 weight.copy_(old)
 
 
-def _differences(config: NetworkConfig, begun: NetworkConfig) -> list[str]:
-    ours, theirs = config.model_dump(), begun.model_dump()
+def _differences(config: NetworkConfig, earlier: NetworkConfig) -> list[str]:
+    ours, theirs = config.model_dump(), earlier.model_dump()
     for name in _FEATURES:
         ours[name] = ours[name][: len(theirs[name])]
     return [name for name in ours if ours[name] != theirs[name]]

@@ -25,7 +25,7 @@ _TINY = 1e-6
 
 
 def local_shape(x: Float[Tensor, "b n 3"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n f"]:
-    """Return how the chain runs around each residue; zero where a neighbour is missing.
+    """Compute the chain's local shape at each residue; zero where a neighbour is missing.
 
     Args:
         x: Cα coordinates in nm.

@@ -102,7 +102,7 @@ class PairBuilder(nn.Module):
 
 
 def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 n"]:
-    """Return what padded keys add to the logits."""
+    """Return the additive attention mask: 0 for real keys, ``MASKED`` for padding."""
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, MASKED)[
         :, None, None
     ]

@@ -70,9 +70,9 @@ class PlaneField(Field[PlaneDenoiser]):
             torch.manual_seed(seed)
             return PlaneDenoiser(config.network["width"])
 
-    def start(self, denoiser: PlaneDenoiser, begun: PlaneDenoiser) -> None:
+    def start(self, denoiser: PlaneDenoiser, earlier: PlaneDenoiser) -> None:
         """Take over the weights."""
-        denoiser.load_state_dict(begun.state_dict())
+        denoiser.load_state_dict(earlier.state_dict())
 
     def training_batches(self, config, seed: int):
         """Draw 32 clouds of 64 points."""

@@ -11,7 +11,7 @@ from domains.batch import Batch, Request, Sample
 from domains.config import parse_config
 from domains.distillation.roles import Draws
 from domains.errors import FewstepError
-from domains.protein.conditions.folds import MatchedDomains, agree, full_code, told
+from domains.protein.conditions.folds import MatchedDomains, agree, code_to_level, full_code
 from domains.protein.data.cath import CathMapping, parse_code
 from domains.protein.data.dataset import load_domains
 from domains.protein.field import FIELD
@@ -47,7 +47,7 @@ def test_short_codes_are_completed_and_wrong_ones_refused() -> None:
         "2.60.x.x",
         "3.30.70.x",
     ]
-    assert [told("1.10.8.10", level) for level in "CAT"] == [
+    assert [code_to_level("1.10.8.10", level) for level in "CAT"] == [
         "1.x.x.x",
         "1.10.x.x",
         "1.10.8.x",
@@ -60,7 +60,9 @@ def test_short_codes_are_completed_and_wrong_ones_refused() -> None:
 def test_every_length_is_asked_for_every_class() -> None:
     asked = [(PLAN.size(k), PLAN.fold_of(k)) for k in range(PLAN.count)]
     assert sorted(asked) == sorted(2 * [(n, code) for n in (60, 64) for code in ("1", "2.60")])
-    assert PLAN.asked(0) == (0, 60, "1") and ProteinGenerate(lengths=(60,)).asked(0) == (0, 60)
+    assert PLAN.request_key(0) == (0, 60, "1") and ProteinGenerate(lengths=(60,)).request_key(
+        0
+    ) == (0, 60)
 
 
 def test_the_model_is_told_and_must_know_the_class(teacher: torch.nn.Module) -> None:
@@ -116,7 +118,7 @@ def test_students_are_told_classes_of_their_lengths(teacher: torch.nn.Module) ->
     codes = [request.condition.get("cath_code", (None,))[0] for request in found]
     assert 1 <= codes.count(None) <= 15
     domains = load_domains().subset("train", 40, 44)
-    known = {told(code, "A") for code in domains.cath}
+    known = {code_to_level(code, "A") for code in domains.cath}
     assert {code for code in codes if code} <= known and len(set(codes)) > 5
     assert [r.size for r in found] == [
         r.size

@@ -12,7 +12,7 @@ from tiny_run import NETWORK, content, save_teacher
 from domains.batch import Request, Sample
 from domains.config import parse_config
 from domains.errors import FewstepError
-from domains.protein.conditions.folds import told as all_told
+from domains.protein.conditions.folds import code_to_level
 from domains.protein.conditions.joint import JointDistribution
 from domains.protein.data.cath import parse_code
 from domains.protein.data.dataset import load_domains
@@ -83,7 +83,7 @@ def test_own_data_give_the_classes_of_their_lengths(model: torch.nn.Module) -> N
     found = told(plan(), model, range(2000))
     for low, high, codes in ((0, 75, found[::2]), (75, 100, found[1::2])):
         inside = [code for n, code in pairs if low <= n < high]
-        assert {code for (code,) in codes} <= {all_told(code, "T") for code in inside}
+        assert {code for (code,) in codes} <= {code_to_level(code, "T") for code in inside}
         share = Counter(code[0] for code in inside)
         drawn = Counter(code[0] for (code,) in codes)
         for name, count in share.items():
@@ -173,4 +173,9 @@ def test_wrong_settings_are_refused(fold: dict) -> None:
 def test_the_workflow_waits_for_the_file_and_sees_the_settings() -> None:
     ours, file = plan(), plan(distribution="d.pth", told="C")
     assert ours.files == [] and file.files == ["d.pth"]
-    assert ours.asked(0) == (0, 60, "cath", "T") and file.asked(1) == (1, 80, "d.pth", "C")
+    assert ours.request_key(0) == (0, 60, "cath", "T") and file.request_key(1) == (
+        1,
+        80,
+        "d.pth",
+        "C",
+    )

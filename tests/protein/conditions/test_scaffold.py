@@ -48,7 +48,7 @@ def structure(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ProteinaDenoiser:
     """A tiny motif model that went on from one without motifs."""
-    begun = FIELD.load(save_teacher(tmp_path_factory.mktemp("teacher")))
+    earlier = FIELD.load(save_teacher(tmp_path_factory.mktemp("teacher")))
     network = {
         **NETWORK,
         "feats_init_seq": [*NETWORK["feats_init_seq"], *FEATURES],
@@ -56,7 +56,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ProteinaDenoiser:
     }
     fit = {"steps": 1}
     grown = FIELD.new(ProteinPretrain.model_validate({"network": network, "fit": fit}), 0)
-    FIELD.start(grown, begun)
+    FIELD.start(grown, earlier)
     assert isinstance(grown, ProteinaDenoiser) and grown.motif
     return grown
 

@@ -15,11 +15,11 @@ MORE = {
 
 @pytest.mark.parametrize("changes", [{}, MORE], ids=["same", "more features"])
 def test_grown_network_computes_the_same(changes):
-    begun, network = small(), small(**changes)
+    earlier, network = small(), small(**changes)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
-    grow(network, begun)
-    torch.testing.assert_close(network(chain()).coors_pred, begun(chain()).coors_pred)
+    grow(network, earlier)
+    torch.testing.assert_close(network(chain()).coors_pred, earlier(chain()).coors_pred)
 
 
 def test_new_features_learn():

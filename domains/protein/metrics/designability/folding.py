@@ -16,7 +16,7 @@ _KEPT = Path("data/folds")
 
 
 def load_folding(config: ProteinEvaluate) -> CachedFolding:
-    """Return what folds designed sequences; ESMFold runs on the accelerator where there is one.
+    """Load the structure predictor; ESMFold runs on the accelerator where there is one.
 
     Raises:
         FewstepError: Its program or weights are missing.

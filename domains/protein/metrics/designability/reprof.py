@@ -67,7 +67,7 @@ def predict(sequence: str) -> tuple[str, Float[np.ndarray, " n"]]:
 
 
 def agreement(points: Float[np.ndarray, "n 3"], sequences: Sequence[str]) -> dict[str, float]:
-    """Return how well the structure is what its designed sequences ask for.
+    """Measure the agreement of a structure with predictions from its designed sequences.
 
     Args:
         points: Cα coordinates [n, 3], nm.

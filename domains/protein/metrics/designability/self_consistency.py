@@ -169,7 +169,7 @@ class CachedFolding:
     """A folding backend that keeps each fold in a directory.
 
     Args:
-        backend: What folds.
+        backend: The structure predictor.
         directory: One small file per backend name and sequence.
     """
 

@@ -1,4 +1,4 @@
-"""How the folds of a set of chains are distributed, beside those of natives."""
+"""Fold distributions of a set of chains, compared with those of natives."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

@@ -141,17 +141,17 @@ def read_reference(path: Path) -> FoldStatistics:
     """
     path = existing_file(Path(path))
     if path.suffix == ".safetensors":
-        found = read_pair(path, path.with_suffix(".json"), required=False)[0]
+        tensors = read_pair(path, path.with_suffix(".json"), required=False)[0]
     else:
         state = load_archive(path)
         if not isinstance(state, dict):
             raise FewstepError(f"{path} is no state dict", got=type(state).__name__)
-        found = dict(named_tensors(path, state))
-    count = int(_tensor(path, found, "FID_real_features_num_samples", 0))
-    features = _tensor(path, found, "FID_real_features_sum", 1)
-    products = _tensor(path, found, "FID_real_features_cov_sum", 2)
-    shares = {k: _tensor(path, found, f"fJSD_{k}_real_features_sum", 1) for k in LEVELS}
-    counts = [int(_tensor(path, found, f"fJSD_{k}_real_features_num_samples", 0)) for k in LEVELS]
+        tensors = dict(named_tensors(path, state))
+    count = int(_tensor(path, tensors, "FID_real_features_num_samples", 0))
+    features = _tensor(path, tensors, "FID_real_features_sum", 1)
+    products = _tensor(path, tensors, "FID_real_features_cov_sum", 2)
+    shares = {k: _tensor(path, tensors, f"fJSD_{k}_real_features_sum", 1) for k in LEVELS}
+    counts = [int(_tensor(path, tensors, f"fJSD_{k}_real_features_num_samples", 0)) for k in LEVELS]
     faults: Sequence[tuple[bool, str]] = (
         (count < 2, "fewer than two proteins"),
         (counts != [count] * len(LEVELS), "counts that differ"),
@@ -184,11 +184,11 @@ def save_reference(statistics: FoldStatistics, path: Path) -> None:
 
 
 def _tensor(
-    path: Path, found: Mapping[str, Tensor], name: str, dimensions: int
+    path: Path, tensors: Mapping[str, Tensor], name: str, dimensions: int
 ) -> Float[np.ndarray, "..."]:
-    if name not in found:
+    if name not in tensors:
         raise FewstepError(f"no {name} in {path}", do="Use a reference file of Proteina")
-    value = found[name].detach().double().numpy()
+    value = tensors[name].detach().double().numpy()
     if value.ndim != dimensions or not np.isfinite(value).all():
         raise FewstepError(
             f"bad {name} in {path}",

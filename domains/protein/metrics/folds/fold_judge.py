@@ -1,4 +1,4 @@
-"""Which CATH class a chain is of, by its secondary structure content alone.
+"""A chain's CATH class from its secondary structure content alone.
 
 A judge of samples that were asked for a class (mainly α, mainly β, α and β): it knows nothing of
 the network that made them. How often it is right is what it says of held-out natives.

@@ -33,7 +33,7 @@ def contact_map(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "k k"]:
 
 
 def overlap(query: Float[np.ndarray, "q q"], other: Float[np.ndarray, "r r"]) -> float:
-    """Return how well one contact map lies on another at the best shift without gaps, in [0, 1].
+    """Score the ungapped overlap of two contact maps at the best shift, 0 to 1.
 
     The sum of w / (w + difference^2) over shared entries, by the size of the query's map;
     at least half of the query must be covered.

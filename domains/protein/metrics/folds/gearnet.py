@@ -32,10 +32,10 @@ _COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Classified:
-    """What the network says of proteins.
+    """Predictions of the network for proteins.
 
     Args:
-        features: What FPSD compares: after the last activation.
+        features: Outputs of the last activation [b, d], which FPSD compares.
         logits: Per CATH level.
         capped: Residues with more near neighbours than the network takes.
     """

@@ -31,8 +31,8 @@ class Graph:
         points: Cα coordinates, Å, of all proteins in a row.
         positions: Index of each residue within its own protein, from 0.
         owner: Which protein each residue is of.
-        source: Where each edge comes from.
-        target: Where it leads to.
+        source: Source node of each edge.
+        target: Target node of each edge.
         relation: Its kind: offset in sequence + 2 (0 to 4, never 2), or 5: near in space.
         capped: Residues with more near neighbours than are kept.
     """

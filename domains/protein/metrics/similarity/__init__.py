@@ -1,1 +1,1 @@
-"""How alike chains are: superposition, TM-score, clusters."""
+"""Similarity of chains: superposition, TM-score, clusters."""

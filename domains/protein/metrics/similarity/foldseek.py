@@ -55,7 +55,7 @@ class Foldseek:
 
     Args:
         program: Its path.
-        version: What it says of itself.
+        version: As the program reports it.
     """
 
     program: str
@@ -63,12 +63,12 @@ class Foldseek:
 
     @property
     def cluster_tool(self) -> str:
-        """What is said of ``clusters`` in the ``tool`` column."""
+        """The ``tool`` column of ``clusters``."""
         return f"foldseek {self.version} easy-cluster {_CLUSTER}"
 
     @property
     def search_tool(self) -> str:
-        """What is said of ``search`` and ``novelty`` in the ``tool`` column."""
+        """The ``tool`` column of ``search`` and ``novelty``."""
         return f"foldseek {self.version} easy-search {_SEARCH}"
 
     def clusters(self, samples: Sequence[Float[np.ndarray, "_ 3"]]) -> Int[np.ndarray, " n"]:
