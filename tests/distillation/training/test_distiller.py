@@ -32,10 +32,7 @@ from domains.distillation.training.fit import run
 from domains.distillation.training.log_table import LogTable
 from domains.errors import FewstepError
 
-OBJECTIVES: dict[str, Callable[[], Objective]] = {
-    "vsd": lambda: make(VSD, times=TIMES),
-    "sid": lambda: make(SiD, times=TIMES),
-}
+OBJECTIVES = {name: partial(make, one, times=TIMES) for name, one in (("vsd", VSD), ("sid", SiD))}
 
 
 def weights(network: nn.Module) -> list[Tensor]:
