@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -72,7 +73,7 @@ def sign(path: Path) -> None:
 
 
 def garbage(path: Path) -> None:
-    path.write_bytes(os.urandom(3000))
+    path.write_bytes(random.randbytes(3000))
     sign(path)
 
 
