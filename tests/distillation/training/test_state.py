@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from damage import flip, truncate
 
 from domains.distillation.training.state import StateDirectory, claim
 from domains.errors import FewstepError
@@ -36,16 +37,6 @@ def test_the_newest_is_loaded_and_two_are_kept(tmp_path: Path):
     assert state is not None and state["done"] == 12 and (state["weights"] == 12).all()
     names = [f"step-{step:09d}.{kind}" for step in (11, 12) for kind in ("pt", "sha256")]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def lose_checksum(path: Path) -> None:
