@@ -6,7 +6,7 @@ __all__ = ["flip", "truncate"]
 
 
 def flip(path: Path, at: int | None = None) -> None:
-    """Flip the lowest bit of a byte: the middle one, or that at a place (negative: from the end)."""
+    """Flip the lowest bit of the byte at a place, negative from the end; else of the middle one."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2 if at is None else at] ^= 1
     path.write_bytes(content)
