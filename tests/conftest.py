@@ -1,15 +1,37 @@
-"""Shared fixtures: golden values, tiny inputs, wrong input, and one thread for repeatability."""
+"""Shared fixtures: golden values, tiny inputs, wrong input; one thread and seeds, to repeat."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from refusals import Place, make_place
+from seeding import fixture_name, seed_by_name
 from tiny_run import save_teacher, simulate_streets
 
 from domains.lidar.settings import LidarData
 
 torch.set_num_threads(1)
+# The same examples in every run; to search for new ones: pytest --hypothesis-profile=default.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Seed each fixture, of every scope, by its own name."""
+    seed_by_name(fixture_name(fixturedef, request))
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Seed each test by its name, after its fixtures."""
+    seed_by_name(item.nodeid)
+    return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,6 +6,7 @@ Each case runs the real command line; wrong settings are in ``test_bad_config``.
 import errno
 import os
 import pickle
+import random
 import shutil
 import sys
 from collections.abc import Callable
@@ -143,7 +144,7 @@ def test_hostile_checkpoints_do_not_run(place: Place, suffix: str, form: str) ->
 CHECKPOINTS: dict[str, Callable[[Path], None]] = {
     "empty": Path.touch,
     "text": lambda path: path.write_text("hello"),
-    "random": lambda path: path.write_bytes(os.urandom(1000)),
+    "random": lambda path: path.write_bytes(random.randbytes(1000)),
     "another network": lambda path: torch.save({"state_dict": {"conv": torch.zeros(3)}}, path),
     "weights only": lambda path: torch.save({"transformer_layers.0.w": torch.zeros(3)}, path),
     "cut": lambda path: (torch.save({"a": torch.zeros(3000)}, path), _cut(path))[0],

@@ -23,6 +23,8 @@ TOOLS = {
     "ruff format": ["ruff", "format", "--no-cache", "--check", "."],
     "snakefmt": ["snakefmt", "--check", "--compact-diff", "Snakefile", "workflows"],
     "snakemake": ["snakemake", "--lint", "--configfile", "workflows/config/protein_demo.yaml"],
+    "snakemake, LiDAR": ["snakemake", "--lint", "--configfile", "workflows/config/lidar_demo.yaml"],
+    "lint-imports": ["lint-imports", "--no-cache"],
 }
 
 
@@ -86,6 +88,23 @@ def test_tool_finds_nothing(tool: str) -> None:
     command = [Path(sys.executable).with_name(program), *arguments]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def recipe(target: str) -> tuple[list[str], list[list[str]]]:
+    """Prerequisites of a target of the Makefile, and the words of its commands."""
+    found = re.search(rf"^{target}:(.*)\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+    assert found, target
+    return found[1].split(), [line.split() for line in found[2].splitlines()]
+
+
+def test_make_test_runs_every_tool_once() -> None:
+    """By itself or through pytest, and never through ``make lint``, which stands alone."""
+    (prerequisites, commands), (_, lint) = recipe("test"), recipe("lint")
+    assert prerequisites == [".venv/installed-test"]
+    assert any("pytest" in command for command in commands)
+    tools = [[word for word in tool if word != "--no-cache"] for tool in TOOLS.values()]
+    for tool in ([word for word in tool if word != "--no-cache"] for tool in lint):
+        assert [*tools, *commands].count(tool) == 1, tool
 
 
 def test_files_are_short() -> None:

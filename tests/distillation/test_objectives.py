@@ -13,6 +13,7 @@ from distillation.gaussian_cases import (
     every_roll_out,
     every_setting,
 )
+from distillation.learning import check_roles_learn, module
 from distillation.make import one_time
 from distillation.toy import (
     TIMES,
@@ -22,7 +23,7 @@ from distillation.toy import (
     ToyDenoiser,
     blank,
 )
-from torch import Tensor, nn
+from torch import Tensor
 
 from domains.batch import Batch
 from domains.distillation.objectives.objective import Objective
@@ -56,11 +57,6 @@ def toy_roles(steps: int, *, deterministic: bool = False) -> Roles:
     roll_out = RollOut(PROCESS.times(steps), eta=1.0 - deterministic)
     fakes = {name: ToyDenoiser(2 + k) for k, name in enumerate(NAMES)}
     return Roles(PROCESS, ToyDenoiser(1), ToyDenoiser(0).requires_grad_(False), fakes, roll_out)
-
-
-def module(denoiser: object) -> nn.Module:
-    assert isinstance(denoiser, nn.Module)
-    return denoiser
 
 
 def losses_and_gradients(
@@ -121,28 +117,7 @@ def test_1_fake_score_loss_is_least_at_the_students_own_score(case: Case, steps:
 @every_objective
 @every_roll_out
 def test_2_every_trainable_role_learns_and_the_frozen_teacher_does_not(case: Case, steps: int):
-    roles, batch, draws = toy_roles(steps), blank([6, 8]), Draws(("roles",))
-    student, teacher = module(roles.student), module(roles.teacher)
-    objective = case.build(TIMES)
-    fakes = [module(roles.fakes[name]).requires_grad_(False) for name in objective.fake_scores]
-
-    objective.student_loss(roles, batch, draws).value.backward()
-    for network in (*fakes, teacher):
-        assert all(p.grad is None for p in network.parameters())
-    for name, parameter in student.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-        # It moves all points alike, which centring takes back.
-        assert parameter.grad.abs().max() > 0 or name == "drop.bias"
-
-    student.zero_grad()
-    for name, fake in zip(objective.fake_scores, fakes, strict=True):
-        fake.requires_grad_(True)
-        objective.fake_score_loss(name, roles, batch, draws).value.backward()
-        for parameter in fake.parameters():
-            assert parameter.grad is not None and parameter.grad.abs().max() > 0
-        fake.requires_grad_(False).zero_grad()
-        for network in (*fakes, student, teacher):
-            assert all(p.grad is None for p in network.parameters())
+    check_roles_learn(case.build(TIMES), toy_roles(steps))
 
 
 @every_objective

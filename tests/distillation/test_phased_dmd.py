@@ -12,13 +12,11 @@ import pytest
 import torch
 from distillation.gaussian_cases import (
     COUNT,
-    DEGREES,
     PROCESS,
     SAMPLES,
     Gaussians,
     Gradient,
     every_setting,
-    mean_size,
     reverse_kl,
     vsd_gradient,
 )
@@ -32,10 +30,8 @@ from distillation.toy import (
     SetDraws,
     ToyDenoiser,
     blank,
-    slope,
-    template,
 )
-from distillation.trajectory_cases import TEACHER_STD, Chosen, Trajectory
+from distillation.trajectory_cases import TEACHER_STD, Chosen, Trajectory, gradient_by_hand
 from torch import Tensor
 
 from domains.distillation.objectives.phased_dmd import PhasedDMD
@@ -97,21 +93,16 @@ def marginal(student: Trajectory, step: int) -> Gradient:
 
 
 def found_and_known(shift: float, std: float, step: int, tau: float) -> tuple[Gradient, Gradient]:
-    """The student's gradient at one step and time, and the same by hand (see test_tdm.py)."""
+    """The student's gradient at one step and time, and the same by hand."""
     roles, student = trajectory(shift, std)
-    end, (mean, spread) = landed(student, step)
+    end, place = landed(student, step)
     like = marginal(student, step)
     fakes = {name_of(step): GaussianDenoiser(*like, COUNT)}
     objective = phased(one_time(tau))
     draws, batch = Chosen(("known",), step=step), blank([COUNT] * SAMPLES)
     loss = objective.student_loss(replace(roles, fakes=fakes), batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
-    k, k_f = (float(slope(s, torch.tensor(tau))) for s in (TEACHER_STD, like[1]))
-    mean, spread = mean * tau / end, spread * tau / end
-    beta = ((1 - tau) ** 2 - ((1 - end) * tau / end) ** 2) ** 0.5
-    off = (shift - (1 - tau * k) - k * mean) * template(COUNT).double()
-    w = 1 / mean_size(off, DEGREES * ((std - k * spread) ** 2 + (k * beta) ** 2))
-    by_hand = w * (mean / tau - 1) * (1 - tau * k), w * DEGREES * (k_f - k) * spread
+    by_hand = gradient_by_hand((shift, std), place, end, tau, like[1])
     return (float(found[0]), float(found[1])), by_hand
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
+from distillation.learning import check_only_the_student_learns
 from distillation.make import make
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
@@ -61,14 +62,7 @@ def test_1_noise_leaves_the_mean_of_the_end_where_it_is():
 
 
 def test_2_only_the_student_learns():
-    roles, objective = toy_roles(2), make(Progressive)
-    objective.student_loss(roles, blank([6, 8]), Draws(("roles",))).value.backward()
-    for parameter in module(roles.student).parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-        assert parameter.grad.abs().max() > 0
-    assert all(p.grad is None for p in module(roles.teacher).parameters())
-    with pytest.raises(ValueError, match="no fake score"):
-        objective.fake_score_loss("fake", roles, blank([6, 8]), Draws(("roles",)))
+    check_only_the_student_learns(make(Progressive), toy_roles(2))
 
 
 def loss_of(shift: float) -> tuple[float, float]:

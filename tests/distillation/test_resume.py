@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from damage import flip, truncate
 from distillation.toy import blank_batches, toy_distiller, toy_validation
 from distillation.toy_run import FIT, STEPS, settings, train
 from torch import Tensor
@@ -161,16 +162,6 @@ def test_killed_while_writing(tmp_path: Path, reference: Path, processes: Any, m
     finish(tmp_path)
     assert_same_end(tmp_path, reference)
     assert not list((tmp_path / "state").glob(".step-*"))
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 4
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip])

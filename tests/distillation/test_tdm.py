@@ -6,20 +6,27 @@ import pytest
 import torch
 from distillation.gaussian_cases import (
     COUNT,
-    DEGREES,
     PROCESS,
     SAMPLES,
     Gaussians,
     Gradient,
     every_roll_out,
-    mean_size,
     reverse_kl,
 )
+from distillation.learning import check_roles_learn
 from distillation.make import make, one_time
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, module, toy_roles
-from distillation.toy import TIMES, GaussianDenoiser, SetDraws, ToyDenoiser, blank, slope, template
-from distillation.trajectory_cases import TEACHER_STD, Chosen, Flow, Trajectory, inside, marginal
+from distillation.toy import TIMES, GaussianDenoiser, SetDraws, ToyDenoiser, blank
+from distillation.trajectory_cases import (
+    TEACHER_STD,
+    Chosen,
+    Flow,
+    Trajectory,
+    gradient_by_hand,
+    inside,
+    marginal,
+)
 from torch import Tensor
 
 from domains.distillation.objectives.tdm import TDM, FakeTarget, diffuse
@@ -45,13 +52,9 @@ def known(shift: float, std: float) -> tuple[Roles, Trajectory]:
 
 
 def found_and_known(shift: float, std: float, step: int) -> tuple[Gradient, Gradient]:
-    """The student's gradient at one step and time, and the same by hand.
-
-    With x_τ = M m + S ε + β ε', M and S those of x_t' times τ/t':
-    w E[Δ ∂x/∂θ], Δ = (M/τ − a_T)(1 − τ k_T) m + (k_F − k_T)(S ε + β ε'), x = a m + c ε.
-    """
+    """The student's gradient at one step and time, and the same by hand."""
     roles, student = known(shift, std)
-    end, (mean, spread) = student.times[step + 1], student.places()[step + 1]
+    end, place = student.times[step + 1], student.places()[step + 1]
     like = marginal(student, step)
     fake = GaussianDenoiser(*like, COUNT).requires_grad_(False)
     tau = inside(student, step)
@@ -59,12 +62,7 @@ def found_and_known(shift: float, std: float, step: int) -> tuple[Gradient, Grad
     draws, batch = Chosen(("known",), step=step), blank([COUNT] * SAMPLES)
     loss = objective.student_loss(replace(roles, fakes={"fake": fake}), batch, draws).value
     found = torch.autograd.grad(loss, [student.shift, student.std])
-    k, k_f = (float(slope(s, torch.tensor(tau))) for s in (TEACHER_STD, like[1]))
-    mean, spread = mean * tau / end, spread * tau / end
-    beta = ((1 - tau) ** 2 - ((1 - end) * tau / end) ** 2) ** 0.5
-    off = (shift - (1 - tau * k) - k * mean) * template(COUNT).double()
-    w = 1 / mean_size(off, DEGREES * ((std - k * spread) ** 2 + (k * beta) ** 2))
-    by_hand = w * (mean / tau - 1) * (1 - tau * k), w * DEGREES * (k_f - k) * spread
+    by_hand = gradient_by_hand((shift, std), place, end, tau, like[1])
     return (float(found[0]), float(found[1])), by_hand
 
 
@@ -134,19 +132,7 @@ def test_1_a_perfect_student_is_at_rest_by_its_interval_score_and_not_by_the_pap
 @every_target
 @every_roll_out
 def test_2_every_trainable_role_learns_and_the_others_do_not(steps: int, target: FakeTarget):
-    roles, batch, draws = toy_roles(steps, deterministic=True), blank([6, 8]), Draws(("roles",))
-    student, teacher = module(roles.student), module(roles.teacher)
-    fake = module(roles.fakes["fake"]).requires_grad_(False)
-    tdm(target).student_loss(roles, batch, draws).value.backward()
-    assert all(p.grad is None for p in (*fake.parameters(), *teacher.parameters()))
-    for name, parameter in student.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-        assert parameter.grad.abs().max() > 0 or name == "drop.bias"
-    student.zero_grad()
-    fake.requires_grad_(True)
-    tdm(target).fake_score_loss("fake", roles, batch, draws).value.backward()
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in fake.parameters())
-    assert all(p.grad is None for p in (*student.parameters(), *teacher.parameters()))
+    check_roles_learn(tdm(target), toy_roles(steps, deterministic=True))
 
 
 @every_step

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import torch
-from distillation.gaussian_cases import COUNT, Gradient
-from distillation.toy import template
+from distillation.gaussian_cases import COUNT, DEGREES, Gradient, mean_size
+from distillation.toy import slope, template
 from torch import Tensor, nn
 
 from domains.batch import Batch
@@ -62,6 +62,23 @@ def marginal(student: Trajectory, step: int) -> Gradient:
 def inside(student: Trajectory, step: int) -> float:
     """A time of the step's stretch."""
     return 0.4 * student.times[step] + 0.6 * student.times[step + 1]
+
+
+def gradient_by_hand(
+    estimate: Gradient, place: Gradient, end: float, tau: float, fake_std: float
+) -> Gradient:
+    """Gradient in shift and std of a DMD loss at time τ, of a point that has come to time t'.
+
+    ``estimate`` is a and c of x = a m + c ε, ``place`` μ and s of x_t' = μ m + s ε; M and S are
+    those times τ/t'. With x_τ = M m + S ε + β ε' it is w E[Δ ∂x/∂θ],
+    Δ = (M/τ − a_T)(1 − τ k_T) m + (k_F − k_T)(S ε + β ε').
+    """
+    k, k_fake = (float(slope(s, torch.tensor(tau))) for s in (TEACHER_STD, fake_std))
+    mean, spread = (value * tau / end for value in place)
+    beta = ((1 - tau) ** 2 - ((1 - end) * tau / end) ** 2) ** 0.5
+    off = (estimate[0] - (1 - tau * k) - k * mean) * template(COUNT).double()
+    w = 1 / mean_size(off, DEGREES * ((estimate[1] - k * spread) ** 2 + (k * beta) ** 2))
+    return w * (mean / tau - 1) * (1 - tau * k), w * DEGREES * (k_fake - k) * spread
 
 
 class Flow(nn.Module):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from damage import flip, truncate
 from test_workflow import snakemake
 from tiny_run import write_config
 
@@ -40,16 +41,6 @@ def files(samples: Path) -> dict[str, bytes]:
     return {str(path.relative_to(samples)): path.read_bytes() for path in samples.rglob("*.pdb")}
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-7] ^= 1
-    path.write_bytes(bytes(content))
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-7])
-
-
 def test_the_workflow_samples_it_again_and_nothing_else(run: Path) -> None:
     samples = run / "results/tiny/samples/data"
     before = files(samples)
@@ -70,10 +61,10 @@ def test_the_workflow_samples_it_again_and_nothing_else(run: Path) -> None:
 
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "flipped": lambda shard: flip(next(shard.glob("*.pdb"))),
-    "cut": lambda shard: cut(next(shard.glob("*.pdb"))),
+    "cut": lambda shard: truncate(next(shard.glob("*.pdb")), 7),
     "lost": lambda shard: next(shard.glob("*.pdb")).unlink(),
-    "index cut": lambda shard: cut(shard / "index.csv"),
-    "index flipped": lambda shard: flip(shard / "index.csv"),
+    "index cut": lambda shard: truncate(shard / "index.csv", 7),
+    "index flipped": lambda shard: flip(shard / "index.csv", -7),
     "no text": lambda shard: (shard / "index.csv").write_bytes(HEAD + b"\xff\x00\xfe"),
     "no row of values": lambda shard: (shard / "index.csv").write_bytes(HEAD + b"2,44\n"),
     "seconds are text": lambda shard: edit(shard, "seconds", "abc"),

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_pipe_has_no_checksum(tmp_path: Path) -> None:
 
 
 def test_sha256_agrees_with_hashlib(tmp_path: Path) -> None:
-    content = os.urandom(3_000_000)
+    content = random.randbytes(3_000_000)
     (tmp_path / "file").write_bytes(content)
     assert sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 

@@ -21,11 +21,6 @@ OPTIONS = {"network": LIDAR_NETWORK}
 TIME = torch.tensor([0.3, 0.8])
 
 
-@pytest.fixture(scope="module")
-def model() -> LidarDenoiser:
-    return tiny_denoiser(refined=True)
-
-
 def named(**networks: nn.Module | None) -> dict[str, Tensor]:
     """A state dict of networks under their names, with the counters of batches."""
     return {

@@ -6,11 +6,13 @@ teacher's training trains ever leaves evaluation mode. The canonical form gives 
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lidar.clouds import voxel_cloud
 from lidar.tiny_denoiser import scans, tiny_denoiser
 from safetensors.torch import load_file
 from tiny_run import LIDAR_NETWORK
@@ -23,15 +25,10 @@ from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import time_of
 from domains.lidar.losses.noise_loss import noise_loss
 from domains.lidar.network.published import split
-from domains.lidar.sparse import Cloud, voxelise
 
 STEPS = torch.tensor([900, 150])
 TIME = time_of(STEPS)
-
-
-@pytest.fixture(scope="module")
-def model() -> LidarDenoiser:
-    return tiny_denoiser(refined=True)
+cloud_of = partial(voxel_cloud, size=LIDAR_NETWORK["voxel_size"])
 
 
 @pytest.fixture
@@ -55,10 +52,6 @@ def row(batch: Batch, k: int) -> Batch:
     """One scan of a batch, without ground truth and place."""
     partial = batch.condition["partial"][k : k + 1]
     return Batch(mask=batch.mask[k : k + 1], condition={"partial": partial})
-
-
-def cloud_of(points: Tensor) -> Cloud:
-    return voxelise(points, torch.zeros(len(points)).long(), 0.5)
 
 
 def gradient_norm(network: nn.Module) -> float:

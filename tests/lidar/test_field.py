@@ -31,13 +31,8 @@ def new(seed: int = 0, **changes: Any) -> LidarDenoiser:
 
 
 @pytest.fixture(scope="module")
-def model() -> LidarDenoiser:
+def plain() -> LidarDenoiser:
     return tiny_denoiser()
-
-
-@pytest.fixture(scope="module")
-def refining() -> LidarDenoiser:
-    return tiny_denoiser(refined=True)
 
 
 # From points to a finished completion
@@ -61,24 +56,24 @@ def test_a_completion_is_cropped_by_its_scan(model: LidarDenoiser) -> None:
 
 
 @torch.no_grad()
-def test_a_refined_completion_has_six_points_for_each(refining: LidarDenoiser) -> None:
+def test_a_refined_completion_has_six_points_for_each(model: LidarDenoiser) -> None:
     points, request, kept = case()
-    found = FIELD.finish(refining, points, request, True)
+    found = FIELD.finish(model, points, request, True)
     assert found.shape == (6 * int(kept.sum()), 3)
-    assert torch.equal(found, refining.refine(points[kept]))
+    assert torch.equal(found, model.refine(points[kept]))
 
 
-def test_a_model_without_refinement_cannot_refine(model: LidarDenoiser) -> None:
+def test_a_model_without_refinement_cannot_refine(plain: LidarDenoiser) -> None:
     points, request, _ = case()
     with pytest.raises(FewstepError, match=r"no refinement network.*train one"):
-        FIELD.finish(model, points, request, True)
+        FIELD.finish(plain, points, request, True)
 
 
-def test_a_completion_of_which_nothing_counts_stays_empty(refining: LidarDenoiser) -> None:
+def test_a_completion_of_which_nothing_counts_stays_empty(model: LidarDenoiser) -> None:
     _, request, _ = case()
     far = torch.full((5, 3), 40.0)
     for refine in (False, True):
-        assert FIELD.finish(refining, far, request, refine).shape == (0, 3)
+        assert FIELD.finish(model, far, request, refine).shape == (0, 3)
 
 
 # Files
@@ -110,13 +105,13 @@ def test_points_that_cannot_be_read_again_are_not_written(
 # Models
 
 
-def test_checkpoint_and_directory_are_prepared(model: LidarDenoiser, tmp_path: Path) -> None:
-    parts = {"partial_enc": model.encoder, "model": model.predictor}
+def test_checkpoint_and_directory_are_prepared(plain: LidarDenoiser, tmp_path: Path) -> None:
+    parts = {"partial_enc": plain.encoder, "model": plain.predictor}
     state = {f"{k}.{name}": v for k, part in parts.items() for name, v in part.state_dict().items()}
     torch.save({"state_dict": state}, tmp_path / "net.ckpt")
     FIELD.prepare(tmp_path / "net.ckpt", tmp_path / "a", {"network": LIDAR_NETWORK})
     FIELD.prepare(tmp_path / "a", tmp_path / "b", {"half": True})
-    expected = model.state_dict_of_floats()
+    expected = plain.state_dict_of_floats()
     for name, kind in (("a", torch.float32), ("b", torch.float16)):
         weights, content = read_model(tmp_path / name)
         assert content["provenance"] == {"source": "net.ckpt"}

@@ -13,6 +13,10 @@ PROCESS = LocalNoise()
 TIMES = time_of(torch.arange(STEPS))
 
 
+def normal(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
 def test_every_timestep_survives_being_a_time() -> None:
     assert PROCESS.timestep(TIMES).tolist() == list(range(STEPS))
     assert TIMES.max() == 1 and TIMES.min() > 0
@@ -34,9 +38,10 @@ def test_sigma_falls_towards_the_data() -> None:
 
 
 def test_points_are_never_scaled_nor_centred() -> None:
-    clean, noise = torch.randn(2, 30, 3) + 9, torch.randn(2, 30, 3)
+    clean, noise, place = normal(3, 2, 30, 3)
+    clean = clean + 9
     time = torch.tensor([0.3, 0.9])
-    for origin in (None, torch.randn(2, 30, 3)):
+    for origin in (None, place):
         batch = Batch(torch.ones(2, 30, dtype=torch.bool), origin=origin)
         noisy = PROCESS.perturb(clean, noise, time, batch)
         expected = clean + PROCESS.sigma(time)[:, None, None] * noise
@@ -56,8 +61,8 @@ def test_weight_makes_the_error_one_of_noise() -> None:
 def test_regulariser_is_that_of_each_samples_noise() -> None:
     batch = Batch(torch.ones(2, 400, dtype=torch.bool))
     batch.mask[1, 300:] = False
-    noisy, time = torch.randn(2, 400, 3), torch.tensor([0.3, 0.6])
-    noise = torch.randn(2, 400, 3) * torch.tensor([1.0, 0.5])[:, None, None] + 0.1
+    (noisy, noise), time = normal(2, 2, 400, 3), torch.tensor([0.3, 0.6])
+    noise = noise * torch.tensor([1.0, 0.5])[:, None, None] + 0.1
     noise[1, 300:] = 99
     clean = PROCESS.clean_of_noise(noise, noisy, time, batch)
     found = PROCESS.regulariser(clean, noisy, time, batch)

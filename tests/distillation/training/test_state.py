@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from damage import flip, truncate
 
 from domains.distillation.training.state import StateDirectory, claim
 from domains.errors import FewstepError
@@ -37,16 +39,6 @@ def test_the_newest_is_loaded_and_two_are_kept(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 def lose_checksum(path: Path) -> None:
     path.with_suffix(".sha256").unlink()
 
@@ -72,7 +64,7 @@ def sign(path: Path) -> None:
 
 
 def garbage(path: Path) -> None:
-    path.write_bytes(os.urandom(3000))
+    path.write_bytes(random.randbytes(3000))
     sign(path)
 
 

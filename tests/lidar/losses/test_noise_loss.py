@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lidar.tiny_denoiser import scans, tiny_denoiser
+from lidar.tiny_denoiser import scans
 from torch import Tensor
 
 from domains.batch import Batch
@@ -20,11 +20,6 @@ from domains.lidar.losses.noise_loss import lidiff_loss, noise_loss
 
 PROCESS = LocalNoise()
 Predict = Callable[[Tensor, Tensor, Batch], Tensor]
-
-
-@pytest.fixture(scope="module")
-def model() -> LidarDenoiser:
-    return tiny_denoiser()
 
 
 def predicting(monkeypatch: pytest.MonkeyPatch, model: LidarDenoiser, predict: Predict) -> None:

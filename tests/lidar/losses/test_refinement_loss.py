@@ -5,17 +5,12 @@ Its loss is the squared Chamfer distance, averaged over scenes; nothing else is 
 
 import pytest
 import torch
-from lidar.tiny_denoiser import scans, tiny_denoiser
+from lidar.tiny_denoiser import scans
 from torch import Tensor
 
 from domains.distillation.roles import Draws
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.losses.refinement_loss import refinement_loss
-
-
-@pytest.fixture(scope="module")
-def model() -> LidarDenoiser:
-    return tiny_denoiser(refined=True)
 
 
 def test_loss_is_the_distance_of_jittered_scenes(model: LidarDenoiser, monkeypatch) -> None:

@@ -3,10 +3,12 @@
 Small problems are solved exactly; large ones through coarser scales, to the tolerance.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from lidar.clouds import scattered
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
@@ -14,9 +16,7 @@ from domains.errors import FewstepError
 from domains.lidar.metrics.clouds import voxel_counts
 from domains.lidar.metrics.emd import ALL_PAIRS, emd
 
-
-def cloud(seed: int, n: int, spread: float = 3.0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(scale=spread, size=(n, 3))
+cloud = partial(scattered, spread=3.0)
 
 
 def measures(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def test_small_problems_agree_with_linear_programming() -> None:
 @pytest.mark.parametrize("offset", [0.0, 2.0])
 def test_large_problems_keep_their_certificate(offset: float, tolerance: float) -> None:
     ot = pytest.importorskip("ot")
-    one, other = cloud(0, 1000), cloud(1, 800, 2.0) + offset
+    one, other = cloud(0, 1000), cloud(1, 800, spread=2.0) + offset
     supply, demand, costs = measures(one, other)
     assert (supply > demand).sum() * (supply < demand).sum() > ALL_PAIRS
     exact = ot.emd2(supply, demand, costs)

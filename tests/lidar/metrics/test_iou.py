@@ -1,9 +1,11 @@
 """Contract: occupied cells are compared, scenes are summed before the division."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from lidar.clouds import scattered
 
 from domains.lidar.metrics.iou import (
     CELLS,
@@ -13,9 +15,7 @@ from domains.lidar.metrics.iou import (
     occupancy_counts_legacy,
 )
 
-
-def cloud(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(scale=2.0, size=(3000, 3))
+cloud = partial(scattered, count=3000)
 
 
 @pytest.mark.parametrize("size", CELLS)

@@ -2,25 +2,26 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from lidar.clouds import scattered
 from scipy.spatial.distance import jensenshannon
 
 from domains.lidar.metrics.jensen_shannon import jsd_3d, jsd_bev
+
+cloud = partial(scattered, count=3000, spread=4.0)
+
 
 FAR = np.array([[1e9, 0.0, 0.0]])
 BOTH = pytest.mark.parametrize("jsd", [jsd_3d, jsd_bev])
 
 
-def cloud(seed: int, n: int = 3000) -> np.ndarray:
-    return np.random.default_rng(seed).normal(scale=4.0, size=(n, 3))
-
-
 @BOTH
 def test_identical_disjoint_permuted_and_swapped(jsd: Callable[..., float]) -> None:
-    one, other = cloud(0), cloud(1, 2000)
+    one, other = cloud(0), cloud(1, count=2000)
     assert jsd(one, one[::-1]) == 0
     assert jsd(one[:100] % 10, -10 - one[:100] % 10) == pytest.approx(math.sqrt(math.log(2)))
     assert jsd(one, other) == pytest.approx(jsd(other[::-1], one))
@@ -37,7 +38,7 @@ def test_what_lies_outside_does_not_count(jsd: Callable[..., float]) -> None:
 
 def test_both_are_those_of_dense_histograms() -> None:
     edges = (np.linspace(-50, 50, 201),) * 3
-    one, other = cloud(0), cloud(1, 2000)
+    one, other = cloud(0), cloud(1, count=2000)
     dense = [np.histogramdd(points, edges)[0] for points in (one, other)]
     expected = jensenshannon(dense[0].reshape(-1), dense[1].reshape(-1))
     assert jsd_3d(one, other) == pytest.approx(expected, abs=1e-12)

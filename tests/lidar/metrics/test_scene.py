@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lidar.clouds import scattered as cloud
 
 from domains.errors import FewstepError
 from domains.lidar.metrics.emd import emd
 from domains.lidar.metrics.scene import AVERAGED, scene_metrics, set_iou
-
-
-def cloud(seed: int, n: int = 500) -> np.ndarray:
-    return np.random.default_rng(seed).normal(scale=2.0, size=(n, 3))
 
 
 def test_a_perfect_scene() -> None:

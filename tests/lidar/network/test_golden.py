@@ -7,12 +7,14 @@ losses in training mode to 1e-4 and gradients to 5e-3. Names and shapes are the 
 import json
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lidar.clouds import voxel_cloud
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -21,15 +23,16 @@ from domains.lidar.network import ConditionEncoder, NetworkConfig, NoisePredicto
 from domains.lidar.network.embedding import timestep_embedding
 from domains.lidar.network.published import split
 from domains.lidar.network.unet import STAGES
-from domains.lidar.sparse import Cloud, SparseTensor, voxelise
+from domains.lidar.sparse import SparseTensor
 
 WIDTHS = [0.25, 1]
 Networks = tuple[ConditionEncoder, NoisePredictor, Refinement]
 Choose = Callable[[Tensor], Tensor]
+cloud_of = partial(voxel_cloud, size=0.05)
 
 
 def recipe(name: str, like: Tensor) -> Tensor:
-    """The golden weights of a parameter, from its name (SPEC: weight recipe)."""
+    """The golden weights of a parameter, from its name (see tests/golden/README.md)."""
     source = np.random.default_rng(zlib.crc32(name.encode()))
     z = torch.from_numpy(source.standard_normal(tuple(like.shape)).astype(np.float32))
     if name.endswith(".kernel"):
@@ -62,12 +65,6 @@ def load(golden: Path, width: float) -> tuple[Networks, dict[str, Tensor]]:
 @pytest.fixture(scope="module", params=WIDTHS, ids=lambda width: f"cr{width}")
 def case(golden: Path, request: pytest.FixtureRequest) -> tuple[Networks, dict[str, Tensor]]:
     return load(golden, request.param)
-
-
-def cloud_of(points: Tensor) -> Cloud:
-    """Voxelise [b, p, 3] points."""
-    scan = torch.arange(len(points)).repeat_interleave(points.shape[1])
-    return voxelise(points.flatten(0, 1), scan, 0.05)
 
 
 def keep(found: dict[str, Tensor], name: str, module: nn.Module) -> None:

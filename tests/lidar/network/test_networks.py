@@ -4,24 +4,20 @@ With gradients and without, in any order of points, at any width and voxel size,
 clouds of few points; what it is given stays as it was.
 """
 
+from functools import partial
+
 import pytest
 import torch
+from lidar.clouds import normal_points, voxel_cloud
 from torch import Tensor
 
 from domains.errors import FewstepError
 from domains.lidar.network import ConditionEncoder, NetworkConfig, NoisePredictor, Refinement
-from domains.lidar.sparse import Cloud, voxelise
+from domains.lidar.sparse import Cloud
 
 CONFIG = NetworkConfig(width=0.25, voxel_size=0.2)
 STEP = torch.tensor([500])
-
-
-def cloud_of(points: Tensor) -> Cloud:
-    return voxelise(points, torch.zeros(len(points)).long(), CONFIG.voxel_size)
-
-
-def points(count: int = 200) -> Tensor:
-    return torch.randn(count, 3, generator=torch.Generator().manual_seed(0)) * 2
+cloud_of = partial(voxel_cloud, size=CONFIG.voxel_size)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +43,7 @@ def outputs(networks, cloud: Cloud, partial: Tensor) -> list[Tensor]:
 
 
 def test_results_are_the_same_with_gradients_and_again(networks) -> None:
-    cloud, partial = cloud_of(points()), points(50)
+    cloud, partial = cloud_of(normal_points()), normal_points(50)
     before = cloud.mean.features.clone()
     with_gradients = outputs(networks, cloud, partial)
     with torch.inference_mode():
@@ -62,9 +58,9 @@ def test_results_are_the_same_with_gradients_and_again(networks) -> None:
 
 def test_condition_matters_and_can_be_used_again(networks) -> None:
     encoder, model, _ = networks
-    cloud = cloud_of(points())
+    cloud = cloud_of(normal_points())
     with torch.inference_mode():
-        first, other = encoder(cloud_of(points(50))), encoder(cloud_of(points(20)))
+        first, other = encoder(cloud_of(normal_points(50))), encoder(cloud_of(normal_points(20)))
         features = first.features.clone()
         found = [model(cloud, STEP, condition) for condition in (first, other, first)]
         later = model(cloud, STEP - 400, first)
@@ -75,8 +71,8 @@ def test_condition_matters_and_can_be_used_again(networks) -> None:
 def test_noise_follows_its_points(networks) -> None:
     order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        first = outputs(networks, cloud_of(points()), points(50))
-        second = outputs(networks, cloud_of(points()[order]), points(50))
+        first = outputs(networks, cloud_of(normal_points()), normal_points(50))
+        second = outputs(networks, cloud_of(normal_points()[order]), normal_points(50))
     for straight, permuted in zip(first, second, strict=True):
         torch.testing.assert_close(straight[order], permuted, atol=1e-5, rtol=1e-5)
 
@@ -84,23 +80,23 @@ def test_noise_follows_its_points(networks) -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_clouds_of_no_point_and_of_one(networks, count: int) -> None:
     with torch.inference_mode():
-        for out in outputs(networks, cloud_of(points(count)), points(50)):
+        for out in outputs(networks, cloud_of(normal_points(count)), normal_points(50)):
             assert len(out) == count and out.isfinite().all()
 
 
 def test_points_without_a_condition_are_refused(networks) -> None:
     with pytest.raises(FewstepError, match="empty condition"):
-        outputs(networks, cloud_of(points()), points(0))
+        outputs(networks, cloud_of(normal_points()), normal_points(0))
 
 
 def test_refinement_offsets_are_within_a_metre(networks) -> None:
-    out = networks[2](cloud_of(points()))
+    out = networks[2](cloud_of(normal_points()))
     assert out.shape == (200, 6, 3) and out.abs().max() <= 1
 
 
 def test_every_parameter_of_the_noise_predictor_is_trained(networks) -> None:
     encoder, model, _ = networks
-    out = model(cloud_of(points()), STEP, encoder(cloud_of(points(50))))
+    out = model(cloud_of(normal_points()), STEP, encoder(cloud_of(normal_points(50))))
     parameters = [*encoder.named_parameters(), *model.named_parameters()]
     gradients = torch.autograd.grad(out.square().sum(), [value for _, value in parameters])
     silent = [name for (name, _), g in zip(parameters, gradients, strict=True) if not g.any()]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from lidar.clouds import normal_points
 from torch import Tensor
 
 from domains.lidar.sparse import Pyramid, convolution, voxelise
@@ -14,7 +15,7 @@ OPERATIONS = {"convolve": (27, 0), "down": (8, 0), "up": (8, 1)}
 
 def points(count: int = 300) -> Tensor:
     """Points of two scans at both sides of the origin, about six neighbours each."""
-    return torch.randn(count, 3, generator=torch.Generator().manual_seed(0)) * 0.15
+    return normal_points(count, 0.15)
 
 
 def pyramid_of(points: Tensor) -> Pyramid:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from lidar.clouds import normal_points
 from torch import Tensor
 
 from domains.errors import FewstepError
@@ -26,8 +27,7 @@ def minkowski() -> None:
 
 def cloud_of(backend: str | None, count: int = 300, size: float = SIZE, scans: int = 2) -> Cloud:
     """Points at both sides of the origin, about six neighbours each."""
-    points = torch.randn(count, 3, generator=torch.Generator().manual_seed(0)) * 0.15
-    return voxelise(points, torch.arange(count) % scans, size, backend)
+    return voxelise(normal_points(count, 0.15), torch.arange(count) % scans, size, backend)
 
 
 def layer(backend: str, name: str, level: int, count: int) -> list[Tensor]:

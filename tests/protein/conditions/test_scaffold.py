@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from protein.chains import native
 from tiny_run import NETWORK, save_teacher
 
 from domains.batch import Batch, Sample
@@ -32,11 +33,6 @@ from domains.protein.settings import (
 
 FEATURES = ["motif_sequence_mask", "motif_x1"]
 PAIRS = ["motif_structure_mask", "motif_x1_pair_dists"]
-
-
-def native(length: int = 60) -> np.ndarray:
-    found = load_domains().subset("test", length, length)
-    return np.array(found.points(0), dtype=np.float64)
 
 
 @pytest.fixture
@@ -162,7 +158,7 @@ def test_the_motif_reaches_model_and_file(
         moved = {**batch.condition, "x_motif": 2 * batch.condition["x_motif"]}
         other = model(noisy, time, Batch(mask=batch.mask, condition=moved))
     assert (told - other).abs().max() > 1e-4
-    sample = Sample("s", torch.from_numpy(native(60)[:40]), asked[0].condition)
+    sample = Sample("s", torch.from_numpy(native()[:40]), asked[0].condition)
     names = FIELD.write(sample, tmp_path, {})
     assert FIELD.read(tmp_path / names[0]).condition["motif"].positions == tuple(
         asked[0].condition["motif"].positions

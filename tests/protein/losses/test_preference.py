@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from protein.chains import helix, native
+from protein.designers import untrained_proxy, weights_or_skip
 from tiny_run import write_config
 
 from domains.batch import Batch, Sample
@@ -17,14 +19,9 @@ from domains.config import parse_config
 from domains.distillation.objectives.registry import build_objective
 from domains.errors import FewstepError
 from domains.field import load_field
-from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import quick
 from domains.protein.losses.preference import ByCrossNLL
-from domains.protein.metrics.designability import mpnn
-from domains.protein.metrics.designability.mpnn import ProteinMPNN
-from domains.protein.metrics.designability.mpnn_network import Network
 from domains.protein.metrics.designability.proxy import Proxy, load_proxy
-from domains.protein.metrics.geometry import decoys
 from domains.protein.settings import ProteinDistil
 from domains.stages.distill import distill
 from domains.stages.resources import FieldResources
@@ -36,9 +33,7 @@ every_kind = pytest.mark.parametrize("kind", ["quick", "cross_nll"])
 
 @pytest.fixture(scope="module")
 def untrained() -> Proxy:
-    torch.manual_seed(0)
-    designer, scorer = (ProteinMPNN(name, Network().eval().requires_grad_(False)) for name in "ab")
-    return Proxy(designer, scorer, count=2)
+    return untrained_proxy()
 
 
 @pytest.fixture
@@ -47,8 +42,7 @@ def preference(kind: str, untrained: Proxy) -> Callable:
 
 
 def natives(count: int) -> list[np.ndarray]:
-    found = load_domains().subset("test", 40, 60)
-    return [np.array(found.points(k)) for k in range(count)]
+    return [native(k, 40, 60).astype(np.float32) for k in range(count)]
 
 
 def batch_of(chains: list[np.ndarray], length: int, fill: float) -> tuple[torch.Tensor, Batch]:
@@ -83,12 +77,8 @@ def test_a_chain_that_is_not_finite_has_no_score(untrained: Proxy) -> None:
 
 
 def test_designable_chains_are_preferred_to_their_mirror_images() -> None:
-    try:
-        place: Path = mpnn.find_weights()
-    except FewstepError:
-        pytest.skip("ProteinMPNN weights are not here")
     chains = natives(3)
-    preference = ByCrossNLL(load_proxy(place))
+    preference = ByCrossNLL(load_proxy(weights_or_skip()))
     length = max(map(len, chains))
     right = preference(*batch_of(chains, length, 0.0))
     left = preference(*batch_of([chain * [1, 1, -1] for chain in chains], length, 0.0))
@@ -97,7 +87,7 @@ def test_designable_chains_are_preferred_to_their_mirror_images() -> None:
 
 def test_what_is_reported_beside_quality_gives_its_cheats_away() -> None:
     """One long helix is as good as any protein by quality, and no protein's size."""
-    native, rod = natives(1)[0], decoys.build(np.full(58, 91.0), np.full(57, 50.0))
+    native, rod = natives(1)[0], helix(60)
     own, cheat, mirrored, straight = (
         quick([Sample("", torch.from_numpy(np.asarray(chain, dtype=np.float32)))])
         for chain in (native, rod, rod * [1, 1, -1], np.cumsum(np.full((40, 3), 0.22), 0))

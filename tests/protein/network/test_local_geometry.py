@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from protein.chains import screw
 from protein.network.examples import small
 from scipy.spatial.transform import Rotation
 
@@ -23,10 +24,7 @@ FEATURES = {
 
 
 def helix(turn: float = 100.0) -> torch.Tensor:
-    """An ideal α-helix: 0.23 nm radius, 0.15 nm rise, 100° per residue, right-handed."""
-    angle = torch.deg2rad(turn * torch.arange(N, dtype=torch.float64))
-    xyz = torch.stack([0.23 * angle.cos(), 0.23 * angle.sin(), 0.15 * torch.arange(N)], -1)
-    return xyz.float()[None]
+    return torch.from_numpy(screw(N, turn)).float()[None]
 
 
 MASK = torch.ones(1, N, dtype=torch.bool)

@@ -12,18 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from protein.chains import screw
+from protein.designers import weights_or_skip
 
 from domains.errors import FewstepError
 from domains.protein.metrics.designability import mpnn
 
 LETTERS = mpnn.ALPHABET
-
-
-def weights_or_skip() -> Path:
-    try:
-        return mpnn.find_weights()
-    except FewstepError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +39,8 @@ def case(golden: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 @pytest.fixture
 def chain() -> np.ndarray:
-    """Helix-like chain of 30 residues, nm."""
-    turn = np.radians(100.0) * np.arange(30)
-    points = np.stack([0.23 * np.cos(turn), 0.23 * np.sin(turn), 0.15 * np.arange(30)], axis=1)
-    return points - points.mean(0)
+    """A helix of 30 residues around the origin."""
+    return screw() - screw().mean(0)
 
 
 def test_golden_hashes_are_the_ones_in_the_code(case):

@@ -6,32 +6,26 @@ than random walks.
 """
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from protein.chains import helix
+from protein.designers import untrained_proxy, weights_or_skip
 
 from domains.errors import FewstepError
-from domains.protein.metrics.designability import mpnn, proxy
-from domains.protein.metrics.designability.mpnn import ProteinMPNN
-from domains.protein.metrics.designability.mpnn_network import Network
+from domains.protein.metrics.designability import proxy
 from domains.protein.metrics.designability.proxy import Gates, Proxy, load_proxy
 from domains.protein.metrics.geometry import decoys
 
 
 @pytest.fixture(scope="module")
 def untrained() -> Proxy:
-    """Two untrained networks: enough for everything but the separation."""
-    torch.manual_seed(0)
-    models = [ProteinMPNN(name, Network().eval().requires_grad_(False)) for name in "ab"]
-    return Proxy(*models, count=2)
+    return untrained_proxy()
 
 
 @pytest.fixture
 def chain() -> np.ndarray:
-    """Right-handed helix of 30 residues, nm."""
-    return decoys.build(np.full(28, 91.0), np.full(27, 50.0))
+    return helix()
 
 
 GOOD = {
@@ -121,11 +115,7 @@ def test_reprof_columns_are_reported_and_named(untrained, chain, monkeypatch):
 
 @pytest.fixture(scope="module")
 def trained() -> Proxy:
-    try:
-        place: Path = mpnn.find_weights()
-    except FewstepError as error:
-        pytest.skip(str(error))
-    return load_proxy(place, count=2)
+    return load_proxy(weights_or_skip(), count=2)
 
 
 def test_real_domains_are_told_from_decoys(trained):

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from protein.chains import screw
+from protein.designers import untrained_designers
 
 from domains.errors import FewstepError
 from domains.protein.metrics import designability as module
 from domains.protein.metrics.designability.mpnn import ProteinMPNN
-from domains.protein.metrics.designability.mpnn_network import Network
 from domains.protein.metrics.designability.self_consistency import (
     CachedFolding,
     Designability,
@@ -43,14 +44,12 @@ class Fake:
 @pytest.fixture(scope="module")
 def designer() -> ProteinMPNN:
     """An untrained network: the protocol doesn't depend on good sequences."""
-    torch.manual_seed(0)
-    return ProteinMPNN("untrained", Network().eval().requires_grad_(False))
+    return untrained_designers("untrained")[0]
 
 
 @pytest.fixture
 def chain() -> np.ndarray:
-    turn = np.radians(100.0) * np.arange(30)
-    return np.stack([0.23 * np.cos(turn), 0.23 * np.sin(turn), 0.15 * np.arange(30)], axis=1)
+    return screw()
 
 
 def rotated(points: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from protein.chains import chain, helix, strand
 
 from domains.errors import FewstepError
 from domains.protein.metrics.geometry.chain import (
@@ -19,18 +20,6 @@ from domains.protein.metrics.geometry.chain import (
     rg_ratio,
 )
 from domains.protein.metrics.geometry.decoys import build
-
-
-def chain(angle: float, torsion: float, length: int = 30, bond: float = 0.38) -> np.ndarray:
-    return build(np.full(length - 2, angle), np.full(length - 3, torsion), bond)
-
-
-def helix(length: int = 30) -> np.ndarray:
-    return chain(91.0, 50.0, length)
-
-
-def strand(length: int = 30) -> np.ndarray:
-    return chain(124.0, -170.0, length)
 
 
 def test_bonds_count_steps_inside_the_range() -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from protein.chains import helix, strand
 
 from domains.errors import FewstepError
 from domains.protein.metrics.geometry.decoys import build, coil
@@ -11,11 +12,9 @@ from domains.protein.metrics.geometry.secondary_structure import assign, describ
 
 
 def test_ideal_helix_and_strand_are_found() -> None:
-    helix = build(np.full(28, 91.0), np.full(27, 50.0))
-    strand = build(np.full(28, 124.0), np.full(27, -170.0))
-    assert fractions(assign(helix))["helix"] > 0.85
-    assert fractions(assign(strand))["strand"] > 0.85
-    assert fractions(assign(helix))["strand"] == fractions(assign(strand))["helix"] == 0.0
+    of_helix, of_strand = fractions(assign(helix())), fractions(assign(strand()))
+    assert of_helix["helix"] > 0.85 and of_helix["strand"] == 0
+    assert of_strand["strand"] > 0.85 and of_strand["helix"] == 0
 
 
 def test_parts_are_found_where_they_are() -> None:
