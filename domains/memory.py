@@ -1,5 +1,6 @@
 """Peak memory of a process, and recognising errors of too little; loads no torch."""
 
+import errno
 import re
 import resource
 import sys
@@ -15,8 +16,10 @@ _WORDS += ("failed to map segment",)
 
 def out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a smaller batch might do."""
-    of_system = isinstance(error, RuntimeError | ImportError | OSError)
-    said = of_system and any(words in str(error).lower() for words in _WORDS)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    of_library = isinstance(error, RuntimeError | ImportError)
+    said = of_library and any(words in str(error).lower() for words in _WORDS)
     return said or isinstance(error, MemoryError)
 
 

@@ -135,8 +135,8 @@ def test_weights(place: Place, change: Callable[[Weights], Weights], words: str)
 
 
 SIDECARS: dict[str, tuple[Callable[[dict], Any], str]] = {
-    "a list": (lambda c: [c], "of another kind"),
-    "null": (lambda c: None, "of another kind"),
+    "a list": (lambda c: [c], "a JSON object is expected"),
+    "null": (lambda c: None, "a JSON object is expected"),
     "another format": (lambda c: c | {"format": "x"}, "of another kind"),
     "a checksum that is a number": (lambda c: c | {"sha256": 5}, "not the file"),
     "no checksum": (lambda c: {k: c[k] for k in c if k != "sha256"}, "not the file"),

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hostile.readers import attempt
 from lidar.data.test_semantic_kitti import write as write_sequence
 from refusals import make_place
-from tiny_run import write_config
 
 from domains.errors import FewstepError
 from domains.lidar.data.semantic_kitti import open_sequence
@@ -191,10 +191,10 @@ def test_generate_refuses(
     damage(city)
     (tmp_path / "teacher").mkdir()
     place = make_place(tmp_path / "run", tmp_path / "teacher", monkeypatch, capfd)
-    plan = {"lengths": [], "scenes": 1}
-    write_config(
-        place / "c.yaml", domain="lidar", data={"path": str(city)}, generate=plan, students={}
-    )
+    facts = {"name": "tiny", "domain": "lidar", "teacher": "teacher", "data": {"path": str(city)}}
+    sets = {"data": {"model": "data"}}
+    settings = {**facts, "generate": {"scenes": 1}, "sets": sets}
+    (place / "c.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
     options = ("--config", place / "c.yaml", "--set-name", "data", "--shard", 0)
     line = place.refused("generate", *options, "--output", place / "out")
     assert any(word in line for word in words.split("|")), line

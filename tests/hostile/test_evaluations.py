@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from evaluation.report_files import METRICS, write_set
+from tiny_run import content
 
+from domains.config import parse_config
 from domains.errors import FewstepError
 from domains.evaluation.report.build import build_report
 from domains.evaluation.report.latex import latex_table
@@ -132,11 +134,11 @@ def test_any_cell_is_shown_or_refused(sets: Path, name: str, cell: str) -> None:
 
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
 def test_a_wrong_teacher_is_one_line(tmp_path: Path, make: Callable[[Path], Any]) -> None:
-    path = tmp_path / "model.json"
+    path, settings = tmp_path / "model.json", parse_config(content())
     path.write_text('{"format": "fewstep-model-1", "config": {}}')
-    assert rows_beside(None, [], tmp_path).empty  # type: ignore[arg-type]
+    assert rows_beside(settings, [], tmp_path).empty
     make(path)
     try:
-        assert isinstance(rows_beside(None, [], tmp_path), pd.DataFrame)  # type: ignore[arg-type]
+        assert isinstance(rows_beside(settings, [], tmp_path), pd.DataFrame)
     except FewstepError as error:
         assert len(str(error).splitlines()) == 1 and "model.json" in str(error)

@@ -15,7 +15,7 @@ from protein.chains import screw
 from protein.designers import untrained_designers
 
 from domains.errors import FewstepError
-from domains.protein.metrics import designability as module
+from domains.protein.metrics.designability import self_consistency as module
 from domains.protein.metrics.designability.mpnn import ProteinMPNN
 from domains.protein.metrics.designability.self_consistency import (
     CachedFolding,
