@@ -9,17 +9,8 @@ import yaml
 from pydantic import BaseModel
 from tiny_run import content, write_config
 
-from domains.config import (
-    PLACES,
-    RunConfig,
-    SampleSet,
-    load_config,
-    markdown,
-    matrix_schema,
-    parse_config,
-    read_yaml,
-    schema,
-)
+from domains.config import RunConfig, SampleSet, load_config, parse_config, read_yaml
+from domains.config.describe import PLACES, markdown, matrix_schema, schema
 from domains.errors import FewstepError
 
 ROOT = Path(__file__).parents[1]
