@@ -103,22 +103,6 @@ def test_a_broken_sample_gives_nan_and_no_pass(untrained, chain):
     assert rows[0].keys() == rows[1].keys()
 
 
-def test_reprof_is_asked_for_only_where_it_is_installed(monkeypatch):
-    monkeypatch.setattr(proxy.reprof, "installed", lambda: False)
-    with pytest.raises(FewstepError, match="apt install reprof"):
-        load_proxy(agreement=1)
-
-
-def test_reprof_columns_are_reported_and_named(untrained, chain, monkeypatch):
-    answer = {"reprof_states": 0.5, "reprof_burial": 0.25}
-    monkeypatch.setattr(proxy.reprof, "agreement", lambda points, sequences: answer)
-    judged = Proxy(untrained.designer, untrained.scorer, count=2, agreement=1)
-    row = judged.describe(chain)
-    assert row["reprof_states"] == 0.5 and row["reprof_burial"] == 0.25
-    assert row["proxy_backend"].endswith("+ reprof")
-    assert judged.describe(chain * np.nan).keys() == row.keys()
-
-
 @pytest.fixture(scope="module")
 def trained() -> Proxy:
     try:
