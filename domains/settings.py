@@ -1,11 +1,11 @@
 """What all settings share: frozen, and a key that is not known is an error."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MOST_SEED", "MOST_SETS", "Config", "DomainName", "FoldClass", "Name"]
+__all__ = ["MOST_SEED", "MOST_SETS", "Config", "FoldClass", "Name"]
 
 MOST_SEED = 2**63 - 1  # the largest integer of a table's column
 MOST_SETS = 1000  # of a sweep or matrix: each job reads all of them, in ten seconds
@@ -15,7 +15,6 @@ _LOST = re.compile("[\0\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _NUMBERS = (int, float, int | None, float | None)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-DomainName = Literal["protein", "lidar"]
 # Of CATH: C, C.A or C.A.T, such as 1, 2.60 or 3.30.70.
 FoldClass = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,5}){0,2}$")]
 
