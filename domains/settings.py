@@ -1,11 +1,12 @@
 """What all settings share: frozen, and a key that is not known is an error."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MOST_SEED", "MOST_SETS", "Config", "FoldClass", "Name"]
+__all__ = ["MOST_SEED", "MOST_SETS", "Config", "FoldClass", "Name", "is_mapping"]
 
 MOST_SEED = 2**63 - 1  # the largest integer of a table's column
 MOST_SETS = 1000  # of a sweep or matrix: each job reads all of them, in ten seconds
@@ -48,6 +49,11 @@ class Config(BaseModel):
             if (found := _lost(value)) is not None:
                 raise ValueError(f"{name} holds the character U+{ord(found):04X}: leave it out")
         return content
+
+
+def is_mapping(content: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether settings, as read from YAML or JSON, are a mapping."""
+    return isinstance(content, Mapping)
 
 
 def _lost(value: Any) -> str | None:

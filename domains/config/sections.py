@@ -139,7 +139,7 @@ class Generate(Config, ABC):
         """Return the number of points of a sample; 0 where the model or its input decides."""
         return 0
 
-    def asked(self, sample: int) -> tuple:
+    def asked(self, sample: int) -> tuple[object, ...]:
         """Return all that decides what a sample is asked to be."""
         return (sample,)
 

@@ -158,7 +158,7 @@ class LidarGenerate(Generate):
         """Number of samples of a set; 0 until loose scans are counted."""
         return self.scenes or 0
 
-    def asked(self, sample: int) -> tuple:
+    def asked(self, sample: int) -> tuple[object, ...]:
         """Return all that decides what a sample is asked to be."""
         return (sample, 0)
 

@@ -162,7 +162,7 @@ class ProteinGenerate(Generate):
             return None
         return self.fold[sample // max(1, len(self.lengths)) % len(self.fold)]
 
-    def asked(self, sample: int) -> tuple:
+    def asked(self, sample: int) -> tuple[object, ...]:
         """Return all that decides what a sample is asked to be."""
         fold: tuple = (self.fold_of(sample),) if self.fold_of(sample) else ()
         if isinstance(self.fold, FoldDistribution):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -37,7 +38,7 @@ class Plan:
         companions: Frozen networks that ``as_teacher`` asks, too.
     """
 
-    objective: Objective
+    objective: Objective[Any]
     process: NoiseProcess
     batches: Callable[[int, Draws], Batch]
     fit: Fit
