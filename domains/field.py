@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 D = TypeVar("D", bound=nn.Module)
+D_contra = TypeVar("D_contra", bound=nn.Module, contravariant=True)
 C = TypeVar("C")
 
 
@@ -155,19 +156,19 @@ class Pretraining(Protocol[D]):
 
 
 @runtime_checkable
-class Recomputing(Protocol[D]):
+class Recomputing(Protocol[D_contra]):
     """Can trade computing for memory in a backward pass."""
 
-    def recompute(self, denoiser: D) -> None:
+    def recompute(self, denoiser: D_contra) -> None:
         """Make a denoiser keep little memory for gradients, and compute more instead."""
         ...
 
 
 @runtime_checkable
-class RealData(Protocol[D]):
+class RealData(Protocol[D_contra]):
     """Has real data that objectives may see."""
 
-    def examples(self, section: Distil, denoiser: D) -> Callable[[Draws], Batch]:
+    def examples(self, section: Distil, denoiser: D_contra) -> Callable[[Draws], Batch]:
         """Build a source of real data, as many as a micro-batch of the student has."""
         ...
 
@@ -184,11 +185,11 @@ class Judging(Protocol):
 
 
 @runtime_checkable
-class Forgetting(Protocol[D]):
+class Forgetting(Protocol[D_contra]):
     """Has classes that a student can unlearn."""
 
     def overriding(
-        self, denoiser: D, forget: str, instead: str | None
+        self, denoiser: D_contra, forget: str, instead: str | None
     ) -> Callable[[Batch], tuple[Bool[Tensor, " b"], Batch]]:
         """Build a function that flags samples of class ``forget`` and relabels them.
 
@@ -251,7 +252,7 @@ class Simulating(Protocol):
         ...
 
 
-def capability(field: Field, wanted: type[C], lacks: str) -> C:
+def capability(field: Field[Any], wanted: type[C], lacks: str) -> C:
     """Return the field as one that has a capability.
 
     Args:

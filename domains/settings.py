@@ -1,11 +1,12 @@
 """Base of all settings: frozen, and an unknown key is an error."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MOST_SEED", "MOST_SETS", "Config", "DomainName", "FoldClass", "Name"]
+__all__ = ["MOST_SEED", "MOST_SETS", "Config", "FoldClass", "Name", "is_mapping"]
 
 MOST_SEED = 2**63 - 1  # the largest integer of a table's column
 MOST_SETS = 1000  # of a sweep or matrix: each job reads all of them, in ten seconds
@@ -15,7 +16,6 @@ _LOST = re.compile("[\0\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _NUMBERS = (int, float, int | None, float | None)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-DomainName = Literal["protein", "lidar"]
 # Of CATH: C, C.A or C.A.T, such as 1, 2.60 or 3.30.70.
 FoldClass = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}(\.[1-9][0-9]{0,5}){0,2}$")]
 
@@ -49,6 +49,11 @@ class Config(BaseModel):
             if (found := _lost(value)) is not None:
                 raise ValueError(f"{name} holds the character U+{ord(found):04X}: leave it out")
         return content
+
+
+def is_mapping(content: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether settings, as read from YAML or JSON, are a mapping."""
+    return isinstance(content, Mapping)
 
 
 def _lost(value: Any) -> str | None:

@@ -172,7 +172,8 @@ def untrained(matrix: MatrixConfig, domain: str) -> dict[str, tuple[str, SampleS
     It is re-noised as the students are, and with the best of many schedules, judged by as many
     samples as the students' checkpoints.
     """
-    field, found = matrix.domains[domain], {}
+    field = matrix.domains[domain]
+    found: dict[str, tuple[str, SampleSet]] = {}
     for steps in matrix.steps_of(domain):
         plain = Renoise(steps=steps, noise_scale=field.noise_scale)
         lines: list[tuple[str, str, Sampler]] = [("teacher", "teacher re-noised", plain)]

@@ -58,7 +58,7 @@ class FieldSettings:
     run: type[RunConfig]
     implementation: str
     metrics: str
-    bundled: Mapping[str, Path] = field(default_factory=dict)
+    bundled: Mapping[str, Path] = field(default_factory=dict[str, Path])
     published: Path | None = None
     check: Callable[[RunConfig], None] = lambda run: None
     environment: Path | None = None

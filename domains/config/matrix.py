@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from domains.config.fields import field_names
 from domains.config.sections import SampleSet
-from domains.settings import MOST_SEED, MOST_SETS, Config, Name
+from domains.settings import MOST_SEED, MOST_SETS, Config, Name, is_mapping
 
 __all__ = ["MatrixConfig", "MatrixDomain", "Variation", "is_matrix", "merged"]
 
@@ -138,7 +138,7 @@ class MatrixConfig(Config):
 
 def is_matrix(content: Any) -> bool:
     """Return whether settings, as read from YAML, are those of a matrix and not of a run."""
-    return isinstance(content, Mapping) and "domains" in content
+    return is_mapping(content) and "domains" in content
 
 
 def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, An
     for change in changes:
         for key, value in change.items():
             inner = result.get(key)
-            if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            if is_mapping(value) and is_mapping(inner):
                 result[key] = merged(inner, value)
             else:
                 result[key] = value

@@ -139,7 +139,7 @@ class Generate(Config, ABC):
         """Return the number of points of a sample; 0 where the model or its input decides."""
         return 0
 
-    def request_key(self, sample: int) -> tuple:
+    def request_key(self, sample: int) -> tuple[object, ...]:
         """Return all settings that decide a sample's request; a change samples it anew."""
         return (sample,)
 

@@ -23,7 +23,7 @@ class NetworkCalls:
     def __init__(self) -> None:
         self.total = 0
 
-    def __deepcopy__(self, _: dict) -> NetworkCalls:
+    def __deepcopy__(self, _: dict[int, Any]) -> NetworkCalls:
         """Return this: a copy of a watched network is counted with it."""
         return self
 

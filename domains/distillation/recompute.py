@@ -1,6 +1,9 @@
 """Activation checkpointing: layers whose activations are computed again for the gradient."""
 
-from collections.abc import Iterator
+# torch.utils.checkpoint has no types.
+# pyright: reportUnknownVariableType=false
+
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -9,6 +12,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 __all__ = ["run_layer"]
+
+_Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 
 
 def run_layer(layer: nn.Module, *inputs: Any, recompute: bool) -> Any:
@@ -34,9 +39,9 @@ def run_layer(layer: nn.Module, *inputs: Any, recompute: bool) -> Any:
 
 
 @contextmanager
-def _fixed_statistics(layer: nn.Module) -> Iterator[None]:
+def _fixed_statistics(layer: nn.Module) -> Generator[None, None, None]:
     """Keep a second forward pass from updating the running statistics again."""
-    norms = [part for part in layer.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    norms = [part for part in layer.modules() if isinstance(part, _Norm)]
     before = [(norm, norm.momentum, _count(norm)) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
@@ -49,5 +54,5 @@ def _fixed_statistics(layer: nn.Module) -> Iterator[None]:
                 norm.num_batches_tracked.copy_(count)
 
 
-def _count(norm: nn.modules.batchnorm._BatchNorm) -> torch.Tensor | None:
+def _count(norm: _Norm) -> torch.Tensor | None:
     return None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone()

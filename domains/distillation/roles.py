@@ -178,7 +178,7 @@ class Roles:
     process: NoiseProcess
     student: Denoiser
     teacher: Denoiser | None = None
-    fakes: Mapping[str, Denoiser] = field(default_factory=dict)
+    fakes: Mapping[str, Denoiser] = field(default_factory=dict[str, Denoiser])
     roll_out: RollOut | None = None
     as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     step: int = 0
@@ -229,7 +229,7 @@ def by_time(
     name: str, values: Float[torch.Tensor, " b"], time: Float[torch.Tensor, " b"]
 ) -> dict[str, torch.Tensor]:
     """Return the mean of ``values`` in each time bin that holds a sample."""
-    means = {}
+    means: dict[str, torch.Tensor] = {}
     for low, high in pairwise(_TIME_EDGES):
         inside = (time >= low) & (time < high)
         if inside.any():

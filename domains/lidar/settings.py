@@ -158,7 +158,7 @@ class LidarGenerate(Generate):
         """Number of samples of a set; 0 until loose scans are counted."""
         return self.scenes or 0
 
-    def request_key(self, sample: int) -> tuple:
+    def request_key(self, sample: int) -> tuple[object, ...]:
         """Return all settings that decide a sample's request; a change samples it anew."""
         return (sample, 0)
 

@@ -39,7 +39,6 @@ _PACKAGES = (
 # Program, what it enables, how to get it.
 _PROGRAMS = (
     ("TMalign", "proteins: TM-scores without tmtools", "apt-get install tm-align"),
-    ("reprof", "proteins: two more columns of the proxy", "apt-get install reprof"),
     ("apt-get", "fetching Debian packages of the manifest", "a Debian or Ubuntu machine"),
     ("sbatch", "jobs on a SLURM cluster", "run on a login node"),
     ("apptainer", "rules in containers", "ask your centre"),

@@ -162,7 +162,7 @@ class ProteinGenerate(Generate):
             return None
         return self.fold[sample // max(1, len(self.lengths)) % len(self.fold)]
 
-    def request_key(self, sample: int) -> tuple:
+    def request_key(self, sample: int) -> tuple[object, ...]:
         """Return all settings that decide a sample's request; a change samples it anew."""
         fold: tuple = (self.fold_of(sample),) if self.fold_of(sample) else ()
         if isinstance(self.fold, FoldDistribution):

@@ -39,7 +39,7 @@ def test_both_forms_say_the_same(
 
 
 def test_every_tool_says_what_it_enables(found: dict[str, Finding]) -> None:
-    wanted = {"open3d", "MinkowskiEngine", "tmtools", "reprof", "foldseek", "ESMFold weights"}
+    wanted = {"open3d", "MinkowskiEngine", "tmtools", "TMalign", "foldseek", "ESMFold weights"}
     wanted |= {"ProteinMPNN weights", "sbatch", "apptainer", "conda", "transformers"}
     assert wanted <= set(found)
     assert all(finding.note for finding in found.values())

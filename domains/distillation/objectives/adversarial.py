@@ -8,6 +8,7 @@ does the same with a head of its own.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from jaxtyping import Float
 from pydantic import Field
@@ -39,7 +40,7 @@ class Adversarial(Objective[ObjectiveConfig]):
         resources: The field's judge, and its real data.
     """
 
-    def __init__(self, base: Objective, adversarial: AdversarialConfig, resources: Resources):
+    def __init__(self, base: Objective[Any], adversarial: AdversarialConfig, resources: Resources):
         super().__init__(base.settings)
         self.base, self.adversarial = base, adversarial
         self.judge, self.examples = resources.judge(), resources.examples()
@@ -80,8 +81,8 @@ class Adversarial(Objective[ObjectiveConfig]):
 
 
 def with_discriminator(
-    base: Objective, adversarial: AdversarialConfig | None, resources: Resources
-) -> Objective:
+    base: Objective[Any], adversarial: AdversarialConfig | None, resources: Resources
+) -> Objective[Any]:
     """Put a discriminator beside an objective, if its settings have one."""
     return base if adversarial is None else Adversarial(base, adversarial, resources)
 

@@ -85,7 +85,7 @@ class DiffusionDPO(Objective[DiffusionDPOConfig]):
         noise = draws.noise("noise")(batch.shape)
 
         def errors(denoiser: Denoiser) -> list[torch.Tensor]:
-            losses = []
+            losses: list[torch.Tensor] = []
             for clean in (pair.winner, pair.loser):
                 noisy = roles.process.perturb(clean, noise, time, batch)
                 estimate = denoiser(noisy, time, batch)

@@ -108,7 +108,8 @@ class DistillationDPO(Objective[DistillationDPOConfig]):
         source = draws.source("time")
         time = self.settings.student_times.sample(len(winner), source).to(winner.device)
         noise = draws.noise("noise")(batch.shape)
-        signals, terms = [], {}
+        signals: list[torch.Tensor] = []
+        terms: dict[str, torch.Tensor] = {}
         for name, clean in (("winner", winner), ("loser", loser)):
             signal, lags = _signal(name, clean, noise, time, roles, batch)
             signals.append(signal)

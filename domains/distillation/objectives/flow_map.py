@@ -6,11 +6,14 @@ student's own roll-outs (a discrete Lagrangian flow map; arXiv 2606.08375 does t
 ODE whose score is rescaled (``Rescale``).
 """
 
+# torch.linalg has no types.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from jaxtyping import Float
 from pydantic import Field
@@ -194,7 +197,8 @@ def superposed(
     """
     mask, sizes = batch.mask[..., None], batch.sizes[:, None, None]
     centre, aim = ((x * mask).sum(1, keepdim=True) / sizes for x in (points, target))
-    u, _, v = torch.linalg.svd(((points - centre) * mask).mT @ ((target - aim) * mask))
+    product = ((points - centre) * mask).mT @ ((target - aim) * mask)
+    u, _, v = cast("tuple[torch.Tensor, ...]", torch.linalg.svd(product))
     turn = torch.ones_like(u[:, 0])
     turn[:, -1] = torch.linalg.det(u @ v).sign()
     return ((points - centre) @ (u * turn[:, None]) @ v + aim) * mask

@@ -38,7 +38,7 @@ __all__ = [
 class ObjectiveConfig(Config):
     """Settings shared by all objectives; each objective's file has its own."""
 
-    kind: str
+    kind: Any  # in each objective's own settings a text, the same for all of them
     """Chooses this objective."""
     degradable: ClassVar[bool] = False
     """Whether DisBack applies: the objective has one fake score, never reset."""
@@ -151,7 +151,7 @@ class Objective(ABC, Generic[S]):
         self.settings = settings
 
     @classmethod
-    def build(cls, settings: S, resources: Resources) -> Objective:
+    def build(cls, settings: S, resources: Resources) -> Objective[Any]:
         """Build the objective that the settings describe, with what goes beside it."""
         return cls(settings, resources)
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Annotated, Any, Union, get_args
+from typing import Annotated, Any, Union, cast, get_args
 
 from pydantic import Field
 
@@ -34,13 +34,13 @@ GROUP = "fewstep.objectives"
 
 
 @cache
-def objectives() -> dict[str, type[Objective]]:
+def objectives() -> dict[str, type[Objective[Any]]]:
     """Return every objective by its kind, those of other packages last.
 
     Raises:
         FewstepError: Two have the same kind.
     """
-    by_kind: dict[str, type[Objective]] = {}
+    by_kind: dict[str, type[Objective[Any]]] = {}
     for module in _modules():
         for one in _defined(module):
             kind = _kind(settings_of(one))
@@ -61,7 +61,7 @@ def settings_union() -> Any:
     return Annotated[Union[tuple(settings_by_kind().values())], Field(discriminator="kind")]  # noqa: UP007
 
 
-def build_objective(settings: ObjectiveConfig, resources: Resources) -> Objective:
+def build_objective(settings: ObjectiveConfig, resources: Resources) -> Objective[Any]:
     """Build the objective that the settings describe.
 
     Raises:
@@ -82,15 +82,17 @@ def _modules() -> Iterator[ModuleType]:
         yield import_module(entry.module)
 
 
-def _defined(module: ModuleType) -> Iterator[type[Objective]]:
+def _defined(module: ModuleType) -> Iterator[type[Objective[Any]]]:
     """Yield the objectives that a module defines and that settings can choose."""
     for one in vars(module).values():
         own = inspect.isclass(one) and one.__module__ == module.__name__
-        if own and issubclass(one, Objective) and _kind(settings_of(one)):
-            yield one
+        if own and issubclass(one, Objective):
+            objective = cast(type[Objective[Any]], one)
+            if _kind(settings_of(objective)):
+                yield objective
 
 
-def settings_of(objective: type[Objective]) -> type[ObjectiveConfig]:
+def settings_of(objective: type[Objective[Any]]) -> type[ObjectiveConfig]:
     """Return the type in the brackets of ``Objective[...]``."""
     for base in getattr(objective, "__orig_bases__", ()):
         for argument in get_args(base):

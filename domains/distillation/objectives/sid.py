@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import Field
@@ -98,7 +98,7 @@ class SiD(Objective[SiDConfig]):
     fake_scores = ("fake",)
 
     @classmethod
-    def build(cls, settings: SiDConfig, resources: Resources) -> Objective:
+    def build(cls, settings: SiDConfig, resources: Resources) -> Objective[Any]:
         """Build the objective, and its discriminator if it has one."""
         return with_discriminator(cls(settings), settings.adversarial, resources)
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from domains.batch import Batch
-from domains.distillation.objectives.objective import Objective
+from domains.distillation.objectives.objective import Objective, ObjectiveConfig
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles
 
 __all__ = ["TeacherTraining"]
 
 
-class TeacherTraining(Objective):
+class TeacherTraining(Objective[ObjectiveConfig]):
     """The network being trained plays the student's role; there is no fake score.
 
     Args:

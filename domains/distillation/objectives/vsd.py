@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import Field
@@ -77,7 +77,7 @@ class VSD(Objective[VSDConfig]):
     fake_scores = ("fake",)
 
     @classmethod
-    def build(cls, settings: VSDConfig, resources: Resources) -> Objective:
+    def build(cls, settings: VSDConfig, resources: Resources) -> Objective[Any]:
         """Build the objective, and its discriminator if it has one."""
         return with_discriminator(cls(settings), settings.adversarial, resources)
 

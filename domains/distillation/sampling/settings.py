@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from domains.distillation.sampling.rescale import Rescale
-from domains.settings import Config
+from domains.settings import Config, is_mapping
 
 __all__ = [
     "Euler",
@@ -57,7 +57,7 @@ def read_deterministic(content: Any) -> Any:
     Raises:
         ValueError: It is no truth value, or contradicts ``eta``.
     """
-    if not isinstance(content, dict) or "deterministic" not in content:
+    if not is_mapping(content) or "deterministic" not in content:
         return content
     kept = {key: value for key, value in content.items() if key != "deterministic"}
     if content["deterministic"] is False:

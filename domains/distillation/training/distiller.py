@@ -1,10 +1,12 @@
 """The one LightningModule: alternates fake scores and student; contains no formula."""
 
+# pyright: reportUnknownMemberType=false
+
 import copy
 from collections import defaultdict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytorch_lightning as pl
 import torch
@@ -31,7 +33,7 @@ class Best:
 
     score: float = float("-inf")
     step: int = -1
-    weights: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 class Distiller(pl.LightningModule):
@@ -208,12 +210,11 @@ class Distiller(pl.LightningModule):
             self._noted[f"{role}/{term}"].append(value.detach())
         return bad
 
-    def _unsynchronised(self) -> AbstractContextManager:
+    def _unsynchronised(self) -> AbstractContextManager[Any]:
         """Keep DDP from averaging after each micro-batch: it is done once, below."""
         strategy = self.trainer.strategy
-        return (
-            strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
-        )
+        alone = not isinstance(strategy, DDPStrategy)
+        return nullcontext() if alone else cast(Any, strategy.block_backward_sync())
 
     def _count_calls(self) -> None:
         """Add the calls of this step, of all processes."""

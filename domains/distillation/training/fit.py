@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -96,7 +97,7 @@ class _Keeper(pl.Callback):
         states: StateDirectory,
         directory: Path,
         validate: Validation | None,
-        saved: dict | None,
+        saved: dict[str, Any] | None,
         first: int,
     ):
         self.states, self.validate = states, validate
@@ -104,7 +105,7 @@ class _Keeper(pl.Callback):
         self.table.restore(saved["interval"] if saved else {})
         self.began = time.monotonic()
         self.first = first
-        self.bar: tqdm | None = None
+        self.bar: tqdm[Any] | None = None
         self.saved_at = -1
         self.validations = 0
         self.terminated = False
@@ -132,7 +133,12 @@ class _Keeper(pl.Callback):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
     ) -> None:
         """Log, validate, checkpoint and look at the clock after each step."""
         assert isinstance(pl_module, Distiller)
@@ -175,7 +181,7 @@ class _Keeper(pl.Callback):
         shown = {k: f"{v:.4g}" for k, v in row.items() if k.endswith(("/loss", "quality"))}
         if self.bar is not None:
             self.bar.update(progress(distiller)[0] - self.bar.n)
-            self.bar.set_postfix(shown)
+            self.bar.set_postfix_str(", ".join(f"{name}={value}" for name, value in shown.items()))
         else:
             _log.info("%s", self._line(distiller, shown))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -38,7 +39,7 @@ class Plan:
             of autoguidance.
     """
 
-    objective: Objective
+    objective: Objective[Any]
     process: NoiseProcess
     batches: Callable[[int, Draws], Batch]
     fit: Fit

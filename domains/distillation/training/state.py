@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ _EARLIER_PART = re.compile(r"\.step-\d{9}\.(pt|sha256)\.[a-z0-9_]{8}")
 
 
 @contextmanager
-def claim(directory: Path, settings: dict[str, Any]) -> Iterator[None]:
+def claim(directory: Path, settings: dict[str, Any]) -> Generator[None, None, None]:
     """Hold a directory for one training; its state belongs to these settings.
 
     State of other settings is never resumed and never lost: it is moved aside, and taken up

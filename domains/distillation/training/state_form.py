@@ -1,8 +1,8 @@
 """Check that a saved state fits this training, before anything is restored from it."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -21,9 +21,11 @@ def check_state(distiller: Distiller, state: Any) -> None:
     Raises:
         ValueError: It lacks a part, or a part is of another network, objective or kind.
     """
-    expected = distiller.training_state() | {"interval": {}}
-    if not isinstance(state, dict) or (lost := [name for name in expected if name not in state]):
-        raise ValueError(f"it has no {lost[0]}" if isinstance(state, dict) else "it is no state")
+    expected: dict[str, Any] = {**distiller.training_state(), "interval": {}}
+    if not _is_dict(state):
+        raise ValueError("it is no state")
+    if lost := [name for name in expected if name not in state]:
+        raise ValueError(f"it has no {lost[0]}")
     objective = type(distiller.plan.objective).__name__
     if state.get("objective", objective) != objective:
         raise ValueError(f"it is of the objective {str(state['objective'])[:80]}")
@@ -54,7 +56,7 @@ def _check_counts(distiller: Distiller, state: dict[str, Any]) -> None:
 
 
 def _check_best(best: Any, average: Mapping[str, Tensor]) -> None:
-    if not isinstance(best, dict) or set(best) != {"score", "step", "weights"}:
+    if not _is_dict(best) or set(best) != {"score", "step", "weights"}:
         raise ValueError("best is of another kind")
     if not _is_number(best["score"]) or type(best["step"]) is not int:
         raise ValueError("the best score is no number")
@@ -66,7 +68,7 @@ def _check_path(distiller: Distiller, records: Any) -> None:
     """Check the networks that DisBack has recorded so far."""
     path = distiller.path
     most = 0 if path is None else path.plan.checkpoints
-    if not isinstance(records, list) or len(records) > most:
+    if not _is_list(records) or len(records) > most:
         raise ValueError("the recorded path is of another training")
     if path is not None:
         for record in records:
@@ -74,9 +76,9 @@ def _check_path(distiller: Distiller, records: Any) -> None:
 
 
 def _check_interval(interval: Any) -> None:
-    entries = interval.items() if isinstance(interval, dict) else [(None, None)]
+    entries = interval.items() if _is_dict(interval) else [(None, None)]
     for name, sums in entries:
-        if not isinstance(name, str) or not isinstance(sums, tuple | list) or len(sums) != 2:
+        if not isinstance(name, str) or not _is_list(sums, tuple) or len(sums) != 2:
             raise ValueError("the open interval of the log is of another kind")
         total, count = sums
         if not isinstance(total, float | int) or type(count) is not int or count < 1:
@@ -100,12 +102,12 @@ def _check_optimiser(
 ) -> None:
     _same_names(f"the optimiser of {role}", saved, expected)
     groups, moments = saved["param_groups"], saved["state"]
-    if not isinstance(groups, list) or not isinstance(moments, dict):
+    if not _is_list(groups) or not _is_dict(moments):
         raise ValueError(f"the optimiser of {role} is of another kind")
     if len(groups) != len(expected["param_groups"]):
         raise ValueError(f"the optimiser of {role} has other groups")
     for group, ours in zip(groups, expected["param_groups"], strict=True):
-        if not isinstance(group, dict) or "params" not in group:
+        if not _is_dict(group) or "params" not in group:
             raise ValueError(f"the optimiser of {role} has other groups")
         # The rate is set anew at each step; other versions of torch have other options.
         if any(group[key] != ours[key] for key in ours if key != "lr" and key in group):
@@ -114,7 +116,7 @@ def _check_optimiser(
         if type(number) is not int or not 0 <= number < len(parameters):
             raise ValueError(f"the optimiser of {role} is of other weights")
         shapes = (parameters[number].shape, torch.Size([]))
-        if not isinstance(kept, dict) or set(kept) != _MOMENTS:
+        if not _is_dict(kept) or set(kept) != _MOMENTS:
             raise ValueError(f"the optimiser of {role} keeps other moments")
         for name, value in kept.items():
             if not isinstance(value, Tensor) or value.shape != shapes[name == "step"]:
@@ -122,8 +124,16 @@ def _check_optimiser(
 
 
 def _same_names(what: str, saved: Any, expected: Mapping[str, Any]) -> None:
-    if not isinstance(saved, dict) or set(saved) != set(expected):
+    if not _is_dict(saved) or set(saved) != set(expected):
         raise ValueError(f"{what}: it has other parts than this training")
+
+
+def _is_dict(value: Any) -> TypeGuard[dict[Any, Any]]:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Any, *others: type) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, (list, *others))
 
 
 def _is_number(value: Any) -> bool:

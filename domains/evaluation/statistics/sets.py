@@ -11,7 +11,8 @@ import pandas as pd
 
 from domains.errors import FewstepError
 from domains.evaluation.statistics.set_form import LARGEST, check_facts, check_gallery
-from domains.files.regular import check_regular, read_json_object
+from domains.evaluation.statistics.table import SUMMARY, Schema, read_table
+from domains.files.regular import read_json_object
 
 __all__ = [
     "GENERATED",
@@ -34,8 +35,10 @@ ROLES = {
     "published": "Published",
 }
 GENERATED = ("teacher", "student", "teacher_naive")
-TIDY = ("run", "domain", "role", "steps", "noise_scale", "metric", "value", "low", "high", "n")
-TIDY += ("seeds", "tool")
+TIDY = tuple(SUMMARY.columns)
+# Hand-made sets may say more, and no number of steps for data.
+_SET = Schema({**SUMMARY.columns, "steps": "number"}, extra=True)
+_ANY = Schema({}, extra=True)
 
 
 @dataclass(frozen=True)
@@ -103,27 +106,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        check_regular(path)
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise FewstepError(f"{path} is missing", do="Run the evaluate stage first") from None
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise FewstepError(
-            f"{path} is no CSV table", got=str(error), do="Run the evaluate stage again"
-        ) from error
-
-
 def _as_tidy(table: pd.DataFrame, name: object) -> pd.DataFrame:
-    missing = [column for column in TIDY if column not in table.columns]
-    if missing:
-        raise FewstepError(
-            f"{name} lacks columns",
-            expected=", ".join(TIDY),
-            got="no " + ", ".join(missing),
-            do="Run the evaluate stage again",
-        )
     if table["metric"].duplicated().any():
         twice = table.loc[table["metric"].duplicated(), "metric"].iloc[0]
         raise FewstepError(
@@ -146,7 +129,8 @@ def read_set(path: Path) -> EvaluationSet:
             ``set.csv``; ``samples.csv`` and ``gallery.json`` may be absent.
 
     Raises:
-        FewstepError: A file is missing, unreadable or lacks columns, or the role is unknown.
+        FewstepError: A file is missing or unreadable, lacks a column or holds another kind of
+            value in it, or the role is unknown.
     """
     path = path.parent if path.is_file() else path
     facts = _read_json(path / "set.json")
@@ -164,8 +148,8 @@ def read_set(path: Path) -> EvaluationSet:
     return EvaluationSet(
         path=path,
         facts=facts,
-        metrics=_as_tidy(_read_csv(path / "set.csv"), path / "set.csv"),
-        samples=_read_csv(samples) if os.path.lexists(samples) else pd.DataFrame(),
+        metrics=_as_tidy(read_table(path / "set.csv", _SET), path / "set.csv"),
+        samples=read_table(samples, _ANY) if os.path.lexists(samples) else pd.DataFrame(),
         gallery=scenes,
     )
 

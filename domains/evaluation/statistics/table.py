@@ -34,6 +34,7 @@ __all__ = [
 
 
 Kind = Literal["text", "integer", "number"]
+_AGAIN = "Run the stage that makes it again"
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,14 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
             keep_default_na=False,
             na_values=missing,
         )
-    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+    except FileNotFoundError:
         raise FewstepError(
-            f"can't read the table {path}", got=error, do="Run the stage that makes it again"
-        ) from error
+            f"can't read the table {path}",
+            got="it is missing",
+            do="Run the stage that makes it first",
+        ) from None
+    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        raise FewstepError(f"can't read the table {path}", got=error, do=_AGAIN) from error
     return _checked(table, schema, str(path))
 
 
@@ -205,6 +210,7 @@ def _checked(table: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
             f"{where} has the wrong columns",
             expected=f"{', '.join(wanted)}{' and others' if schema.extra else ''}",
             got=", ".join(found) or "none",
+            do=_AGAIN,
         )
     for name, kind in schema.columns.items():
         if not _fits(table.loc[:, name], kind):
@@ -212,6 +218,7 @@ def _checked(table: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
                 f"{where} has a wrong value in column {name}",
                 expected=f"{kind} in each row",
                 got=table[name].head(3).tolist(),
+                do=_AGAIN,
             )
     return table.loc[:, wanted + others]
 

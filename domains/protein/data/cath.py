@@ -150,11 +150,6 @@ class CathMapping:
         return cls({level: dict(content[level]) for level in _EMBEDDED}, sizes)
 
     @classmethod
-    def unlabelled(cls, classes: Mapping[str, int]) -> "CathMapping":
-        """Build a mapping in which every code is null, from the sizes of the tables alone."""
-        return cls.from_dict({level: {} for level in _EMBEDDED}, classes)
-
-    @classmethod
     def read(cls, path: Path) -> "CathMapping":
         """Read the mapping from JSON as ``write`` leaves it, or Proteina's own (.pt)."""
         if path.suffix in (".pt", ".pth"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from domains.errors import FewstepError
@@ -13,7 +13,6 @@ from domains.protein.files.atom_rows import load_atoms
 from domains.protein.files.chains import Chain, part_chains
 
 __all__ = [
-    "chain_breaks",
     "format_mmcif",
     "format_pdb",
     "read_ca",
@@ -51,7 +50,7 @@ _CIF_COLUMNS = (
 def read_ca(path: Path, chain: str | None = None) -> Float[np.ndarray, "n 3"]:
     """Read the Cα trace of one chain.
 
-    Gaps in the trace are kept as they are; ``chain_breaks`` finds them.
+    Gaps in the trace are kept as they are.
 
     Args:
         path: PDB (.pdb, .ent) or mmCIF (.cif, .mmcif).
@@ -88,23 +87,6 @@ def read_chains(path: Path) -> dict[str, Chain]:
             that can't be told apart.
     """
     return part_chains(load_atoms(Path(path)), Path(path))
-
-
-def chain_breaks(
-    points_nm: Float[np.ndarray, "n 3"], limit_nm: float = 0.4
-) -> Bool[np.ndarray, " n"]:
-    """Mark residues after which the chain is broken.
-
-    Args:
-        points_nm: Cα coordinates in nanometre.
-        limit_nm: Longest distance to the next Cα of a whole chain (Proteina's 4 Å).
-
-    Returns:
-        True where the next Cα is farther away; the last residue is False.
-    """
-    points = np.asarray(points_nm, dtype=np.float64)
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=-1)
-    return np.append(steps > limit_nm, False)[: len(points)]
 
 
 def format_pdb(

@@ -156,8 +156,8 @@ def test_differences_of_tool_and_size_are_told(tmp_path: Path) -> None:
     [
         ("set.json", "{", "is no JSON"),
         ("set.json", '{"role": "boss"}', "unknown role"),
-        ("set.csv", "metric,value\na,1\n", "lacks columns"),
-        ("set.csv", "", "is no CSV"),
+        ("set.csv", "metric,value\na,1\n", "wrong columns"),
+        ("set.csv", "", "can't read the table"),
         ("gallery.json", '{"matrices": [{"title": "m", "values": [[1], [1, 2]]}]}', "wrong array"),
         ("gallery.json", '{"scenes": [{"kind": "mesh", "points": []}]}', "unknown scene"),
     ],

@@ -120,11 +120,6 @@ def test_mapping_survives_json(tmp_path, golden):
         assert mapping.to_dict() == content
 
 
-def test_unlabelled_mapping_knows_only_the_null_rows():
-    mapping = CathMapping.unlabelled({"C": 5, "A": 43, "T": 1336})
-    assert mapping.indices("1.10.8.10") == mapping.indices(None) == (5, 43, 1336)
-
-
 @pytest.mark.parametrize(
     "content",
     [

@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 
 from domains.errors import FewstepError
 from domains.protein.files.structure import (
-    chain_breaks,
     format_mmcif,
     format_pdb,
     read_ca,
@@ -177,14 +176,6 @@ def test_chains_must_be_named_where_there_are_several(tmp_path):
     for chain, message in ((None, "several chains"), ("C", "no chain 'C'")):
         with pytest.raises(FewstepError, match=message):
             read_ca(path, chain)
-
-
-def test_gaps_are_kept_and_found():
-    points = np.zeros((6, 3))
-    points[:, 0] = [0, 0.38, 0.78, 1.5, 1.88, 2.29]
-    expected = [False, False, True, False, True, False]
-    assert chain_breaks(points).tolist() == expected
-    assert chain_breaks(points[:1]).tolist() == [False] and chain_breaks(points[:0]).size == 0
 
 
 @pytest.mark.parametrize("name", ["a.pdb", "a.cif"])

@@ -20,8 +20,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from domains.errors import FewstepError
-from domains.protein.metrics.designability import reprof
 from domains.protein.metrics.designability.mpnn import RELEASE, ProteinMPNN, load
 from domains.protein.metrics.geometry import chain as geometry
 
@@ -69,20 +67,17 @@ class Proxy:
         scorer: Scores them; other weights than the designer's.
         gates: Limits for the pass flag.
         count: Sequences per sample.
-        agreement: Sequences given to ``reprof``; 0 leaves it out. It costs 0.4 s each.
     """
 
     designer: ProteinMPNN
     scorer: ProteinMPNN
     gates: Gates = field(default_factory=Gates)
     count: int = 8
-    agreement: int = 0
 
     @property
     def backend(self) -> str:
         """Name of everything that decided a number, for every table row."""
-        names = f"proteinmpnn-ca {RELEASE} {self.designer.name}→{self.scorer.name} + geometry"
-        return f"{names} + reprof" if self.agreement else names
+        return f"proteinmpnn-ca {RELEASE} {self.designer.name}→{self.scorer.name} + geometry"
 
     def describe(self, points: Float[np.ndarray, "n 3"], seed: int = 0) -> dict[str, float | str]:
         """Return all columns of one sample; NaN and no pass if coordinates aren't finite.
@@ -98,7 +93,7 @@ class Proxy:
         """
         points = np.asarray(points, dtype=np.float64)
         row = dict(geometry.describe(points))
-        row |= self._networks(points - points.mean(0), seed) if row["finite"] else self._missing()
+        row["cross_nll"] = self.cross_nll(points, seed)
         gates = self.gates.judge(row)
         return {
             **row,
@@ -118,39 +113,23 @@ class Proxy:
         points = np.asarray(points, dtype=np.float64)
         if not np.isfinite(points).all():
             return math.nan
-        return self._networks(points - points.mean(0), seed)["cross_nll"]
-
-    def _networks(self, points: Float[np.ndarray, "n 3"], seed: int) -> dict[str, float]:
-        sequences = self.designer.design(points, count=self.count, temperature=0.1, seed=seed)
-        found = {"cross_nll": float(self.scorer.nll(points, sequences).mean())}
-        if self.agreement:
-            found |= reprof.agreement(points, sequences[: self.agreement])
-        return found
-
-    def _missing(self) -> dict[str, float]:
-        names = ["cross_nll", *(["reprof_states", "reprof_burial"] if self.agreement else [])]
-        return dict.fromkeys(names, math.nan)
+        centred = points - points.mean(0)
+        sequences = self.designer.design(centred, count=self.count, temperature=0.1, seed=seed)
+        return float(self.scorer.nll(centred, sequences).mean())
 
 
-def load_proxy(
-    weights: Path | None = None, *, gates: Gates | None = None, count: int = 8, agreement: int = 0
-) -> Proxy:
+def load_proxy(weights: Path | None = None, *, gates: Gates | None = None, count: int = 8) -> Proxy:
     """Return the proxy with both networks loaded.
 
     Args:
         weights: Where the ProteinMPNN weights are; see ``mpnn.find_weights``.
         gates: Other limits than the derived ones.
         count: Sequences per sample.
-        agreement: Sequences per sample given to ``reprof``.
 
     Raises:
-        FewstepError: Weights are missing, or ``reprof`` is asked for and not installed.
+        FewstepError: Weights are missing.
     """
-    if agreement and not reprof.installed():
-        raise FewstepError(
-            "reprof is not installed", do="apt install reprof, or set agreement to 0"
-        )
-    return Proxy(load(DESIGNER, weights), load(SCORER, weights), gates or Gates(), count, agreement)
+    return Proxy(load(DESIGNER, weights), load(SCORER, weights), gates or Gates(), count)
 
 
 def record(proxy: Proxy) -> dict[str, object]:

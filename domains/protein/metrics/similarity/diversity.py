@@ -25,7 +25,6 @@ from domains.protein.metrics.similarity.tm_align import SHORTEST, engine, tm_ali
 __all__ = [
     "Pairwise",
     "cluster_share",
-    "diversity",
     "engine",
     "mean_tm",
     "novelty",
@@ -116,30 +115,6 @@ def cluster_share(
         return math.nan
     joined = tm[np.ix_(chosen, chosen)] > threshold
     return int(connected_components(joined, directed=False)[0]) / len(chosen)
-
-
-def diversity(
-    samples: Sequence[Float[np.ndarray, "_ 3"]],
-    max_pairs: int | None = None,
-    seed: int = 0,
-    workers: int = 1,
-    same_length: bool = True,
-) -> dict[str, float]:
-    """Return the diversity of a set; see ``pairwise_tm`` for the arguments.
-
-    Returns:
-        ``pairwise_tm`` (mean), ``pairs`` compared, ``clusters`` at TM > 0.5 by single linkage
-        and ``cluster_share`` = clusters / samples; these two are NaN when ``max_pairs`` left
-        pairs out. With ``same_length``, lengths never share a cluster.
-    """
-    result = pairwise_tm(samples, max_pairs, seed, workers, same_length)
-    share = cluster_share(result.tm) if result.complete else math.nan
-    return {
-        "pairwise_tm": mean_tm(result.tm),
-        "pairs": float((~np.isnan(result.tm)).sum() - len(samples)) / 2,
-        "clusters": share * len(samples),
-        "cluster_share": share,
-    }
 
 
 def novelty_column(shortlist: int | None) -> str:

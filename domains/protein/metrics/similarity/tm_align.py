@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from domains.errors import FewstepError
+from domains.protein.files.structure import format_pdb
 from domains.protein.metrics.geometry.chain import check_chain
 
 __all__ = ["SHORTEST", "Normalise", "engine", "tm_align"]
@@ -24,6 +25,7 @@ __all__ = ["SHORTEST", "Normalise", "engine", "tm_align"]
 Normalise = Literal["query", "mean", "max", "min"]
 SHORTEST = 5  # residues of a chain that TM-align takes
 _PROGRAM = "TMalign"
+_WIDEST = 99.999  # nm from the origin: what the columns of a PDB file hold on either side
 _DATE = re.compile(r"Version (\d{8})")
 _SCORE = re.compile(r"^TM-score=\s*([0-9.]+)\s*\(.*?(?:Chain|Structure)_([12])\b", re.M)
 
@@ -67,7 +69,8 @@ def tm_align(
             query says how much of the query is explained; a bigger ``b`` may contain it.
 
     Raises:
-        FewstepError: TM-align is missing, or a chain is not finite or below 5 residues.
+        FewstepError: TM-align is missing, or a chain is not finite, below 5 residues or, for the
+            program, too wide or long for a PDB file.
     """
     by_a, by_b = _align(check_chain(a, least=SHORTEST), check_chain(b, least=SHORTEST))
     scores = {
@@ -97,7 +100,7 @@ def _align_by_program(
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / "a.pdb", Path(folder) / "b.pdb"]
         for file, chain in zip(files, (a, b), strict=True):
-            file.write_text(_alpha_carbons(chain))
+            file.write_text(format_pdb(_centred(chain)))
         done = subprocess.run(
             [_PROGRAM, *map(str, files)], capture_output=True, text=True, check=False
         )
@@ -112,10 +115,9 @@ def _align_by_program(
     return scores["1"], scores["2"]
 
 
-def _alpha_carbons(chain: Float[np.ndarray, "n 3"]) -> str:
-    """Return PDB lines; centred, because the columns end at 9999 angstrom."""
-    lines = [
-        f"ATOM  {i:5d}  CA  ALA A{i:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           C"
-        for i, (x, y, z) in enumerate((chain - chain.mean(0)) * 10, start=1)
-    ]
-    return "\n".join([*lines, "TER", "END", ""])
+def _centred(chain: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    """Move the chain's mean to the origin, or its middle where only that fits a PDB file."""
+    centred = chain - chain.mean(0)
+    if np.abs(centred).max() > _WIDEST:
+        return chain - (chain.min(0) + chain.max(0)) / 2
+    return centred

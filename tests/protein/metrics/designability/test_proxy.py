@@ -12,7 +12,6 @@ import pytest
 from protein.chains import helix
 from protein.designers import untrained_proxy, weights_or_skip
 
-from domains.errors import FewstepError
 from domains.protein.metrics.designability import proxy
 from domains.protein.metrics.designability.proxy import Gates, Proxy, load_proxy
 from domains.protein.metrics.geometry import decoys
@@ -95,22 +94,6 @@ def test_a_broken_sample_gives_nan_and_no_pass(untrained, chain):
     assert math.isnan(rows[1]["cross_nll"]) and rows[1]["finite"] == 0.0
     assert rows[1]["designability_proxy"] == 0.0
     assert rows[0].keys() == rows[1].keys()
-
-
-def test_reprof_is_asked_for_only_where_it_is_installed(monkeypatch):
-    monkeypatch.setattr(proxy.reprof, "installed", lambda: False)
-    with pytest.raises(FewstepError, match="apt install reprof"):
-        load_proxy(agreement=1)
-
-
-def test_reprof_columns_are_reported_and_named(untrained, chain, monkeypatch):
-    answer = {"reprof_states": 0.5, "reprof_burial": 0.25}
-    monkeypatch.setattr(proxy.reprof, "agreement", lambda points, sequences: answer)
-    judged = Proxy(untrained.designer, untrained.scorer, count=2, agreement=1)
-    row = judged.describe(chain)
-    assert row["reprof_states"] == 0.5 and row["reprof_burial"] == 0.25
-    assert row["proxy_backend"].endswith("+ reprof")
-    assert judged.describe(chain * np.nan).keys() == row.keys()
 
 
 @pytest.fixture(scope="module")

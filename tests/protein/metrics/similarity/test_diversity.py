@@ -12,7 +12,6 @@ from protein.metrics.folds import fold, near, needs_tm_align
 from domains.errors import FewstepError
 from domains.protein.metrics.similarity.diversity import (
     cluster_share,
-    diversity,
     mean_tm,
     novelty,
     novelty_column,
@@ -33,20 +32,19 @@ def test_pairs_within_one_length_only() -> None:
 @needs_tm_align
 def test_diversity_of_two_folds_in_four_samples() -> None:
     samples = [fold(0), near(fold(0)), fold(1), near(fold(1))]
-    found = diversity(samples)
-    assert found["pairs"] == 6
-    assert found["clusters"] == 2
-    assert found["cluster_share"] == 0.5
-    assert found["pairwise_tm"] == pytest.approx(mean_tm(pairwise_tm(samples).tm))
+    found = pairwise_tm(samples)
+    pairs = found.tm[np.triu_indices(4, 1)]
+    assert found.complete and np.isfinite(pairs).all()
+    assert cluster_share(found.tm) == 0.5
+    assert mean_tm(found.tm) == pytest.approx(pairs.mean())
 
 
 @needs_tm_align
-def test_left_out_pairs_leave_the_clusters_undefined() -> None:
+def test_left_out_pairs_are_told() -> None:
     samples = [fold(seed) for seed in range(4)]
-    found = diversity(samples, max_pairs=3, seed=1)
-    assert found["pairs"] == 3
-    assert math.isnan(found["clusters"])
-    assert math.isnan(found["cluster_share"])
+    found = pairwise_tm(samples, max_pairs=3, seed=1)
+    assert not found.complete and pairwise_tm(samples, max_pairs=6).complete
+    assert np.isfinite(found.tm[np.triu_indices(4, 1)]).sum() == 3
     first, again = (pairwise_tm(samples, max_pairs=3, seed=1).tm for _ in range(2))
     np.testing.assert_array_equal(first, again)
     drawn = {np.isnan(pairwise_tm(samples, 3, seed).tm).tobytes() for seed in range(8)}

@@ -10,6 +10,7 @@ import pytest
 from protein.metrics.folds import fold, near, needs_tm_align
 
 from domains.errors import FewstepError
+from domains.protein.files.structure import read_ca
 from domains.protein.metrics.geometry.decoys import build, mirrored
 from domains.protein.metrics.similarity import tm_align as module
 from domains.protein.metrics.similarity.superpose import tm_score
@@ -101,6 +102,43 @@ def test_a_failing_program_gives_no_score(without_tmtools, tmp_path: Path) -> No
     without_tmtools.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(FewstepError, match="bad PDB"):
         tm_align(fold(0), fold(1))
+
+
+def given_to_program(monkeypatch: pytest.MonkeyPatch, folder: Path, chain: np.ndarray) -> Path:
+    """The file that the program reads for a chain."""
+    kept = folder / "kept.pdb"
+    printed = f"cat <<'END'\n{PRINTED['2019']}\nEND"
+    program(folder, f"test $# = 0 && exit\ncp $1 {kept}\n{printed}")
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    tm_align(chain, fold(1))
+    return kept
+
+
+def test_the_program_reads_a_centred_chain(without_tmtools, tmp_path: Path) -> None:
+    chain = fold(0) + np.array([500.0, -700.0, 0.0])
+    kept = given_to_program(without_tmtools, tmp_path, chain)
+    expected = fold(0) - fold(0).mean(0)
+    np.testing.assert_allclose(read_ca(kept), expected, atol=6e-5, rtol=0)
+    atoms = [line for line in kept.read_text().splitlines() if line.startswith("ATOM")]
+    assert atoms[0][12:26] == " CA  ALA A   1"
+    columns = [[float(line[i : i + 8]) for i in (30, 38, 46)] for line in atoms]
+    np.testing.assert_array_equal(columns, np.round(10 * (chain - chain.mean(0)), 3))
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_wide_chain_stays_within_the_columns(without_tmtools, tmp_path: Path, side) -> None:
+    chain = fold(0)
+    chain[0, 0] += side * 190.0
+    kept = given_to_program(without_tmtools, tmp_path, chain)
+    found, middle = read_ca(kept), (chain.min(0) + chain.max(0)) / 2
+    np.testing.assert_allclose(found, chain - middle, atol=6e-5, rtol=0)
+
+
+@pytest.mark.parametrize("chain", [fold(0) * 1000.0, np.zeros((10_000, 3))], ids=["wide", "long"])
+def test_what_no_pdb_file_holds_is_refused(without_tmtools, tmp_path: Path, chain) -> None:
+    with pytest.raises(FewstepError, match=r"written|PDB file") as raised:
+        given_to_program(without_tmtools, tmp_path, chain)
+    assert len(str(raised.value).splitlines()) == 1 and not (tmp_path / "kept.pdb").exists()
 
 
 @pytest.mark.skipif(
