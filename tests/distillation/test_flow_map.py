@@ -1,6 +1,10 @@
 """Contract: each step of a student learns where the teacher's ODE takes its input."""
 
 import math
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,13 +13,15 @@ from distillation.learning import check_only_the_student_learns
 from distillation.make import make
 from distillation.test_adversarial import orders
 from distillation.test_objectives import losses_and_gradients, toy_roles
-from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, template
+from distillation.toy import GaussianDenoiser, SetDraws, ToyDenoiser, blank, template, toy_plan
 from torch import Tensor, nn
 
 from domains.batch import Batch
 from domains.distillation.objectives.flow_map import FlowMap, _play, superposed
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.rescale import Rescale, Rescaled
+from domains.distillation.training.distiller import Distiller
+from domains.distillation.training.fit import run
 
 COUNT, SAMPLES, STD, STEPS = 40, 48, 0.5, 3
 COLD = Rescale(sharpness=4.0, spread=STD)
@@ -175,3 +181,29 @@ def test_a_turned_target_costs_nothing_when_aligned():
     torch.testing.assert_close(superposed(moved, points, batch), points, rtol=1e-4, atol=1e-5)
     mirrored = points * torch.tensor([1.0, 1.0, -1.0])
     assert (superposed(mirrored, points, batch) - points).square().mean() > 0.01
+
+
+def test_an_interrupted_training_ends_bit_for_bit_as_a_whole_one(tmp_path: Path):
+    def finished(directory: Path, *stops: int) -> list[Tensor]:
+        for stop in stops:  # a signal in the middle of this step
+            assert not run(training(stop), directory)
+        distiller = training(None)
+        assert run(distiller, directory)
+        return [value.clone() for value in distiller.student.state_dict().values()]
+
+    def training(stop: int | None) -> Distiller:
+        plan = toy_plan(make(FlowMap, substeps=2), fit={"steps": 6, "checkpoint_every": 2})
+        rolled = RollOut(PROCESS.times(STEPS), eta=0.0)
+
+        def batches(index: int, draws: Draws) -> Batch:
+            if index == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return plan.batches(index, draws)
+
+        stopping = replace(plan, roll_out=rolled, batches=batches)
+        return Distiller(stopping, ToyDenoiser(1), ToyDenoiser(0))
+
+    whole, parts = finished(tmp_path / "whole"), finished(tmp_path / "parts", 1, 4)
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+    untrained = list(ToyDenoiser(1).state_dict().values())
+    assert not any(torch.equal(a, b) for a, b in zip(whole, untrained, strict=True))
