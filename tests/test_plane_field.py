@@ -127,8 +127,9 @@ def test_wrong_settings_of_it_are_one_line(
 # Objectives against the truth: the exact teacher, and a student that can be anything near it.
 
 sys.path.append(str(PLANE))
+from fewstep_plane.exact import Exact  # noqa: E402
 from fewstep_plane.field import PlaneDenoiser  # noqa: E402
-from fewstep_plane.mixture import MEANS, STD, WEIGHTS, Exact, PlaneFlow  # noqa: E402
+from fewstep_plane.mixture import MEANS, STD, WEIGHTS, PlaneFlow  # noqa: E402
 
 PROCESS, CLOUD = PlaneFlow(), Batch(torch.ones(1, 4000, dtype=torch.bool))
 TIMES = Times(kind="uniform", low=0.02, high=0.98)
