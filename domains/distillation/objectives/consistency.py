@@ -11,7 +11,7 @@ from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
     Resources,
-    per_sample,
+    pseudo_huber,
 )
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.lazy import torch
@@ -55,8 +55,7 @@ class Consistency(Objective[ConsistencyConfig]):
         with torch.no_grad():
             target = self._target(roles, noisy, grid, place, real)
         estimate = roles.process.target(roles.student(noisy, time, real), real)
-        square = per_sample((estimate - target) ** 2, real) / (3 * real.sizes)
-        distance = (square + self.settings.huber**2).sqrt() - self.settings.huber
+        distance = pseudo_huber(estimate, target, real, self.settings.huber)
         noted = by_time("distance", distance.detach(), time)
         return Loss(
             self.settings.scale * distance.mean(), {"distance": distance.detach().mean(), **noted}

@@ -23,7 +23,7 @@ from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
     Student,
-    per_sample,
+    pseudo_huber,
 )
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.distillation.sampling.sampler import ode_step
@@ -78,8 +78,7 @@ class FlowMap(Objective[FlowMapConfig]):
         estimate = roles.process.target(_ask_student(rows, roles), rows.batch)
         if self.settings.align:
             target = superposed(target, estimate.detach(), rows.batch)
-        square = per_sample((estimate - target) ** 2, rows.batch) / (3 * rows.batch.sizes)
-        distance = (square + self.settings.huber**2).sqrt() - self.settings.huber
+        distance = pseudo_huber(estimate, target, rows.batch, self.settings.huber)
         seen = distance.detach()
         noted = by_time("distance", seen, rows.time)
         loss = (self._weights(rows) * distance).mean()

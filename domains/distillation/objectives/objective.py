@@ -32,6 +32,7 @@ __all__ = [
     "denoising_loss",
     "lag",
     "per_sample",
+    "pseudo_huber",
 ]
 
 
@@ -171,6 +172,20 @@ class Objective(ABC, Generic[S]):
 def per_sample(values: Float[torch.Tensor, "b n 3"], batch: Batch) -> Float[torch.Tensor, " b"]:
     """Return the sum over the real points of each sample."""
     return (values * batch.mask[..., None]).sum((1, 2))
+
+
+def pseudo_huber(
+    estimate: Float[torch.Tensor, "b n 3"],
+    target: Float[torch.Tensor, "b n 3"],
+    batch: Batch,
+    huber: float,
+) -> Float[torch.Tensor, " b"]:
+    """Compute sqrt(RMS² + c²) − c of each sample's difference (2310.14189, eq. 8); c is ``huber``.
+
+    Differences below c count squared, larger ones by their size; in the data's unit.
+    """
+    square = per_sample((estimate - target) ** 2, batch) / (3 * batch.sizes)
+    return (square + huber**2).sqrt() - huber
 
 
 def denoising_loss(

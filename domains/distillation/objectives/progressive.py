@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from domains.batch import Batch
-from domains.distillation.objectives.objective import Objective, ObjectiveConfig, per_sample
+from domains.distillation.objectives.objective import Objective, ObjectiveConfig, pseudo_huber
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.distillation.sampling.sampler import Step, last, renoise
 from domains.lazy import torch
@@ -53,8 +53,7 @@ class Progressive(Objective[ProgressiveConfig]):
         with torch.no_grad():
             target = roles.process.target(self._end(step, roles, batch, draws), batch)
         estimate = roles.process.target(step.points, batch)
-        square = per_sample((estimate - target) ** 2, batch) / (3 * batch.sizes)
-        distance = (square + self.settings.huber**2).sqrt() - self.settings.huber
+        distance = pseudo_huber(estimate, target, batch, self.settings.huber)
         seen = distance.detach()
         noted = by_time("distance", seen, torch.full_like(seen, step.time))
         return Loss(self.settings.scale * distance.mean(), {"distance": seen.mean(), **noted})
