@@ -103,7 +103,8 @@ def plain_pairs(net: Proteina, given: Inputs) -> Tensor:
     builder = net.pair_repr_builder
     factory, (b, n) = builder.init_repr_factory, given.mask.shape
     features = []
-    for column, width in zip(factory.codes(given)[0], factory.widths, strict=True):
+    for name, width in zip(factory.names, factory.widths, strict=True):
+        column = factory._columns(name, given)
         hot = torch.zeros(b, n, n, width) if column is None else F.one_hot(column, width)
         features.append(hot.float())
     mask = (given.mask[:, :, None] & given.mask[:, None])[..., None].float()

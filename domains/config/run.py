@@ -88,6 +88,17 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _students_start_somewhere(self) -> RunConfig:
+        for name in self.students:
+            seen, start = {name}, self.students[name].start
+            while start in self.students:
+                if start in seen:
+                    raise ValueError(f"students.{name}.start: {start} would start from itself")
+                seen.add(start)
+                start = self.students[start].start
+        return self
+
+    @model_validator(mode="after")
     def _autoguidance_has_a_weaker_model(self) -> RunConfig:
         for key, weight in self._autoguided().items():
             if "autoguidance" not in self.abilities:

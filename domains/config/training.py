@@ -41,6 +41,9 @@ class Distil(Config):
 
     seed: int | None = Field(default=None, ge=0, le=MOST_SEED)
     """Of its training, to tell chance from merit; the run's if not given."""
+    start: str | None = Field(default=None, min_length=1)
+    """What it starts from: another student of the run (trained first), a model directory or a
+    bundled name, of the teacher's architecture; none: a copy of the teacher."""
     objective: AnyObjective = SiDConfig()
     """What is minimised."""
     roll_out: RollOutConfig = RollOutConfig()

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domains.config import Distil, load_config
+from domains.config import Distil, load_config, located
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def distill(
     output: Path,
     tools: Path | None = None,
     weaker: Path | None = None,
+    start: Path | None = None,
 ) -> None:
     """Distil a teacher into a few-step student; resumable.
 
@@ -42,9 +43,8 @@ def distill(
         output: Directory of the finished student.
         tools: Directory of fetched tools (ProteinMPNN weights), for a preference that asks them.
         weaker: Directory of the weaker model, for autoguidance of the teacher.
+        start: Directory or bundled name of the student to go on from; the teacher if not given.
     """
-    import copy
-
     from domains.distillation.training.distiller import Distiller
     from domains.field import Recomputing, capability, load_field
     from domains.files.provenance import sha256
@@ -62,9 +62,10 @@ def distill(
         capability(field, Recomputing, "can't recompute activations").recompute(network)
     seed = settings.seed if section.seed is None else section.seed
     auto = load_weaker(field, weaker, network) if section.teacher_autoguidance else None
-    read = {"teacher": teacher} | ({"weaker": weaker} if auto and weaker else {})
+    first = None if start is None else located(str(start))
+    given = {"teacher": teacher, "weaker": weaker if auto else None, "start": first}
     plan = _plan(field, section, network, seed, auto, tools)
-    distiller = Distiller(plan, copy.deepcopy(network), network)
+    distiller = Distiller(plan, _first_student(field, first, network), network)
     train_and_save(
         field,
         distiller,
@@ -74,8 +75,32 @@ def distill(
         validate=_validation(field, section, network, settings.seed),
         student=student,
         distil=section.model_dump(mode="json"),
-        **{f"{name}_sha256": sha256(at / "model.safetensors") for name, at in read.items()},
+        **{f"{name}_sha256": sha256(at / "model.safetensors") for name, at in given.items() if at},
     )
+
+
+def _first_student(field: Field, start: Path | None, network: nn.Module) -> nn.Module:
+    """Return the network that is trained: a copy of the teacher, or an earlier student.
+
+    Raises:
+        FewstepError: The earlier student has another architecture or noise process.
+    """
+    import copy
+
+    if start is None:
+        return copy.deepcopy(network)
+    earlier = field.load(start)
+    shapes, others = (
+        {name: tuple(value.shape) for name, value in one.state_dict().items()}
+        for one in (network, earlier)
+    )
+    if shapes != others or field.process(network) != field.process(earlier):
+        raise FewstepError(
+            f"{start} can't be where a student starts",
+            expected="the teacher's architecture and noise process",
+            do="Name a student of this teacher",
+        )
+    return earlier.train(network.training)
 
 
 def _plan(

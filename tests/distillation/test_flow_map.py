@@ -159,7 +159,7 @@ def test_weights_choose_what_is_trained():
     """Only the last step counts: its target is the teacher's own estimate."""
     student = GaussianDenoiser(0.6, STD, COUNT)
     only_last = make(FlowMap, substeps=4, step_weights=(0.0, 0.0, 1.0))
-    rows = _play(roles_of(student), blank([COUNT] * SAMPLES), Draws(("map",)))
+    rows = _play(roles_of(student), blank([COUNT] * SAMPLES), Draws(("map",)), range(STEPS))
     last = rows.noisy[-SAMPLES:], rows.time[-SAMPLES:], blank([COUNT] * SAMPLES)
     teacher = GaussianDenoiser(1.0, STD, COUNT)
     error = PROCESS.target(student(*last) - teacher(*last), last[2])
@@ -167,6 +167,30 @@ def test_weights_choose_what_is_trained():
     expected = ((square + 0.02**2).sqrt() - 0.02).mean() / STEPS * STEPS
     found = loss_of(student, only_last)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_drawn_steps_are_as_frequent_as_their_weights():
+    objective = make(FlowMap, drawn_steps=2, step_weights=(3.0, 2.0, 1.0, 0.0, 2.0))
+    drawn = [objective._chosen(5, Draws((number,))) for number in range(2000)]
+    assert all(len(set(steps)) == 2 and steps == sorted(steps) for steps in drawn)
+    counts = torch.zeros(5)
+    for steps in drawn:
+        counts[steps] += 1
+    expected = torch.tensor([0.75, 0.5, 0.25, 0.0, 0.5])
+    torch.testing.assert_close(counts / 2000, expected, rtol=0, atol=0.05)
+
+
+def test_drawn_steps_have_the_weighted_loss_of_all_in_the_mean():
+    student, weights = GaussianDenoiser(0.6, STD, COUNT), (2.0, 2.0, 1.0)
+    whole = loss_of(student, make(FlowMap, substeps=2, step_weights=weights))
+    one_hot = torch.eye(STEPS).tolist()
+    alone = [
+        loss_of(student, make(FlowMap, substeps=2, step_weights=tuple(one), drawn_steps=1))
+        for one in one_hot
+    ]
+    mean = sum(odds * loss for odds, loss in zip((0.4, 0.4, 0.2), alone, strict=True))
+    torch.testing.assert_close(whole, mean)
+    assert float(alone[0].detach()) != float(alone[1].detach())
 
 
 def test_a_turned_target_costs_nothing_when_aligned():

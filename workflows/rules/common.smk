@@ -1,4 +1,6 @@
 # Functions of the rules.
+from shlex import quote
+
 from domains.files.clock import date_ahead
 
 
@@ -48,6 +50,17 @@ def version_of(source):
     if source not in BUNDLED:
         return str((source and date_ahead(source)) or "")
     return json.loads((BUNDLED[source] / "model.json").read_text())["sha256"]
+
+
+def start_of(source):
+    """Return the files that a student starts from: another student's, or a model's."""
+    return f"{OUT}/students/{source}" if source in RUN.students else files_of(source)
+
+
+def start_option(source):
+    """Return the option that names what a student starts from."""
+    place = f"{OUT}/students/{source}" if source in RUN.students else source
+    return f"--start {quote(place)}" if place else ""
 
 
 def inputs_of(shard):

@@ -9,6 +9,7 @@ rule distill:
             ["data/proteinmpnn"] if RUN.students[w.student].objective.needs_tools else []
         ),
         weaker=weaker_of,
+        start=lambda w: start_of(RUN.students[w.student].start),
         data=DATA,
     output:
         directory(f"{OUT}/students/{{student}}"),
@@ -31,6 +32,8 @@ rule distill:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: deciding(RUN.students[w.student]),
+        start=lambda w, input: start_option(RUN.students[w.student].start),
+        version=lambda w: version_of(RUN.students[w.student].start),
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
@@ -39,6 +42,6 @@ rule distill:
         "Distilling {wildcards.student}"
     shell:
         "fewstep distill --config {params.config:q} --student {wildcards.student:q}"
-        " --teacher {input.teacher:q} {params.weaker} {params.tools} --state {params.state:q}"
-        " --output {output:q}"
+        " --teacher {input.teacher:q} {params.weaker} {params.tools} {params.start}"
+        " --state {params.state:q} --output {output:q}"
         " 2>&1 | tee {log:q}"

@@ -11,8 +11,11 @@ ODE whose score is rescaled (``Rescale``).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Literal, cast
 
 from jaxtyping import Float
@@ -45,6 +48,9 @@ class FlowMapConfig(ObjectiveConfig):
     """Superpose each target on the student's estimate, so that rotations cost nothing."""
     step_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
     """Weight of each step of the roll-out in the loss; none: all alike."""
+    drawn_steps: int = Field(default=0, ge=0, le=400)
+    """Steps that learn in an update, drawn with odds `step_weights`; 0: all of them, so weighted.
+    Both have the same mean, but the last steps, which are easy, cost as much as the others."""
     scale: float = Field(default=1.0, gt=0)
     """Factor of the loss, before clipping."""
 
@@ -56,6 +62,12 @@ class FlowMapConfig(ObjectiveConfig):
             raise ValueError("objective.step_weights: one for each of roll_out.steps")
         if self.step_weights and not any(self.step_weights):
             raise ValueError("objective.step_weights: at least one must be above 0")
+        weights = self.step_weights or (1.0,) * student.roll_out.steps
+        if self.drawn_steps * max(weights) > sum(weights):
+            raise ValueError(
+                f"objective.drawn_steps: {self.drawn_steps} draws would take the step of the largest"
+                f" weight more than once; at most {int(sum(weights) / max(weights))}"
+            )
 
 
 class FlowMap(Objective[FlowMapConfig]):
@@ -72,7 +84,7 @@ class FlowMap(Objective[FlowMapConfig]):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Compare every step of a roll-out with where the teacher's ODE takes its input."""
-        rows = _play(roles, batch, draws)
+        rows = _play(roles, batch, draws, self._chosen(len(roles.rolled.times), draws))
         with torch.no_grad():
             target = roles.process.target(self._target(rows, roles), rows.batch)
         estimate = roles.process.target(_ask_student(rows, roles), rows.batch)
@@ -110,11 +122,24 @@ class FlowMap(Objective[FlowMapConfig]):
                 clean, time = teacher(points, later, batch, previous), later
         return points
 
+    def _chosen(self, steps: int, draws: Draws) -> list[int]:
+        """Return the steps that learn in this update.
+
+        Drawn systematically: along a line where each step is as long as its odds, at points of
+        distance 1 after a random start, so that no step is taken twice.
+        """
+        if not self.settings.drawn_steps:
+            return list(range(steps))
+        weights = torch.tensor(self.settings.step_weights or (1.0,) * steps, dtype=torch.float64)
+        ends = (self.settings.drawn_steps * weights.cumsum(0) / weights.sum()).tolist()
+        start = float(torch.rand(1, generator=draws.source("steps")))
+        passed = [0, *(math.ceil(end - start) for end in ends[:-1]), self.settings.drawn_steps]
+        return [step for step, (a, b) in enumerate(pairwise(passed)) if b > a]
+
     def _weights(self, rows: _Rows) -> Float[torch.Tensor, " r"]:
         """Return the weight of each row; their mean is 1."""
-        weights = torch.tensor(
-            self.settings.step_weights or (1.0,) * rows.steps, device=rows.time.device
-        )
+        given = () if self.settings.drawn_steps else self.settings.step_weights
+        weights = torch.tensor(given or (1.0,) * rows.steps, device=rows.time.device)
         return (weights / weights.mean()).repeat_interleave(len(rows.one.mask))
 
 
@@ -122,60 +147,75 @@ class FlowMap(Objective[FlowMapConfig]):
 class _Rows:
     """Steps of a batch of b roll-outs, the first step of all samples first: r = steps · b rows.
 
+    Some steps of the roll-out may be missing.
+
     Attributes:
         one: The batch that was rolled out.
         noisy: Input of the step.
         time: Its time.
         until: The next step's time; the last step's own.
-        estimates: The student's clean estimate of each step [b, n, 3].
+        previous: What the student was told of the step before [b, n, 3]; None in the first.
+        ends: Whether the roll-out's last step is among them.
     """
 
     one: Batch
     noisy: Float[torch.Tensor, "r n 3"]
     time: Float[torch.Tensor, " r"]
     until: Float[torch.Tensor, " r"]
-    estimates: tuple[torch.Tensor, ...]
+    previous: tuple[torch.Tensor | None, ...]
+    ends: bool
 
     @property
     def steps(self) -> int:
         """Number of steps."""
-        return len(self.estimates)
+        return len(self.previous)
 
     @cached_property
     def batch(self) -> Batch:
         """Mask, origin and condition of each row."""
         return self.one.repeated(self.steps)
 
+    def between(self, start: int, end: int) -> _Rows:
+        """Return some of the steps."""
+        b = len(self.one.mask)
+        part = slice(start * b, end * b)
+        cut = self.noisy[part], self.time[part], self.until[part]
+        return _Rows(self.one, *cut, self.previous[start:end], ends=self.ends and end == self.steps)
+
     @property
     def before_last(self) -> _Rows:
-        """All steps but the last."""
-        count = len(self.time) - len(self.one.mask)
-        cut = self.noisy[:count], self.time[:count], self.until[:count]
-        return _Rows(self.one, *cut, self.estimates[:-1])
+        """All steps but the roll-out's last, which goes nowhere."""
+        return self.between(0, self.steps - self.ends)
 
 
-def _play(roles: Roles, batch: Batch, draws: Draws) -> _Rows:
-    """Play the student's roll-outs to their end, without gradient."""
+def _play(roles: Roles, batch: Batch, draws: Draws, chosen: Sequence[int]) -> _Rows:
+    """Play the student's roll-outs, without gradient, and return the chosen steps."""
     with torch.no_grad():
         steps = list(roles.rolled.steps(roles.student, roles.process, batch, draws))
     times, b = roles.rolled.times.to(batch.mask.device), len(batch.mask)
+    until = torch.cat([times[1:], times[-1:]])
+    before = (None, *(step.clean for step in steps[:-1]))
+    told = before if roles.rolled.self_conditioning else (None,) * len(steps)
     return _Rows(
         one=batch,
-        noisy=torch.cat([step.noisy for step in steps]),
-        time=times.repeat_interleave(b),
-        until=torch.cat([times[1:], times[-1:]]).repeat_interleave(b),
-        estimates=tuple(step.clean for step in steps),
+        noisy=torch.cat([steps[k].noisy for k in chosen]),
+        time=times[chosen].repeat_interleave(b),
+        until=until[chosen].repeat_interleave(b),
+        previous=tuple(told[k] for k in chosen),
+        ends=chosen[-1] == len(steps) - 1,
     )
 
 
 def _ask_student(rows: _Rows, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
     """Return the student's clean estimates, self-conditioned as they were in the roll-out."""
-    student, b = roles.student, len(rows.one.mask)
-    if not roles.rolled.self_conditioning or rows.steps == 1:
-        return student(rows.noisy, rows.time, rows.batch)
-    previous, later = torch.cat(rows.estimates[:-1]), rows.one.repeated(rows.steps - 1)
-    first = student(rows.noisy[:b], rows.time[:b], rows.one)
-    return torch.cat([first, student(rows.noisy[b:], rows.time[b:], later, previous)])
+    untold = sum(previous is None for previous in rows.previous)
+    found: list[torch.Tensor] = []
+    for part in (rows.between(0, untold), rows.between(untold, rows.steps)):
+        if part.steps:
+            told = [previous for previous in part.previous if previous is not None]
+            previous = torch.cat(told) if told else None
+            found.append(roles.student(part.noisy, part.time, part.batch, previous))
+    return torch.cat(found)
 
 
 def _needed(rows: _Rows, end: torch.Tensor, roles: Roles) -> Float[torch.Tensor, "r n 3"]:

@@ -1,8 +1,7 @@
 """Sequence, condition and pair features: what enters the trunk.
 
-The reference multiplies one-hot vectors of width 319 by a matrix for all n² pairs. Here a
-pair is an integer code, each *distinct* code is embedded once, and the result is gathered:
-same numbers, a tenth of the work.
+The reference multiplies one-hot vectors of width 319 by a matrix for all n² pairs. Here the
+rows of that matrix are looked up and added: same numbers, a tenth of the work.
 """
 
 from dataclasses import dataclass
@@ -229,21 +228,27 @@ class PairFactory(nn.Module):
             ~inputs.motif_pairs, width
         )
 
-    def codes(self, inputs: Inputs) -> tuple[list[Int[Tensor, "b n n"] | None], list[int]]:
-        """Return the columns of each present feature and the number of values it can take."""
-        columns = [self._columns(name, inputs) for name in self.names]
-        return columns, [width + 1 for width in self.widths]
+    def columns(self, inputs: Inputs) -> Int[Tensor, "b n n f"]:
+        """Return the rows of ``table`` that each pair's f present features add up.
 
-    def embed(self, columns: list[Int[Tensor, " r"] | None]) -> Float[Tensor, "r p"]:
-        """Embed r pairs given by their columns: a sum of look-ups, then the layer norm."""
-        tables = self.linear_out.weight.split(self.widths, dim=1)
-        total: Tensor | None = None
-        for column, table, width in zip(columns, tables, self.widths, strict=True):
-            if column is None:
-                continue
-            rows = nn.functional.pad(table.t(), (0, 0, 0, 1))
-            found = nn.functional.embedding(column.clamp(max=width), rows)
-            total = found if total is None else total + found
-        if total is None:
+        Raises:
+            ValueError: There is no feature.
+        """
+        found: list[Tensor] = []
+        start = 0
+        for name, width in zip(self.names, self.widths, strict=True):
+            column = self._columns(name, inputs)
+            if column is not None:
+                found.append(start + column)
+            start += width + 1
+        if not found:
             raise ValueError("a pair representation without any feature")
-        return self.ln_out(total)
+        return torch.stack(torch.broadcast_tensors(*found), -1)
+
+    def embed(self, columns: Int[Tensor, "s n n f"]) -> Float[Tensor, "s n n p"]:
+        """Embed pairs given by their columns: a sum of look-ups, then the layer norm."""
+        tables = self.linear_out.weight.split(self.widths, dim=1)
+        # After each feature's rows, one for pairs that have none of it.
+        table = torch.cat([nn.functional.pad(part, (0, 1)) for part in tables], 1).t()
+        total = nn.functional.embedding_bag(columns.flatten(0, 2), table, mode="sum")
+        return self.ln_out(total.unflatten(0, columns.shape[:3]))

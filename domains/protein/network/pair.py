@@ -1,13 +1,9 @@
-"""The pair representation: attention bias by distinct codes, and its updates.
+"""The pair representation: its start, the attention bias that is read off it, its updates."""
 
-Without pair updates the bias of a pair is a function of its integer code alone, so it is
-computed once per distinct code and gathered straight into [heads, n, n].
-"""
-
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,7 +18,9 @@ from domains.protein.network.triangle import (
     standardised,
 )
 
-__all__ = ["DistinctPairs", "PairBuilder", "PairUpdate", "bias_of_pairs", "mask_bias"]
+__all__ = ["PairBuilder", "PairUpdate", "bias_of_pairs", "mask_bias"]
+
+_CACHED_PAIRS = 4096
 
 # Added to padded keys: exp underflows to 0 in every dtype, and sums stay finite.
 MASKED = -1e30
@@ -43,29 +41,8 @@ class TimeFactory(nn.Module):
         return self.ln_out(self.linear_out(embedded))
 
 
-@dataclass(frozen=True)
-class DistinctPairs:
-    """Embedded distinct pairs and where they go.
-
-    Attributes:
-        vectors: One vector per distinct (sample, code).
-        index: Row of ``vectors`` of each residue pair.
-    """
-
-    vectors: Float[Tensor, "r p"]
-    index: Int[Tensor, "b n n"]
-
-    def full(self, mask: Bool[Tensor, "b n"], registers: int) -> Float[Tensor, "b m m p"]:
-        """Return every pair's vector; zero for padding and registers, which come first."""
-        nothing = self.vectors.shape[0]
-        real = mask[:, :, None] & mask[:, None]
-        index = torch.where(real, self.index, nothing)
-        index = F.pad(index, (registers, 0, registers, 0), value=nothing)
-        return F.embedding(index, F.pad(self.vectors, (0, 0, 0, 1)))
-
-
 class PairBuilder(nn.Module):
-    """Builds the initial pair representation for each distinct code."""
+    """Builds the initial representation of every residue pair."""
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -75,30 +52,78 @@ class PairBuilder(nn.Module):
             self.cond_factory = TimeFactory(config)
             self.adaln = AdaLN(config.pair_repr_dim, config.dim_cond)
 
-    def forward(self, inputs: Inputs) -> DistinctPairs:
-        """Embed the distinct pairs of a batch, modulated by each sample's time."""
-        factory = self.init_repr_factory
-        columns, sizes = factory.codes(inputs)
-        sample = torch.arange(inputs.t.shape[0], device=inputs.t.device)
-        code = sample[:, None, None].expand(-1, *inputs.mask.shape[1:] * 2)
-        for column, size in zip(columns, sizes, strict=True):
-            if column is not None:
-                code = code * size + column
-        distinct, index = torch.unique(code, return_inverse=True)
-        rows: list[Tensor | None] = []
-        for column, size in zip(reversed(columns), reversed(sizes), strict=True):
-            rows.append(None if column is None else distinct % size)
-            distinct = distinct if column is None else distinct // size
-        vectors = factory.embed(rows[::-1])
-        return DistinctPairs(self._modulate(vectors, distinct, inputs), index)
+    def forward(self, inputs: Inputs, registers: int) -> Float[Tensor, "b m m p"]:
+        """Return each pair's vector; zero for padding and registers, which come first."""
+        mask, around = inputs.mask, (0, 0, registers, 0, registers, 0)
+        real = (mask[:, :, None] & mask[:, None])[..., None]
+        if torch.is_grad_enabled():
+            return F.pad(torch.cat([*self._vectors(inputs)]) * real, around)
+        weight, m = self.init_repr_factory.linear_out.weight, mask.shape[1] + registers
+        pairs, done = weight.new_zeros(mask.shape[0], m, m, weight.shape[0]), 0
+        for vectors in self._vectors(inputs):
+            part = slice(done, done := done + len(vectors))
+            torch.mul(vectors, real[part], out=pairs[part, registers:, registers:])
+        return pairs
 
-    def _modulate(self, vectors: Tensor, sample: Tensor, inputs: Inputs) -> Tensor:
-        if not self.timed:
-            return vectors
+    def biases(
+        self, inputs: Inputs, registers: int, layers: list[PairBiasAttention]
+    ) -> list[Float[Tensor, "b h m m"]]:
+        """Return each layer's attention bias, registers and mask included.
+
+        The pairs' vectors are forgotten sample by sample: they would fill the memory.
+        """
+        weight = torch.cat([layer.bias_weight() for layer in layers])
+        b, n = inputs.mask.shape
+        parts = (
+            (weight @ standardised(vectors).flatten(1, 2).mT).unflatten(-1, (n, n))
+            for vectors in self._vectors(inputs)
+        )
+        bias = _joined(parts, b, registers)
+        if not inputs.mask.all():
+            padding = ~F.pad(inputs.mask, (registers, 0), value=True)
+            bias.masked_fill_(padding[:, None, None], MASKED)
+        return list(bias.unflatten(1, (len(layers), -1)).unbind(1))
+
+    def _vectors(self, inputs: Inputs) -> Iterator[Float[Tensor, "s n n p"]]:
+        """Embed the pairs of some samples at a time, modulated by each sample's time."""
+        with torch.autocast(inputs.x_t.device.type, enabled=False):
+            columns = self.init_repr_factory.columns(inputs)
+            modulation = self._modulation(inputs) if self.timed else None
+            for part in _samples(inputs.mask):
+                vectors = self.init_repr_factory.embed(columns[part])
+                if modulation is not None:
+                    gamma, beta = (each[part, None, None] for each in modulation)
+                    vectors = torch.addcmul(beta, standardised(vectors), gamma)
+                yield vectors
+
+    def _modulation(self, inputs: Inputs) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p"]]:
         condition = self.cond_factory(inputs)
-        gamma, beta = self.adaln.modulation(F.layer_norm(condition, condition.shape[-1:]))
-        normed = F.layer_norm(vectors, vectors.shape[-1:])
-        return torch.addcmul(beta[sample], normed, gamma[sample])
+        return self.adaln.modulation(standardised(condition))
+
+
+def _joined(
+    parts: Iterator[Float[Tensor, "s k n n"]], count: int, registers: int
+) -> Float[Tensor, "b k m m"]:
+    """Join the samples' biases and put the registers, which have none, before the residues."""
+    if torch.is_grad_enabled():
+        return F.pad(torch.cat([*parts]), (registers, 0, registers, 0))
+    bias, done = None, 0
+    for part in parts:
+        if bias is None:
+            m = part.shape[-1] + registers
+            bias = part.new_zeros(count, part.shape[1], m, m)
+        bias[done : done + len(part), :, registers:, registers:] = part
+        done += len(part)
+    assert bias is not None  # a batch has samples
+    return bias
+
+
+def _samples(mask: Bool[Tensor, "b n"]) -> Iterator[slice]:
+    """Cut a batch so that a piece's pairs stay in a CPU's cache; gradients keep them anyway."""
+    b, n = mask.shape
+    whole = torch.is_grad_enabled() or mask.device.type != "cpu"
+    size = b if whole else max(1, _CACHED_PAIRS // max(1, n * n))
+    return (slice(start, start + size) for start in range(0, b, max(1, size)))
 
 
 def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 n"]:
@@ -106,32 +131,6 @@ def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, MASKED)[
         :, None, None
     ]
-
-
-def bias_of_codes(
-    pairs: DistinctPairs,
-    mask: Bool[Tensor, "b n"],
-    registers: int,
-    layers: list[PairBiasAttention],
-) -> list[Float[Tensor, "b h m m"]]:
-    """Return each layer's attention bias from distinct pairs, registers and mask included."""
-    standard = F.layer_norm(pairs.vectors, pairs.vectors.shape[-1:])
-    weight = torch.cat([layer.bias_weight() for layer in layers])
-    table = F.linear(standard, weight)
-    # Two more rows: register pairs (no bias) and padded keys (never attended).
-    table = F.pad(F.pad(table, (0, 0, 0, 1)), (0, 0, 0, 1), value=MASKED)
-    rows = pairs.vectors.shape[0]
-    index = torch.where(mask[:, None], pairs.index, rows + 1)
-    index = F.pad(index, (registers, 0, 0, 0), value=rows)
-    top = F.pad(torch.where(mask, rows, rows + 1), (registers, 0), value=rows)
-    index = torch.cat([top[:, None].expand(-1, registers, -1), index], 1)
-    b, m, _ = index.shape
-    heads = layers[0].heads
-    if torch.is_grad_enabled() and table.requires_grad:
-        gathered = F.embedding(index, table).permute(3, 0, 1, 2).contiguous()
-    else:
-        gathered = table.t().contiguous().index_select(1, index.flatten())
-    return list(gathered.view(len(layers), heads, b, m, m).transpose(1, 2))
 
 
 def bias_of_pairs(

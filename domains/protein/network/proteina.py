@@ -19,10 +19,8 @@ from domains.protein.network.features import (
 )
 from domains.protein.network.layers import Conditioning, Layer, PairBiasAttention, Transition
 from domains.protein.network.pair import (
-    DistinctPairs,
     PairBuilder,
     PairUpdate,
-    bias_of_codes,
     bias_of_pairs,
     mask_bias,
 )
@@ -32,6 +30,11 @@ __all__ = ["Proteina"]
 # C, A, T classes of a network that has never seen labels: the null class only.
 _NO_CLASSES = (0, 0, 0)
 _TRUNK = "transformer_layers."
+
+
+def _exactly(x: Tensor) -> torch.autocast:
+    """Compute in the weights' own precision: half of it would move a coordinate by .1 Å."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 @dataclass(frozen=True)
@@ -132,14 +135,15 @@ class Proteina(nn.Module):
             biases = iter([bias] * self.config.nlayers)
             tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
         else:
-            pairs = self.pair_repr_builder(inputs)
             if self.config.pair_update_layers():
-                tokens, pair = self._trunk_with_updates(inputs, tokens, condition, pairs, mask)
+                tokens, pair = self._trunk_with_updates(inputs, tokens, condition, mask)
             else:
-                biases = iter(bias_of_codes(pairs, inputs.mask, registers, self._attentions()))
+                builder, attentions = self.pair_repr_builder, self._attentions()
+                biases = iter(builder.biases(inputs, registers, attentions))
                 tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
         tokens = tokens[:, registers:]
-        out = self.coors_3d_decoder(tokens) * inputs.mask[..., None]
+        with _exactly(tokens):
+            out = self.coors_3d_decoder(tokens) * inputs.mask[..., None]
         logits = tokens.sum(-1) / tokens.shape[-1] ** 0.5
         distogram = self._pair_logits(pair) if pair_logits else None
         return Prediction(out.to(inputs.x_t.dtype), distogram, logits.to(inputs.x_t.dtype))
@@ -160,7 +164,8 @@ class Proteina(nn.Module):
 
     def _tokens(self, inputs: Inputs) -> Float[Tensor, "b m d"]:
         noisy = (inputs.x_t * inputs.mask[..., None]).to(self.dtype)
-        tokens = self.linear_3d_embed(noisy) + self.init_repr_factory(inputs)
+        with _exactly(noisy):
+            tokens = self.linear_3d_embed(noisy) + self.init_repr_factory(inputs)
         if not self.config.registers:
             return tokens
         registers = self.registers.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
@@ -181,11 +186,11 @@ class Proteina(nn.Module):
         return tokens
 
     def _trunk_with_updates(
-        self, inputs: Inputs, tokens: Tensor, condition: Conditioning, pairs: DistinctPairs, mask
+        self, inputs: Inputs, tokens: Tensor, condition: Conditioning, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Run groups of layers that share a pair representation, updating it in between."""
         registers, attentions = self.config.registers, self._attentions()
-        pair = pairs.full(inputs.mask, registers)
+        pair = self.pair_repr_builder(inputs, registers)
         ends = [layer + 1 for layer in self.config.pair_update_layers()]
         start = 0
         for end in [*ends, self.config.nlayers]:
