@@ -11,6 +11,7 @@ import typer
 
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
+from domains.stages.compact import compact
 from domains.stages.compare import compare
 from domains.stages.distill import distill
 from domains.stages.doctor import doctor
@@ -41,8 +42,8 @@ STAGES: tuple[Callable[..., None], ...] = (
     report,
     compare,
 )
-# Commands for people: they look at what stages and machine have, and no rule calls them.
-CHECKS: tuple[Callable[..., None], ...] = (status, doctor)
+# Commands for people, which no rule calls: a smaller file, what stages and machine have.
+CHECKS: tuple[Callable[..., None], ...] = (compact, status, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -40,7 +40,7 @@ def shell_line(rule: str) -> str:
 
 def test_commands_are_stages_and_checks() -> None:
     assert set(COMMANDS) == set(STAGES) | set(CHECKS)
-    assert set(CHECKS) == {"status", "doctor"}
+    assert set(CHECKS) == {"compact", "status", "doctor"}
 
 
 @pytest.mark.parametrize("name", [*STAGES, *CHECKS])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from domains.errors import FewstepError
 from domains.files.aside import make_way, put_aside
+from domains.files.compact import compacted, expanded
 from domains.files.provenance import atomic_path, record, sha256, write_json
 from domains.files.regular import read_json_object
 from domains.files.safe_archive import UNSAFE, check_count
@@ -23,6 +24,7 @@ __all__ = [
     "named_tensors",
     "read_model",
     "read_pair",
+    "write_compact",
     "write_model",
 ]
 
@@ -30,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _FORMAT = "fewstep-model-1"
+_COMPACT = "fewstep-compact-1"
 # Modules of torch.compile, FSDP, checkpointed activations, and Lightning's Fabric.
 _WRAPPERS = (
     "_orig_mod",
@@ -38,7 +41,7 @@ _WRAPPERS = (
     "_checkpoint_wrapped_module",
     "_forward_module",
 )
-_BEGINNING = f'{{\n "format": "{_FORMAT}",'
+_BEGINNING = '{\n "format": "fewstep-'
 _MOST_DIMENSIONS = 64  # torch reduces no more
 
 
@@ -61,8 +64,46 @@ def write_model(
     if half:
         weights = {name: value.half() for name, value in weights.items()}
     check_weights(path, weights)
+    _write_pair(path, weights, {"format": _FORMAT}, config)
+
+
+def write_compact(directory: Path, source: Path, base: Path | None = None) -> None:
+    """Write a model in few bits (see ``domains.files.compact``); ``read_model`` reads it as well.
+
+    Args:
+        directory: Where to; made if needed.
+        source: Directory of the model.
+        base: Directory, beside ``directory``, of the model that it started from: then only the
+            difference is stored.
+
+    Raises:
+        FewstepError: The base is elsewhere, or has other names or shapes.
+    """
+    path = Path(directory) / "model.safetensors"
+    weights, config = read_model(source)
+    head: dict[str, Any] = {"format": _COMPACT}
+    beside = None
+    if base is not None:
+        if base.resolve().parent != path.parent.resolve().parent:
+            raise FewstepError(
+                f"the base model {base} is not beside {path.parent}", do="Put them side by side"
+            )
+        beside, _ = read_model(base)
+        if _shapes(beside) != _shapes(weights):
+            raise FewstepError(f"{base} has another architecture than {source}")
+        head["base"] = {"name": base.name, "sha256": sha256(base / path.name)}
+    _write_pair(path, compacted(weights, beside), head, config)
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items()}
+
+
+def _write_pair(
+    path: Path, tensors: Mapping[str, Tensor], head: dict[str, Any], config: dict[str, Any]
+) -> None:
     # Copies, because safetensors refuses tensors that share memory (tied weights).
-    plain = {name: t.detach().cpu().contiguous().clone() for name, t in weights.items()}
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with atomic_path(path) as temporary:
         try:
             save_file(plain, temporary, metadata={"format": "pt"})
@@ -70,7 +111,7 @@ def write_model(
             raise FewstepError(f"can't write {path}", got=error, do="Check the disk") from error
         _make_way(path, temporary)
         path.with_suffix(".json").unlink(missing_ok=True)
-    content = record(format=_FORMAT, sha256=sha256(path), config=config)
+    content = record(**head, sha256=sha256(path), config=config)
     write_json(path.with_suffix(".json"), content)
 
 
@@ -102,9 +143,9 @@ def read_pair(
     path: Path, sidecar: Path, *, required: bool
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read weights and, where it is required or exists, the file that describes them."""
-    config = {}
+    content: dict[str, Any] = {}
     if required or sidecar.exists():
-        config = _read_sidecar(existing_file(sidecar), path)
+        content = _read_sidecar(existing_file(sidecar), path)
     try:
         with safe_open(path, "pt") as file:
             check_count(path, len(file.keys()))
@@ -113,8 +154,35 @@ def read_pair(
         raise FewstepError(
             f"{path} is not a whole safetensors file", got=str(error)[:200]
         ) from error
+    if content.get("format") == _COMPACT:
+        weights = expanded(path, weights, _base_weights(content.get("base"), path))
     check_weights(path, weights)
+    config = content.get("config", {})
     return (weights if required else dict(named_tensors(path, weights))), config
+
+
+def _base_weights(base: Any, path: Path) -> dict[str, Tensor] | None:
+    """Return the weights of the model beside it that a compact model is the difference from."""
+    if base is None:
+        return None
+    name = base.get("name") if isinstance(base, dict) else None
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise FewstepError(f"{path.with_suffix('.json')} names no base model", got=base)
+    beside = path.parent.resolve().parent / name
+    if not beside.is_dir():
+        raise FewstepError(
+            f"{path} is stored as a difference from the model {name}",
+            expected=f"that model at {beside}",
+            do="Keep both directories side by side",
+        )
+    weights, _ = read_model(beside)
+    if (found := sha256(beside / path.name)) != base.get("sha256"):
+        raise FewstepError(
+            f"{beside} is not the model that {path} is the difference from",
+            expected=f"sha256 {base.get('sha256')}",
+            got=found,
+        )
+    return weights
 
 
 def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
@@ -122,7 +190,7 @@ def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
         content = read_json_object(sidecar)
     except (OSError, ValueError) as error:
         raise FewstepError(f"can't read {sidecar}", got=error) from error
-    if content.get("format") != _FORMAT:
+    if content.get("format") not in (_FORMAT, _COMPACT):
         raise FewstepError(f"{sidecar} is of another kind", expected=f"format {_FORMAT}")
     if not isinstance(content.get("config"), dict):
         raise FewstepError(f"{sidecar} has no config")
@@ -133,7 +201,7 @@ def _read_sidecar(sidecar: Path, weights: Path) -> dict[str, Any]:
             got=found,
             do="Prepare the model again",
         )
-    return content["config"]
+    return content
 
 
 def named_tensors(path: Path, state: Mapping[Any, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -134,8 +134,10 @@ class ProteinField(Field[ProteinaDenoiser]):
         self, section: ProteinDistil, denoiser: ProteinaDenoiser, draws: Draws
     ) -> list[Request]:
         """Request chains of random lengths, with fold classes if the section says so."""
-        low, high = section.lengths.low, section.lengths.high
-        count = section.batch_size
+        lengths, count = section.lengths, section.batch_size
+        low, high = lengths.low, lengths.high
+        if lengths.block is not None:
+            low, high = lengths.block_at(low + draws.integer("block", high - low + 1))
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
         return self._requests_of(section, denoiser, sizes, _choices(draws, count))
 

@@ -73,12 +73,22 @@ class Lengths(Config):
     """Smallest."""
     high: int = Field(default=80, ge=1, le=10_000)
     """Largest, not below `low`."""
+    block: int | None = Field(default=None, ge=1, le=10_000)
+    """Draw all sizes of a micro-batch from one block of so many neighbouring sizes, drawn in
+    proportion, so that less is padding; none: from all (distillation only)."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Lengths:
         if self.low > self.high:
             raise ValueError(f"low {self.low} must not exceed high {self.high}")
         return self
+
+    def block_at(self, size: int) -> tuple[int, int]:
+        """Return the smallest and largest size of the block that ``size`` is in."""
+        if self.block is None:
+            return self.low, self.high
+        start = size - (size - self.low) % self.block
+        return start, min(start + self.block - 1, self.high)
 
 
 class ProteinData(Data):

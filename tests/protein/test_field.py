@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import NETWORK, save_teacher
+from tiny_run import NETWORK, content, save_teacher
 
 from domains.batch import Request, Sample
+from domains.config import parse_config
+from domains.distillation.roles import Draws
 from domains.errors import FewstepError
 from domains.files.model_files import write_model
 from domains.protein.denoiser import ProteinaDenoiser
@@ -106,3 +108,17 @@ def test_decoys_are_of_six_kinds_and_repeat_with_their_seed() -> None:
     for ours, again, native in zip(made, repeated, natives, strict=True):
         assert torch.equal(ours.points, again.points)
         assert not torch.allclose(ours.points, native.points)
+
+
+def test_blocks_of_lengths_keep_each_length_as_frequent() -> None:
+    lengths = {"low": 40, "high": 49, "block": 4}
+    section = parse_config(content(students={"student": {"lengths": lengths, "batch_size": 5}}))
+    student, model = section.students["student"], FIELD.new(pretrain(), 0)
+    counts = dict.fromkeys(range(40, 50), 0)
+    for number in range(1500):
+        sizes = [r.size for r in FIELD.training_requests(student, model, Draws((number,)))]
+        assert len({(size - 40) // 4 for size in sizes}) == 1
+        for size in sizes:
+            counts[size] += 1
+    shares = [count / 7500 for count in counts.values()]
+    assert max(shares) < 0.12 and min(shares) > 0.08

@@ -63,10 +63,10 @@ class FlowMapConfig(ObjectiveConfig):
         if self.step_weights and not any(self.step_weights):
             raise ValueError("objective.step_weights: at least one must be above 0")
         weights = self.step_weights or (1.0,) * student.roll_out.steps
-        if self.drawn_steps * max(weights) > sum(weights):
+        if self.drawn_steps > (most := sum(weights) / max(weights)):
             raise ValueError(
-                f"objective.drawn_steps: {self.drawn_steps} draws would take the step of the largest"
-                f" weight more than once; at most {int(sum(weights) / max(weights))}"
+                f"objective.drawn_steps: at most {int(most)}, or the step of the largest weight"
+                " would be drawn twice"
             )
 
 
