@@ -46,7 +46,7 @@ def rms_error(model: Path, time: float, sign: float) -> float:
 
 def main() -> None:
     """Print the two errors and their ratio for each time."""
-    model = located(sys.argv[1] if len(sys.argv) > 1 else "proteina-mini")
+    model = located(sys.argv[1] if len(sys.argv) > 1 else "proteina-small")
     print("time  native (nm)  mirrored (nm)  ratio")
     for time in TIMES:
         native, mirrored = (rms_error(model, time, sign) for sign in (1.0, -1.0))

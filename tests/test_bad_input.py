@@ -160,7 +160,7 @@ def test_checkpoints(place: Place, write: Callable[[Path], None]) -> None:
 
 def test_prepare(place: Place) -> None:
     to = ("--output", place / "out")
-    assert "proteina-mini" in place.refused("prepare", "--source", place / "nothing", *to)
+    assert "proteina-small" in place.refused("prepare", "--source", place / "nothing", *to)
     (place / "a.ckpt").write_text("")
     with_sum = ("prepare", "--source", place / "a.ckpt", "--sha256", "0" * 64, *to)
     assert "checksum" in place.refused(*with_sum)

@@ -86,7 +86,7 @@ ALLOWED: list[dict[str, object]] = [
     {"teacher": Path("r/teacher"), "state": Path("r/state/a"), "output": Path("r/students/a")},
     {"config": Path("mine/run.yaml"), "state": Path("mine"), "output": Path("mine/student")},
     {"source": "teacher/weights.ckpt", "output": Path("teacher")},
-    {"source": "proteina-mini", "output": Path("proteina-mini")},
+    {"source": "proteina-small", "output": Path("proteina-small")},
     {"domain": "protein", "source": "a.ckpt", "output": Path("protein")},
     {"samples": Path("r/samples/a"), "tools": Path("tools"), "output": Path("r/evaluation/a")},
     {"model": Path("t"), "sampler": None, "output": Path("t/samples"), "shard": 0},
@@ -98,7 +98,7 @@ def test_other_places_are_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("teacher", "proteina-mini", "protein"):
+    for name in ("teacher", "proteina-small", "protein"):
         (tmp_path / name).mkdir()
     (tmp_path / "teacher/weights.ckpt").touch()
     (tmp_path / "a.ckpt").touch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -42,6 +42,8 @@ class RunConfig(Config):
     weaker: str | None = Field(default=None, min_length=1)
     """A weaker model of the same kind, such as an early checkpoint, which autoguidance pushes away
     from; given as `teacher` is (proteins)."""
+    models: Mapping[Name, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    """Other models to sample from, such as a finished student: file, directory or bundled name."""
     data: Data = Data()
     """Where its data are."""
     pretrain: Pretrain | None = None
@@ -76,10 +78,11 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _known_models(self) -> RunConfig:
-        reserved = {"teacher", *UNMODELLED}
-        if taken := reserved & set(self.students):
-            raise ValueError(f"students.{min(taken)}: this name is taken")
-        known = reserved | set(self.students)
+        known = {"teacher", *UNMODELLED}
+        for key, named in (("students", self.students), ("models", self.models)):
+            if taken := known & set(named):
+                raise ValueError(f"{key}.{min(taken)}: this name is taken")
+            known |= set(named)
         for name, sample_set in self.sets.items():
             if sample_set.model not in known:
                 raise ValueError(

@@ -34,6 +34,7 @@ __all__ = [
 
 # What a name of a packed domain starts with.
 PACKED = "cath:"
+_ASSETS = Path(__file__).parent / "assets"
 # Sets of structures that the paper of Proteina compares folds with.
 FOLD_REFERENCES = ("pdb", "afdb")
 # The distribution of the run's own data.
@@ -288,7 +289,7 @@ SETTINGS = FieldSettings(
     run=ProteinRun,
     implementation="domains.protein.field:FIELD",
     metrics="domains.protein.metric_texts:METRICS",
-    bundled={"proteina-mini": Path(__file__).parent / "assets" / "proteina-mini"},
-    published=Path(__file__).parent / "assets" / "published.yaml",
+    bundled={name: _ASSETS / name for name in ("proteina-small", "proteina-small-8")},
+    published=_ASSETS / "published.yaml",
     check=check_programs,
 )

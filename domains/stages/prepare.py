@@ -21,7 +21,7 @@ def prepare(
     """Turn a teacher's checkpoint into model.safetensors + model.json; runs no pickled code.
 
     Args:
-        source: Checkpoint file, model directory or bundled name (such as proteina-mini).
+        source: Checkpoint file, model directory or bundled name (such as proteina-small).
         output: Directory of the model.
         domain: Scientific field.
         architecture: A model.json, or the directory of it, for files that hold weights only.

@@ -27,7 +27,9 @@ def model_of(wildcards):
     model = RUN.sets[wildcards.set].model
     if model in UNMODELLED:
         return []
-    return f"{OUT}/teacher" if model == "teacher" else f"{OUT}/students/{model}"
+    if model == "teacher":
+        return f"{OUT}/teacher"
+    return f"{OUT}/{'models' if model in RUN.models else 'students'}/{model}"
 
 
 def tuned(name):
@@ -43,6 +45,11 @@ def plain(paths):
 def files_of(source):
     """Return the source files of a model, so that another under its name counts."""
     return plain([source] if source and source not in BUNDLED else [])
+
+
+def source_of(model):
+    """Return the source of a model that is prepared, by its directory's name."""
+    return RUN.models[model.removeprefix("models/")] if "/" in model else getattr(RUN, model)
 
 
 def version_of(source):

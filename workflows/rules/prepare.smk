@@ -42,20 +42,26 @@ if RUN.teacher == PRETRAIN:
 
 rule prepare:
     input:
-        lambda w: files_of(getattr(RUN, w.model)),
+        lambda w: files_of(source_of(w.model)),
     output:
         directory(f"{OUT}/{{model}}"),
     log:
         f"{OUT}/logs/prepare_{{model}}.log",
     wildcard_constraints:
-        model="weaker" if RUN.teacher == PRETRAIN else "teacher|weaker",
+        model="|".join(
+            [
+                *(["teacher"] if RUN.teacher != PRETRAIN else []),
+                "weaker",
+                *(f"models/{re.escape(name)}" for name in RUN.models),
+            ]
+        ),
     conda:
         ENVIRONMENT
     container:
         CONTAINER
     params:
-        source=lambda w: getattr(RUN, w.model),
-        version=lambda w: version_of(getattr(RUN, w.model)),
+        source=lambda w: source_of(w.model),
+        version=lambda w: version_of(source_of(w.model)),
         domain=RUN.domain,
     message:
         "Preparing the {wildcards.model}"

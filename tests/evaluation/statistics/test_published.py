@@ -61,7 +61,7 @@ OTHERS = [
     ("protein", {"evaluate": {"folding_model": "elsewhere/esmfold"}}),
     ("protein", {"evaluate": {"folding_program": "openfold3", "folding_model": "w.pt"}}),
     ("protein", {"evaluate": {"most": 100}}),
-    ("protein", {"teacher": "proteina-mini"}),
+    ("protein", {"teacher": "proteina-small"}),
     ("protein", {"teacher": "proteina_v1.1_DFS_200M_tri.ckpt"}),
     ("lidar", {"generate": {"scenes": 400}}),
     ("lidar", {"evaluate": {"most": 1000}}),
