@@ -192,6 +192,26 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "fit.precision: must be 32-true",
     ),
+    "a student that starts from itself": (
+        {"students": {"student": {"start": "b"}, "b": {"start": "student", "fit": {"steps": 1}}}},
+        "would start from itself",
+    ),
+    "a model of a student's name": ({"models": {"student": "x"}}, "models.student: this name"),
+    "more draws than weights": (
+        {
+            "students": {
+                "student": {
+                    "roll_out": {"steps": 4, "eta": 0},
+                    "objective": {
+                        "kind": "flow_map",
+                        "drawn_steps": 3,
+                        "step_weights": [4, 1, 1, 1],
+                    },
+                }
+            }
+        },
+        "drawn_steps: at most 1",
+    ),
     "autoguidance without a weaker model": (
         {"sets": {"naive": {"sampler": {"guidance": 2.0, "autoguidance": 0.5}}}},
         "no weaker model",

@@ -18,6 +18,7 @@ from snakemake_run import CONFIGS, planned, snakemake
 from tiny_run import content, deep_update, save_teacher
 
 from domains.config import PRETRAIN, bundled_models, load_config
+from domains.files.provenance import sha256
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(CONFIGS.glob("[!m]*.yaml"))
@@ -52,7 +53,9 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).touch()
     jobs = planned(tmp_path, path)
-    assert jobs["pretrain" if run.teacher == PRETRAIN else "prepare"] == 1
+    trained = run.teacher == PRETRAIN
+    assert jobs.get("pretrain", 0) == trained
+    assert jobs.get("prepare", 0) == (not trained) + len(run.models)
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
     assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
     assert jobs.get("report", 0) == bool(run.sets)
@@ -84,6 +87,31 @@ def test_the_weaker_model_is_prepared_only_where_needed(tmp_path: Path) -> None:
     for sets, count in (({}, 1), ({"student_2": guided}, 2)):
         config = write(tmp_path / "c.yaml", teacher="{model}", weaker="{weaker}", sets=sets)
         assert planned(tmp_path, config)["prepare"] == count
+
+
+def test_students_start_from_others_and_sets_from_other_models(tmp_path: Path) -> None:
+    save_teacher(tmp_path / TEACHER)
+    save_teacher(tmp_path / "earlier one", seed=1)
+    students = {
+        "first": {"start": "earlier one", "fit": {"steps": 1}, "roll_out": {"steps": 1}},
+        "second": {"start": "first", "fit": {"steps": 1}, "roll_out": {"steps": 1}},
+    }
+    twice = {"kind": "renoise", "steps": 2, "asked_twice": True}
+    sets = {"second": {"model": "second"}, "other": {"model": "finished", "sampler": twice}}
+    config = write(
+        tmp_path / "c.yaml",
+        students=students,
+        sets=sets,
+        models={"finished": "earlier one"},
+    )
+    made = snakemake(tmp_path, config)
+    assert made.returncode == 0, made.stdout + made.stderr
+    out = tmp_path / "results/tiny"
+    start = json.loads((out / "students/second/model.json").read_text())["config"]["provenance"]
+    assert start["start_sha256"] == sha256(out / "students/first/model.safetensors")
+    facts = [json.loads((out / f"evaluation/{name}/set.json").read_text()) for name in sets]
+    assert [one["role"] for one in facts] == ["student", "student"]
+    assert set(pd.read_csv(out / "samples/other/index.csv")["network_calls"]) == {4}
 
 
 def test_a_tuned_sampler_is_searched_before_its_set_is_sampled(tmp_path: Path) -> None:

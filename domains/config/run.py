@@ -66,8 +66,12 @@ class RunConfig(Config):
     @classmethod
     def obstacle(cls, student: Distil) -> str:
         """Name the setting that keeps the field from training a student; empty if none does."""
-        if student.roll_out.self_conditioning and "self_conditioning" not in cls.abilities:
+        if "self_conditioning" in cls.abilities:
+            return ""
+        if student.roll_out.self_conditioning:
             return "roll_out.self_conditioning: the networks of this field have none"
+        if student.teacher_asked_twice:
+            return "teacher_asked_twice: the networks of this field have no self-conditioning"
         return ""
 
     @model_validator(mode="after")
@@ -133,9 +137,9 @@ class RunConfig(Config):
                     f"{where}: {sampler.kind} is none of the"
                     f" {self.domain} field, which has {', '.join(self.samplers)}"
                 )
-            told = getattr(sampler, "self_conditioning", False)
-            if told and "self_conditioning" not in self.abilities:
-                raise ValueError(f"{where}.self_conditioning: its networks have none")
+            for key in ("self_conditioning", "asked_twice"):
+                if getattr(sampler, key, False) and "self_conditioning" not in self.abilities:
+                    raise ValueError(f"{where}.{key}: its networks have no self-conditioning")
             if sample_set.refine and "refine" not in self.abilities:
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
         return self

@@ -62,6 +62,8 @@ class SampleSet(Config):
     """How it is sampled; unused for `data` and `decoys`."""
     label: str = ""
     """Its name in the report; that of the model if empty."""
+    reference: bool = False
+    """Compare students with it, as with the teacher's samplers of many steps."""
     refine: bool = False
     """Refine the samples by the field's refinement network (LiDAR: six points for each one)."""
 
@@ -70,6 +72,8 @@ class SampleSet(Config):
         """Return data, decoys, student, teacher, or teacher_naive (re-noised, or few steps)."""
         if self.model in UNMODELLED:
             return self.model
+        if self.reference:
+            return "teacher"
         if self.model != "teacher":
             return "student"
         naive = self.sampler.steps < _FULL_TEACHER.get(self.sampler.kind, math.inf)

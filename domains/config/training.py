@@ -63,6 +63,9 @@ class Distil(Config):
     teacher_rescale: Rescale | None = None
     """Sharpen the teacher's score instead, which keeps strands where noise scales do
     not; `flow_map` integrates this ODE."""
+    teacher_asked_twice: bool = False
+    """Ask the teacher twice for each score, the second time told its first estimate, as networks
+    trained with self-conditioning are best; a call more (proteins; `flow_map` does so itself)."""
     teacher_guidance: float = 1.0
     """Weight w of the teacher's guidance, which the student learns; 1 is none."""
     teacher_autoguidance: float = Field(default=0.0, ge=0, le=1)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from domains.batch import Batch
 from domains.lazy import torch
 
-__all__ = ["Denoiser", "Guided", "Tempered", "Unconditional"]
+__all__ = ["AskedTwice", "Denoiser", "Guided", "Tempered", "Unconditional"]
 
 
 @runtime_checkable
@@ -38,6 +38,28 @@ class Denoiser(Protocol):
             previous: Clean estimate of the previous step (self-conditioning), or None.
         """
         ...
+
+
+@dataclass(frozen=True)
+class AskedTwice:
+    """A self-conditioned denoiser that is told its own first estimate of the same points.
+
+    Networks that were trained with self-conditioning are better told than not; where no earlier
+    estimate is near, such as in an objective that noises points anew, this one is.
+    """
+
+    denoiser: Denoiser
+
+    def __call__(
+        self,
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
+        batch: Batch,
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
+        """Estimate the clean points, by two calls."""
+        first = self.denoiser(noisy, time, batch, previous)
+        return self.denoiser(noisy, time, batch, first)
 
 
 @dataclass(frozen=True)

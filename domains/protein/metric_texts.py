@@ -44,11 +44,13 @@ METRICS = {
         "Share that passes all gates of the proxy: cross NLL of ProteinMPNN designs, bonds,"
         " clashes, size, handedness. No structure prediction: not designability.",
         "higher",
+        same_within=0.05,
     ),
     "cross_nll": Metric(
         "Cross NLL (nat)",
         "How surprised one ProteinMPNN is by the sequences that another designed.",
         "lower",
+        same_within=0.02,
     ),
     "bond_fraction": Metric(
         "Bonds in range", "Share of Cα–Cα steps between 3.6 and 4.0 Å.", "higher"
@@ -77,8 +79,8 @@ METRICS = {
         " not the field's success rate.",
         "higher",
     ),
-    "helix": Metric("Helix", "Share of residues in helices (P-SEA, from Cα).", "none"),
-    "strand": Metric("Strand", "Share of residues in strands (P-SEA, from Cα).", "none"),
+    "helix": Metric("Helix", "Share of residues in helices (P-SEA, from Cα).", same_within=0.03),
+    "strand": Metric("Strand", "Share of residues in strands (P-SEA, from Cα).", same_within=0.03),
     "helix_gap": Metric(
         "Helix, distance to data",
         "Absolute difference of the mean helix share to natives.",

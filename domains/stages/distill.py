@@ -160,9 +160,11 @@ def _as_teacher(
     weaker: Denoiser | None,
 ) -> Denoiser:
     """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled."""
-    from domains.distillation.denoiser import Guided, Tempered
+    from domains.distillation.denoiser import AskedTwice, Guided, Tempered
     from domains.distillation.sampling.rescale import Rescaled
 
+    if section.teacher_asked_twice:
+        teacher = AskedTwice(teacher)
     scale, weight = section.teacher_noise_scale, section.teacher_guidance
     unconditional = Tempered(field.unconditional(teacher), scale)
     auto = None if weaker is None else Tempered(weaker, scale)

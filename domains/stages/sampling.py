@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from domains.batch import Batch, Request
 from domains.config import Generate, SampleSet
-from domains.distillation.denoiser import Denoiser, Guided
+from domains.distillation.denoiser import AskedTwice, Denoiser, Guided
 from domains.distillation.noise import NoiseSource, SampleNoise, generator
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import call_times
@@ -47,7 +47,7 @@ def few_steps(
 ) -> Iterator[Step]:
     """Return the steps of few-step sampling (see ``renoise``)."""
     return renoise(
-        denoiser,
+        AskedTwice(denoiser) if sampler.asked_twice else denoiser,
         process,
         batch,
         call_times(sampler, process),
@@ -121,7 +121,8 @@ class Sampling:
             for step in self._steps(batch, noise):
                 points, calls = step.points, calls + 1
             finished = self._finish(points, batch, listed)
-        return finished, calls * self._denoiser().calls + self.sample_set.refine
+        times = 2 if getattr(self.sample_set.sampler, "asked_twice", False) else 1
+        return finished, calls * times * self._denoiser().calls + self.sample_set.refine
 
     def _denoiser(self) -> Guided:
         """Return the network, guided as the set says."""

@@ -8,7 +8,7 @@ from distillation.toy import GaussianDenoiser, blank
 from torch import Tensor
 
 from domains.batch import Batch
-from domains.distillation.denoiser import Denoiser, Guided, Tempered, Unconditional
+from domains.distillation.denoiser import AskedTwice, Denoiser, Guided, Tempered, Unconditional
 
 NOISY = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
 TIME = torch.tensor([0.3, 0.8])
@@ -102,3 +102,11 @@ def test_tempering_is_differentiable_in_the_point():
     noisy = NOISY.clone().requires_grad_()
     Tempered(GaussianDenoiser(1, 0.8, 6), 0.5)(noisy, TIME, blank([6, 6])).sum().backward()
     assert noisy.grad is not None and noisy.grad.abs().min() > 0
+
+
+def test_asked_twice_the_second_answer_is_told_the_first() -> None:
+    network, previous = Constant(3.0), torch.ones_like(NOISY)
+    assert answer(AskedTwice(network), previous=previous) == 13.0
+    first, second = network.given
+    assert first is previous
+    assert second is not None and (second == 13.0).all()

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tiny_run import save_teacher, write_config
 
 from domains.errors import FewstepError
 from domains.evaluation.statistics.table import SAMPLE, SUMMARY, read_table
 from domains.field import load_field
+from domains.files.model_files import read_model
 from domains.files.provenance import sha256
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
@@ -264,6 +266,24 @@ def test_stopped_training_resumes(run: Run, tmp_path: Path, caplog) -> None:
     assert "resuming at step 2 of 3" in caplog.text
     assert sha256(student / "model.safetensors") == sha256(run.root / "student/model.safetensors")
     distill(short, "student", teacher, state, student)
+
+
+def test_a_student_goes_on_from_another(run: Run, tmp_path: Path) -> None:
+    teacher, first = run.root / "teacher", run.root / "student"
+    frozen = {"student": {"student": {"rate": 1e-30}, "fit": {"steps": 1}}}
+    config = write_config(tmp_path / "c.yaml", students=frozen)
+    places = tmp_path / "state", tmp_path / "student"
+    distill(config, "student", teacher, *places, start=first)
+    weights, content = read_model(tmp_path / "student")
+    torch.testing.assert_close(weights, read_model(first)[0])
+    assert content["provenance"]["start_sha256"] == sha256(first / "model.safetensors")
+
+
+def test_a_student_starts_from_none_of_another_shape(run: Run, tmp_path: Path) -> None:
+    other = save_teacher(tmp_path / "other", token_dim=32)
+    with pytest.raises(FewstepError, match="can't be where a student starts"):
+        places = tmp_path / "state", tmp_path / "student"
+        distill(run.config, "student", run.root / "teacher", *places, start=other)
 
 
 def test_student_says_where_it_came_from(run: Run) -> None:

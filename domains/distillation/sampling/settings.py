@@ -87,6 +87,8 @@ class Renoise(Config):
     self_conditioning: bool = False
     """Feed the last clean estimate back to the network, for students of such roll-outs
     (proteins)."""
+    asked_twice: bool = False
+    """Ask the network twice a step, the second time told its first estimate (proteins)."""
     rescale: Rescale | None = None
     """Sharpen the score between the calls; for `eta: 0` only."""
     times: Times = ()

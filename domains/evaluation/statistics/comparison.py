@@ -2,67 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from domains.evaluation.report.axis import format_number
+from domains.evaluation.statistics.difference import Verdict, compare
 from domains.evaluation.statistics.sets import GENERATED, TIDY, EvaluationSet, Metric, of_role
 
 __all__ = [
-    "Comparison",
     "best_set",
     "cautions",
-    "compare",
     "headline",
     "primary_metric",
     "student_rows",
 ]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Student minus teacher for one metric.
-
-    Args:
-        difference: Student value minus teacher value.
-        low: Lower end of its 95 % interval.
-        high: Upper end of its 95 % interval.
-        verdict: In the student's eyes; "same" means not distinguishable, "n/a" not comparable.
-    """
-
-    difference: float
-    low: float
-    high: float
-    verdict: Literal["better", "same", "worse", "n/a"]
-
-
-def compare(
-    student: tuple[float, float, float], teacher: tuple[float, float, float], better: str
-) -> Comparison:
-    """Compare two estimates by the interval of their difference.
-
-    The interval is built from the two single ones (MOVER, Zou and Donner 2008, Statistics
-    in Medicine 27:1693, eq. 7), which needs no symmetric errors:
-    low = d − sqrt((s − s_low)² + (t_high − t)²), and the mirror image for high.
-
-    Args:
-        student: Value, low, high.
-        teacher: Value, low, high.
-        better: "higher", "lower" or "none".
-    """
-    (s, s_low, s_high), (t, t_low, t_high) = student, teacher
-    difference = s - t
-    low = difference - math.hypot(s - s_low, t_high - t)
-    high = difference + math.hypot(s_high - s, t - t_low)
-    verdict: Literal["better", "same", "worse", "n/a"] = "same"
-    if better == "none" or not all(map(math.isfinite, (difference, low, high))):
-        verdict = "n/a"
-    elif low > 0 or high < 0:
-        verdict = "better" if (low > 0) == (better == "higher") else "worse"
-    return Comparison(difference, low, high, verdict)
 
 
 def primary_metric(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> str | None:
@@ -138,8 +93,9 @@ def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> st
             else f"{name}: quality and speed-up are n/a."
         )
     values = student.estimate(key), teacher.estimate(key)
-    verdict = compare(*values, metrics[key].better).verdict
+    verdict = compare(student, teacher, key, metrics[key]).verdict
     phrase = {
+        "equal": "equals its teacher on",
         "better": "is better than its teacher on",
         "worse": "is worse than its teacher on",
         "same": "can't be told apart from its teacher on",
@@ -148,7 +104,20 @@ def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> st
     numbers = f"({format_number(values[0][0])} against {format_number(values[1][0])})"
     slower = "slower" in speed or speed.startswith("its")
     joint = "but" if (verdict in ("worse", "n/a")) != slower else "and"
-    return f"{name} {phrase} {metrics[key].label} {numbers}, {joint} {speed}."
+    alike = _equal_on(student, teacher, key, metrics)
+    return f"{name} {phrase} {metrics[key].label} {numbers}{alike}, {joint} {speed}."
+
+
+def _equal_on(
+    student: EvaluationSet, teacher: EvaluationSet, key: str, metrics: Mapping[str, Metric]
+) -> str:
+    """Name the other metrics with bounds of equivalence that two sets are equal on."""
+    equal = [
+        metric.label
+        for name, metric in metrics.items()
+        if name != key and compare(student, teacher, name, metric).verdict == "equal"
+    ]
+    return f", equals it on {', '.join(equal)}" if equal else ""
 
 
 def student_rows(
@@ -161,25 +130,20 @@ def student_rows(
     rows = []
     for student in of_role(sets, "student") if teacher else []:
         assert teacher is not None
-        counts: dict[str, list[str]] = {"better": [], "same": [], "worse": [], "n/a": []}
+        counts: dict[str, list[str]] = {v: [] for v in get_args(Verdict)}
         for name, metric in metrics.items():
             # A metric that only one of the two has is n/a, not left out.
             if metric.better != "none" and any(
                 name in set(one.metrics["metric"]) for one in (student, teacher)
             ):
-                pair = student.estimate(name), teacher.estimate(name)
-                counts[compare(*pair, metric.better).verdict].append(metric.label)
+                counts[compare(student, teacher, name, metric).verdict].append(metric.label)
         rows.append(
             {
                 "set": student,
                 "chosen": student is best,
                 "counts": counts,
                 "speed": _speed(student, teacher),
-                "primary": compare(
-                    student.estimate(key), teacher.estimate(key), metrics[key].better
-                )
-                if key
-                else None,
+                "primary": compare(student, teacher, key, metrics[key]) if key else None,
             }
         )
     return rows

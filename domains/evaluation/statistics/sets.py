@@ -49,12 +49,15 @@ class Metric:
         label: Name and unit on the page.
         explanation: One line.
         better: Which direction is better; "none" is neither marked nor judged.
+        same_within: Bound of equivalence: two sets are equal if the 95 % interval of their
+            difference is within it; 0: there is none, and nothing is called equal.
         diversity: Whether it tells how different samples are: quality is drawn against it.
     """
 
     label: str
     explanation: str
     better: Literal["higher", "lower", "none"] = "none"
+    same_within: float = 0.0
     diversity: bool = False
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from domains.evaluation.report import figures
 from domains.evaluation.report.axis import format_number
 from domains.evaluation.report.figures import Series
-from domains.evaluation.statistics.comparison import best_set, compare, primary_metric
+from domains.evaluation.statistics.comparison import best_set, primary_metric
+from domains.evaluation.statistics.difference import compare
 from domains.evaluation.statistics.sets import GENERATED, EvaluationSet, Metric, of_role
 
 __all__ = ["front", "recommendation", "trade_panels"]
@@ -90,12 +91,12 @@ def recommendation(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric])
         return ""
 
     def verdict(one: EvaluationSet, name: str) -> str:
-        return compare(one.estimate(name), teacher.estimate(name), metrics[name].better).verdict
+        return compare(one, teacher, name, metrics[name]).verdict
 
     few = [one for one in of_role(sets, *_FEW) if verdict(one, key) != "n/a"]
     if not few:
         return ""
-    equal = [one for one in few if verdict(one, key) in ("same", "better")]
+    equal = [one for one in few if verdict(one, key) in ("equal", "same", "better")]
     chosen = min(equal, key=_seconds) if equal else best_set(few, key, metrics)
     assert chosen is not None
     label, against = metrics[key].label, teacher.label

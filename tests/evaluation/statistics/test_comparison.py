@@ -11,24 +11,12 @@ import pandas as pd
 import pytest
 from evaluation.report_files import METRICS, write_set
 
-from domains.evaluation.statistics.comparison import cautions, compare, headline
+from domains.evaluation.statistics.comparison import cautions, headline
 from domains.evaluation.statistics.sets import read_set
 
 
 def _say(*paths: Path) -> str:
     return headline([read_set(path) for path in paths], METRICS)
-
-
-def test_compare_is_the_interval_of_the_difference() -> None:
-    found = compare((0.8, 0.77, 0.82), (0.9, 0.86, 0.93), "higher")
-    assert found.difference == pytest.approx(-0.1)
-    assert found.low == pytest.approx(-0.1 - math.hypot(0.03, 0.03))
-    assert found.high == pytest.approx(-0.1 + math.hypot(0.02, 0.04))
-    assert found.verdict == "worse"
-    assert compare((0.8, 0.77, 0.82), (0.9, 0.86, 0.93), "lower").verdict == "better"
-    assert compare((0.89, 0.8, 0.95), (0.9, 0.86, 0.93), "higher").verdict == "same"
-    assert compare((math.nan, math.nan, math.nan), (0.9, 0.86, 0.93), "higher").verdict == "n/a"
-    assert compare((0.8, math.nan, math.nan), (0.9, 0.86, 0.93), "higher").verdict == "n/a"
 
 
 @pytest.mark.parametrize(
