@@ -29,7 +29,7 @@ class RunConfig(Config):
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
     abilities: ClassVar[frozenset[str]] = frozenset()
-    """What else it can: `refine`, `autoguidance`, `self_conditioning`."""
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
@@ -133,6 +133,8 @@ class RunConfig(Config):
             told = getattr(sampler, "self_conditioning", False)
             if told and "self_conditioning" not in self.abilities:
                 raise ValueError(f"{where}.self_conditioning: its networks have none")
+            if sampler.kind == "tuned" and sampler.judge not in {"quick", *self.abilities}:
+                raise ValueError(f"{where}.judge: this field compares nothing with natives")
             if sample_set.refine and "refine" not in self.abilities:
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
         return self
