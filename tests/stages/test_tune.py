@@ -116,6 +116,7 @@ def test_the_search_of_k_and_s_stays_in_its_ranges() -> None:
     assert 0.5 <= min(spread) < 0.55 and 1.9 < max(spread) <= 2
     own = sum(one.times == (0.3, 0.99) for one in found)
     assert 70 < own < 130, "half of them have the field's own times"
+    assert all(one.times[-1] > 0.96 for one in found)
 
 
 def test_k_and_s_are_tried_against_the_plain_ode_and_the_middle_of_the_ranges() -> None:

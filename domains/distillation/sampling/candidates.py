@@ -37,7 +37,8 @@ def drawn(wanted: Tuned, times: Sequence[float], seed: int) -> list[Renoise]:
 
     Of the noise search: times even, or of even logarithms of 1 - t, and both bent by a power; γ
     changes evenly from the first call to the last; half of the samplers keep a part of their noise
-    from call to call. Of the search of k and s: half of the samplers have the field's own times.
+    from call to call. Of the search of k and s: half of the samplers have the field's own times,
+    the others times of even logarithms of 1 - t, bent.
     """
     import numpy as np
 
@@ -46,26 +47,34 @@ def drawn(wanted: Tuned, times: Sequence[float], seed: int) -> list[Renoise]:
 
 
 def _one(wanted: Tuned, own: Sequence[float], stream: np.random.Generator) -> Renoise:
-    times = _times(wanted.steps, stream)
+    places = _places(wanted.steps, stream)
     if wanted.rescale is not None:
         rescale = _rescale(wanted.rescale, stream)
-        return _cold(wanted, own if stream.random() < 0.5 else times, rescale)
+        # Without fresh noise, bonds are whole only where the last call is late.
+        times = own if stream.random() < 0.5 else _log_spaced(places, stream, -1.5)
+        return _cold(wanted, times, rescale)
+    times = _log_spaced(places, stream, -1) if stream.random() < 0.5 else _even(places, stream)
     scales = stream.uniform(0.2, 1, 2).round(3).tolist()
     eta = round(stream.random(), 3) if stream.random() < 0.5 else 1.0
     return _fresh(wanted, times, noise_scale=scales[0], noise_scale_end=scales[1], eta=eta)
 
 
-def _times(steps: int, stream: np.random.Generator) -> list[float]:
+def _places(steps: int, stream: np.random.Generator) -> np.ndarray:
+    """Return places in [0, 1] of all calls, even but for a power."""
     import numpy as np
 
-    places = np.linspace(0, 1, steps) ** 10 ** stream.uniform(-0.3, 0.3)
-    if stream.random() < 0.5:
-        first, last = stream.uniform(0.5, 1.0), 10 ** stream.uniform(-2.5, -1)
-        times = 1 - first * (last / first) ** places
-    else:
-        first, last = stream.uniform(0.0, 0.3), stream.uniform(0.6, 0.99)
-        times = first + (last - first) * places
-    return times.round(6).tolist()
+    return np.linspace(0, 1, steps) ** 10 ** stream.uniform(-0.3, 0.3)
+
+
+def _log_spaced(places: np.ndarray, stream: np.random.Generator, most: float) -> list[float]:
+    """Return times that end at 1 - t between 10^-2.5 and 10^most."""
+    first, last = stream.uniform(0.5, 1.0), 10 ** stream.uniform(-2.5, most)
+    return (1 - first * (last / first) ** places).round(6).tolist()
+
+
+def _even(places: np.ndarray, stream: np.random.Generator) -> list[float]:
+    first, last = stream.uniform(0.0, 0.3), stream.uniform(0.6, 0.99)
+    return (first + (last - first) * places).round(6).tolist()
 
 
 def _rescale(ranges: RescaleRange, stream: np.random.Generator) -> Rescale:
