@@ -222,6 +222,20 @@ class Ranking(Protocol):
 
 
 @runtime_checkable
+class Comparing(Protocol):
+    """Has natives to compare samples with."""
+
+    def nearness(
+        self, requests: Sequence[Request], seed: int, tools: Path | None
+    ) -> Callable[[Sequence[Sample]], dict[str, float]]:
+        """Build a measure of how near samples are to natives of such requests.
+
+        Its ``quality`` is higher for nearer ones; ``tools`` is where fetched weights are.
+        """
+        ...
+
+
+@runtime_checkable
 class Structural(Protocol):
     """Has differentiable errors of a sample's structure."""
 

@@ -70,7 +70,11 @@ def test_weights_are_fetched_only_where_needed(tmp_path: Path) -> None:
     config = write(tmp_path / "c.yaml", teacher="{model}", students=ranked)
     assert planned(tmp_path, config, "--until", "distill")["fetch"] == 1
     shown = snakemake(tmp_path, config, "--dry-run", "--printshellcmds", "--until", "distill")
-    assert "--tools data/proteinmpnn --state" in shown.stdout + shown.stderr
+    assert "--tools data/proteinmpnn --state" in " ".join(shown.stdout.split())
+    judged = {"model": "teacher", "sampler": {"kind": "tuned", "judge": "natives"}}
+    config = write(tmp_path / "c.yaml", teacher="{model}", sets={"tuned": judged})
+    shown = snakemake(tmp_path, config, "--dry-run", "--printshellcmds", "--until", "tune")
+    assert "--tools data/proteinmpnn --output" in " ".join(shown.stdout.split())
 
 
 def test_what_a_user_keeps_beside_fetched_files_is_never_fetched(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class RunConfig(Config):
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
     abilities: ClassVar[frozenset[str]] = frozenset()
-    """What else it can: `refine`, `autoguidance`, `self_conditioning`."""
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
@@ -83,10 +83,10 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _known_models(self) -> RunConfig:
         known = {"teacher", *UNMODELLED}
-        for key, named in (("students", self.students), ("models", self.models)):
-            if taken := known & set(named):
+        for key, names in (("students", set(self.students)), ("models", set(self.models))):
+            if taken := known & names:
                 raise ValueError(f"{key}.{min(taken)}: this name is taken")
-            known |= set(named)
+            known |= names
         for name, sample_set in self.sets.items():
             if sample_set.model not in known:
                 raise ValueError(
@@ -140,6 +140,8 @@ class RunConfig(Config):
             for key in ("self_conditioning", "asked_twice"):
                 if getattr(sampler, key, False) and "self_conditioning" not in self.abilities:
                     raise ValueError(f"{where}.{key}: its networks have no self-conditioning")
+            if sampler.kind == "tuned" and sampler.judge not in {"quick", *self.abilities}:
+                raise ValueError(f"{where}.judge: this field compares nothing with natives")
             if sample_set.refine and "refine" not in self.abilities:
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
         return self

@@ -32,6 +32,7 @@ from domains.protein.losses.flow_loss import proteina_loss
 from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors
 from domains.protein.metrics.designability.proxy import load_proxy
+from domains.protein.metrics.nearness import Nearness, matched, nearness_to
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.network.initialise import initialise
@@ -231,6 +232,11 @@ class ProteinField(Field[ProteinaDenoiser]):
     ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
         """Return the quick quality of chains, or how well a designed sequence fits them."""
         return by_quality if kind == "quick" else ByCrossNLL(load_proxy(tools))
+
+    def nearness(self, requests: Sequence[Request], seed: int, tools: Path | None) -> Nearness:
+        """Compare samples with training domains in composition and cross NLL."""
+        natives = matched(self._training_data(), requests, seed)
+        return nearness_to(natives, load_proxy(tools, count=2))
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""

@@ -246,7 +246,9 @@ class ProteinRun(RunConfig):
     """A run with proteins."""
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
-    abilities: ClassVar[frozenset[str]] = frozenset({"autoguidance", "self_conditioning"})
+    abilities: ClassVar[frozenset[str]] = frozenset(
+        {"autoguidance", "natives", "self_conditioning"}
+    )
 
     domain: Literal["protein"]
     """Scientific field."""

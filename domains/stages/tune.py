@@ -1,14 +1,16 @@
 """Stage: search the times and the noise of few network calls, for a model as it is.
 
 What a student shows must be more than a better schedule would. Schedules are drawn at random and
-judged by the quality that chooses students' checkpoints; the best few, and the usual ones, once
-more on other samples, so that luck does not choose.
+judged by the quality that chooses students' checkpoints, or by their distance from natives; the
+best few, and the usual ones, once more on other samples, so that luck does not choose.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +20,20 @@ from domains.errors import FewstepError
 from domains.files.regular import read_json_object
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
+    from domains.batch import Request, Sample
     from domains.field import Field
 
 __all__ = ["read_sampler", "tune"]
 
 # Drawn schedules that are judged twice.
 _FINALISTS = 5
-# Noise scales γ that the papers of the two fields take, with the field's own times.
-_USUAL = (0.45, 1.0)
 # Between the run's seed and those of the two rounds: no sample of the run takes part in them.
 _SHIFT = 1_000_003
 
 
-def tune(config: Path, set_name: str, model: Path, output: Path) -> None:
+def tune(config: Path, set_name: str, model: Path, output: Path, tools: Path | None = None) -> None:
     """Search the times and noise of a set's few-step sampler; the model is not trained.
 
     Args:
@@ -41,9 +41,11 @@ def tune(config: Path, set_name: str, model: Path, output: Path) -> None:
         set_name: Which of its sets; its sampler is of the kind tuned.
         model: Directory of the model.
         output: JSON file: the sampler that was found, and all that were tried.
+        tools: Directory of fetched tools (ProteinMPNN weights), for a judge that asks them.
     """
     import torch
 
+    from domains.distillation.sampling.candidates import drawn, usual
     from domains.field import load_field
     from domains.files.provenance import write_json
 
@@ -53,12 +55,13 @@ def tune(config: Path, set_name: str, model: Path, output: Path) -> None:
         raise FewstepError(f"the sampler of {set_name} is not tuned", got=sample_set.sampler.kind)
     field = load_field(settings.domain).with_data(settings.located_data)
     network = field.load(model).eval().to("cuda" if torch.cuda.is_available() else "cpu")
-    judge = _Judge(field, network, settings, sample_set, sample_set.sampler)
-    usual = [judge.usual(scale) for scale in _USUAL]
-    drawn = _drawn(sample_set.sampler, settings.seed)
-    first = judge.round(1, [*usual, *drawn])
-    best = sorted(first[len(usual) :], key=lambda row: -row["quality"])[:_FINALISTS]
-    second = judge.round(2, [*usual, *(row["sampler"] for row in best)])
+    wanted = sample_set.sampler
+    judge = _Judge(field, network, settings, sample_set, wanted, tools)
+    times = field.process(network).times(wanted.steps).tolist()
+    known = usual(wanted, times)
+    first = judge.round(1, [*known, *drawn(wanted, times, settings.seed)])
+    best = sorted(first[len(known) :], key=lambda row: -row["quality"])[:_FINALISTS]
+    second = judge.round(2, [*known, *(row["sampler"] for row in best)])
     winner = max(second, key=lambda row: row["quality"])
     if not math.isfinite(winner["quality"]):
         raise FewstepError("no schedule makes samples", got=winner["reason"], do="Add steps")
@@ -81,40 +84,6 @@ def read_sampler(path: Path) -> Renoise:
         ) from error
 
 
-def _drawn(wanted: Tuned, seed: int) -> list[Renoise]:
-    """Return random samplers."""
-    import numpy as np
-
-    stream = np.random.default_rng([seed, wanted.steps])
-    return [_one(wanted, stream) for _ in range(wanted.trials)]
-
-
-def _one(wanted: Tuned, stream: np.random.Generator) -> Renoise:
-    """Return a sampler: times even, or of even logarithms of 1 - t, and both bent by a power.
-
-    γ changes evenly from the first call to the last; half of the samplers keep a part of their
-    noise from call to call.
-    """
-    import numpy as np
-
-    places = np.linspace(0, 1, wanted.steps) ** 10 ** stream.uniform(-0.3, 0.3)
-    if stream.random() < 0.5:
-        first, last = stream.uniform(0.5, 1.0), 10 ** stream.uniform(-2.5, -1)
-        times = 1 - first * (last / first) ** places
-    else:
-        first, last = stream.uniform(0.0, 0.3), stream.uniform(0.6, 0.99)
-        times = first + (last - first) * places
-    scales = stream.uniform(0.2, 1, 2).round(3).tolist()
-    return Renoise(
-        steps=wanted.steps,
-        times=tuple(times.round(6).tolist()),
-        noise_scale=scales[0],
-        noise_scale_end=scales[1],
-        eta=round(stream.random(), 3) if stream.random() < 0.5 else 1.0,
-        guidance=wanted.guidance,
-    )
-
-
 @dataclass(frozen=True)
 class _Judge:
     """Says how good samplers are, each by samples of the same noise.
@@ -125,6 +94,7 @@ class _Judge:
         settings: Of the run.
         sample_set: Whose sampler is searched.
         wanted: The sampler's settings, with the ranges to search.
+        tools: Where fetched weights of the judge are.
     """
 
     field: Field
@@ -133,15 +103,16 @@ class _Judge:
     sample_set: SampleSet
     wanted: Tuned
 
-    def usual(self, noise_scale: float) -> Renoise:
-        """Return a sampler with the field's own times."""
-        times = tuple(self.field.process(self.network).times(self.wanted.steps).tolist())
-        return Renoise(
-            steps=self.wanted.steps,
-            times=times,
-            noise_scale=noise_scale,
-            guidance=self.wanted.guidance,
-        )
+    tools: Path | None
+
+    @cached_property
+    def nearness(self) -> Callable[[Sequence[Sample]], dict[str, float]]:
+        """What compares samples with natives of their lengths."""
+        from domains.field import Comparing, capability
+
+        comparing = capability(self.field, Comparing, "has no natives to compare samples with")
+        seed = self.settings.seed
+        return comparing.nearness(self._requests(seed), seed, self.tools)
 
     def round(self, number: int, samplers: list[Renoise]) -> list[dict[str, Any]]:
         """Return each sampler with its quick measures; a quality of -inf has a reason instead."""
@@ -156,12 +127,15 @@ class _Judge:
             rows.append({"sampler": sampler, **found})
         return rows
 
+    def _requests(self, seed: int) -> list[Request]:
+        plan, count = self.settings.generate, self.wanted.samples
+        return self.field.tuning_requests(plan, count, self.network, seed)
+
     def _measures(self, sampler: Renoise, seed: int) -> dict[str, Any]:
         from domains.batch import Sample
         from domains.stages.sampling import Sampling, batches
 
-        plan, count = self.settings.generate, self.wanted.samples
-        requests = self.field.tuning_requests(plan, count, self.network, seed)
+        plan, requests = self.settings.generate, self._requests(seed)
         sampled = self.sample_set.model_copy(update={"sampler": sampler, "refine": False})
         sampling = Sampling(self.field, self.network, sampled, seed)
         made: dict[int, Sample] = {}
@@ -172,7 +146,9 @@ class _Judge:
                 if not len(one.points):
                     raise FewstepError("a sample has no points that count")
                 made[k] = Sample(requests[k].name, one.points, requests[k].condition)
-        return self.field.validate([made[k] for k in sorted(made)], requests)
+        samples = [made[k] for k in sorted(made)]
+        quick = self.field.validate(samples, requests)
+        return quick if self.wanted.judge == "quick" else {**quick, **self.nearness(samples)}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

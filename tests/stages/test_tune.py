@@ -5,16 +5,20 @@ import math
 from pathlib import Path
 
 import pytest
-from tiny_run import LIDAR_NETWORK, save_teacher, simulate_streets, write_config
+from protein.designers import untrained_proxy
+from tiny_run import LIDAR_NETWORK, content, save_teacher, simulate_streets, write_config
 
 from domains.config import parse_config
+from domains.distillation.sampling.candidates import drawn, usual
+from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.settings import Renoise, Tuned
 from domains.errors import FewstepError
 from domains.field import load_field
 from domains.lidar.settings import LidarGenerate, LidarPretrain
+from domains.protein.metrics.designability.proxy import Proxy
 from domains.stages.generate import generate
 from domains.stages.shard_index import read_index
-from domains.stages.tune import _drawn, read_sampler, tune
+from domains.stages.tune import read_sampler, tune
 
 TUNED = {"model": "teacher", "sampler": {"kind": "tuned", "steps": 3, "trials": 4, "samples": 4}}
 
@@ -91,10 +95,68 @@ def test_another_set_is_refused(place: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 64])
 def test_drawn_samplers_differ_and_are_samplers(steps: int) -> None:
-    drawn = _drawn(Tuned(kind="tuned", steps=steps, trials=200), 0)
-    assert all(isinstance(one, Renoise) and len(one.times) == steps for one in drawn)
-    assert len({one.model_dump_json() for one in drawn}) == 200
-    assert {one.eta == 1.0 for one in drawn} == {True, False}
+    found = drawn(Tuned(kind="tuned", steps=steps, trials=200), [], 0)
+    assert all(isinstance(one, Renoise) and len(one.times) == steps for one in found)
+    assert len({one.model_dump_json() for one in found}) == 200
+    assert {one.eta == 1.0 for one in found} == {True, False}
+
+
+COLD = {"rescale": {"sharpness": [2, 8], "spread": [0.5, 2]}, "self_conditioning": True}
+
+
+def test_the_search_of_k_and_s_stays_in_its_ranges() -> None:
+    wanted = Tuned(kind="tuned", steps=2, trials=200, **COLD)
+    found = drawn(wanted, [0.3, 0.99], 0)
+    assert all(one.is_deterministic and one.noise_scales == [1, 1] for one in found)
+    assert all(one.self_conditioning for one in found)
+    drawn_pairs = {(one.rescale.sharpness, one.rescale.spread) for one in found if one.rescale}
+    assert len(drawn_pairs) == 200
+    sharpness, spread = zip(*drawn_pairs, strict=True)
+    assert 2 <= min(sharpness) < 2.2 and 7.5 < max(sharpness) <= 8
+    assert 0.5 <= min(spread) < 0.55 and 1.9 < max(spread) <= 2
+    own = sum(one.times == (0.3, 0.99) for one in found)
+    assert 70 < own < 130, "half of them have the field's own times"
+    assert all(one.times[-1] > 0.96 for one in found)
+
+
+def test_k_and_s_are_tried_against_the_plain_ode_and_the_middle_of_the_ranges() -> None:
+    plain, middle = usual(Tuned(kind="tuned", steps=2, **COLD), [0.3, 0.99])
+    assert plain.is_deterministic and plain.rescale is None
+    assert middle.rescale == Rescale(sharpness=4, spread=1)
+
+
+@pytest.mark.parametrize("wrong", [{"spread": [2, 1]}, {"sharpness": [0, 1]}], ids=str)
+def test_ranges_that_hold_nothing_are_refused(wrong: dict) -> None:
+    sets = {"tuned": {**TUNED, "sampler": {**TUNED["sampler"], "rescale": wrong}}}
+    with pytest.raises(FewstepError, match="rescale"):
+        parse_config(content(sets=sets))
+
+
+def test_a_set_is_sampled_with_k_and_s_that_were_judged_by_natives(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def proxy(tools: Path, count: int) -> Proxy:
+        asked.append((tools, count))
+        return untrained_proxy()
+
+    monkeypatch.setattr("domains.protein.field.load_proxy", proxy)
+    sampler = {**TUNED["sampler"], **COLD, "judge": "natives"}
+    config = write_config(tmp_path / "run.yaml", sets={"cold": {**TUNED, "sampler": sampler}})
+    found, teacher = tmp_path / "cold.json", place / "teacher"
+    tune(config, "cold", teacher, found, tools=tmp_path / "weights")
+    assert [tools for tools, _ in asked] == [tmp_path / "weights"], "loaded once"
+    written = json.loads(found.read_text())
+    assert all(
+        {"quality", "distance", "cross_nll", "helix"} <= set(row) for row in written["tried"]
+    )
+    assert written["quality"] == max(row["quality"] for row in written["finalists"])
+    generate(config, "cold", 0, tmp_path / "a", teacher, sampler=found)
+    plain = {"plain": {"model": "teacher", "sampler": read_sampler(found).model_dump()}}
+    other = write_config(tmp_path / "plain.yaml", sets=plain)
+    generate(other, "plain", 0, tmp_path / "b", teacher)
+    assert list(read_index(tmp_path / "a")["sha256"]) == list(read_index(tmp_path / "b")["sha256"])
 
 
 def test_samples_that_are_not_finite_are_never_chosen(place, tmp_path, monkeypatch) -> None:
@@ -131,7 +193,7 @@ def test_lidar_is_tuned_on_training_scenes(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_scans_alone_can_t_be_tuned_on() -> None:
-    content = {
+    settings = {
         "name": "scans",
         "domain": "lidar",
         "teacher": "lidiff-mini",
@@ -140,7 +202,23 @@ def test_scans_alone_can_t_be_tuned_on() -> None:
         "sets": {"tuned": TUNED},
     }
     with pytest.raises(FewstepError, match="tune"):
-        parse_config(content)
+        parse_config(settings)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"judge": "natives"}, {"self_conditioning": True}], ids=["judge", "told"]
+)
+def test_what_only_proteins_have_is_refused_for_lidar(setting: dict) -> None:
+    settings = {
+        "name": "streets",
+        "domain": "lidar",
+        "teacher": "lidiff-mini",
+        "data": {"simulate": {"train": 1, "held_out": 1}},
+        "generate": {"scenes": 2},
+        "sets": {"tuned": {**TUNED, "sampler": {**TUNED["sampler"], **setting}}},
+    }
+    with pytest.raises(FewstepError, match=next(iter(setting))):
+        parse_config(settings)
 
 
 def test_its_noise_scale_is_not_known_before() -> None:

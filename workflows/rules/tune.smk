@@ -4,6 +4,9 @@
 rule tune:
     input:
         model=model_of,
+        tools=lambda w: (
+            ["data/proteinmpnn"] if RUN.sets[w.set].sampler.needs_tools else []
+        ),
         data=DATA,
         request_files=dated(RUN.generate.files),
     output:
@@ -29,8 +32,9 @@ rule tune:
             RUN.generate.request_key(k) for k in range(RUN.sets[w.set].sampler.samples)
         ],
         seed=RUN.seed,
+        tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
     message:
         "Tuning the sampler of {wildcards.set}"
     shell:
         "fewstep tune --config {params.config:q} --set-name {wildcards.set:q}"
-        " --model {input.model:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --model {input.model:q} {params.tools} --output {output:q} 2>&1 | tee {log:q}"

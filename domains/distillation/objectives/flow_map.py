@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Literal, cast
 
 from jaxtyping import Float
@@ -130,10 +130,10 @@ class FlowMap(Objective[FlowMapConfig]):
         """
         if not self.settings.drawn_steps:
             return list(range(steps))
-        weights = torch.tensor(self.settings.step_weights or (1.0,) * steps, dtype=torch.float64)
-        ends = (self.settings.drawn_steps * weights.cumsum(0) / weights.sum()).tolist()
+        weights, drawn = self.settings.step_weights or (1.0,) * steps, self.settings.drawn_steps
+        ends = [drawn * total / sum(weights) for total in accumulate(weights)]
         start = float(torch.rand(1, generator=draws.source("steps")))
-        passed = [0, *(math.ceil(end - start) for end in ends[:-1]), self.settings.drawn_steps]
+        passed = [0, *(math.ceil(end - start) for end in ends[:-1]), drawn]
         return [step for step, (a, b) in enumerate(pairwise(passed)) if b > a]
 
     def _weights(self, rows: _Rows) -> Float[torch.Tensor, " r"]:

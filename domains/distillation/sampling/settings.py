@@ -16,7 +16,9 @@ from domains.settings import Config, is_mapping
 __all__ = [
     "Euler",
     "Fresh",
+    "Positive",
     "Renoise",
+    "RescaleRange",
     "Solver",
     "Times",
     "Tuned",
@@ -26,6 +28,8 @@ __all__ = [
 
 Fresh = Annotated[float, Field(ge=0, le=1)]
 """A number from 0, all of the kept noise, to 1, all fresh."""
+Positive = Annotated[float, Field(gt=0)]
+"""A number above 0."""
 Times = tuple[Annotated[float, Field(ge=0, lt=1)], ...]
 """Times of calls, from noise (0) to data (1)."""
 _log = logging.getLogger(__name__)
@@ -135,11 +139,27 @@ class Renoise(Config):
         return not any(self.etas)
 
 
+class RescaleRange(Config):
+    """Where a search draws k and s of `Rescale`, each evenly in its logarithm."""
+
+    sharpness: tuple[Positive, Positive] = (1.5, 8.0)
+    """Smallest and largest k."""
+    spread: tuple[Positive, Positive] = (0.2, 3.0)
+    """Smallest and largest s, in nm or m."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RescaleRange:
+        for name, (low, high) in (("sharpness", self.sharpness), ("spread", self.spread)):
+            if low > high:
+                raise ValueError(f"{name}: {low:g} must not exceed {high:g}")
+        return self
+
+
 class Tuned(Config):
     """Re-noising whose times and noise are searched for the model as it is: it costs no training.
 
-    Schedules are drawn at random and judged by the field's quick quality, which chooses students'
-    checkpoints too, on samples of which none is evaluated.
+    Schedules are drawn at random and judged, on samples of which none is evaluated: by the field's
+    quick quality, which chooses students' checkpoints too, or by their distance from natives.
     """
 
     kind: Literal["tuned"]
@@ -150,6 +170,13 @@ class Tuned(Config):
     """Schedules that are tried, beside the usual one."""
     samples: int = Field(default=32, ge=2, le=10_000)
     """Samples that each is judged by."""
+    rescale: RescaleRange | None = None
+    """Search `eta: 0` at full noise instead: k and s of `rescale`, and the times."""
+    self_conditioning: bool = False
+    """Feed the last clean estimate back to the network (proteins)."""
+    judge: Literal["quick", "natives"] = "quick"
+    """`quick`, the field's own measure; `natives`, how far composition and cross NLL are from those
+    of training domains of the samples' lengths (proteins)."""
     guidance: float = 1.0
     """Weight w of classifier-free guidance; 1 is none."""
 
@@ -162,6 +189,11 @@ class Tuned(Config):
     def autoguidance(self) -> float:
         """The search is for a model alone."""
         return 0.0
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether the judge needs weights that have to be fetched."""
+        return self.judge == "natives"
 
 
 class Solver(Config):
