@@ -98,7 +98,7 @@ class RunConfig(Config):
     def _students_start_somewhere(self) -> RunConfig:
         for name in self.students:
             seen, start = {name}, self.students[name].start
-            while start in self.students:
+            while start is not None and start in self.students:
                 if start in seen:
                     raise ValueError(f"students.{name}.start: {start} would start from itself")
                 seen.add(start)
