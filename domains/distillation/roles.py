@@ -66,12 +66,14 @@ class RollOut:
         noise_scale: γ of the roll-out.
         eta: Share of fresh noise in a step's noise (see ``renoise``); 0 is deterministic.
         self_conditioning: Hand each step's clean estimate to the next.
+        each_sample: Draw the step that learns for each sample, not one for all of a batch.
     """
 
     times: Float[torch.Tensor, " k"]
     noise_scale: float = 1.0
     eta: float = 1.0
     self_conditioning: bool = False
+    each_sample: bool = False
 
     @classmethod
     def of(cls, settings: RollOutConfig, process: NoiseProcess) -> RollOut:
@@ -81,6 +83,7 @@ class RollOut:
             noise_scale=settings.noise_scale,
             eta=settings.eta,
             self_conditioning=settings.self_conditioning,
+            each_sample=settings.each_sample,
         )
 
     def steps(
@@ -144,10 +147,33 @@ class RollOut:
         gradient: bool,
         step: int | None = None,
     ) -> Float[torch.Tensor, "b n 3"]:
-        """Return the output of one step, a sample (see ``take``)."""
-        taken = self.take(student, process, batch, draws, gradient=gradient, step=step)
+        """Return the output of one step, a sample (see ``take``), or of one for each sample."""
         with torch.set_grad_enabled(gradient):
-            return process.target(taken.points, batch)
+            if self.each_sample and step is None:
+                clean = self._of_each(student, process, batch, draws)
+            else:
+                taken = self.take(student, process, batch, draws, gradient=gradient, step=step)
+                clean = taken.points
+            return process.target(clean, batch)
+
+    def _of_each(
+        self, student: Denoiser, process: NoiseProcess, batch: Batch, draws: Draws
+    ) -> Float[torch.Tensor, "b n 3"]:
+        """Return each sample's output of a step that is drawn for it; no step leads to another."""
+        count, samples = len(self.times), len(batch.mask)
+        with torch.no_grad():
+            steps = list(self.steps(student, process, batch, draws))
+        chosen = torch.randint(count, (samples,), generator=draws.source("steps"))
+        rows, chosen = torch.arange(samples), chosen.to(batch.mask.device)
+        noisy = torch.stack([step.noisy for step in steps])[chosen, rows]
+        time = self.times.to(chosen.device)[chosen]
+        if not self.self_conditioning:
+            return student(noisy, time, batch)
+        told = torch.stack([steps[0].clean, *(step.clean for step in steps[:-1])])[chosen, rows]
+        clean = student(noisy, time, batch, told)
+        first = (chosen == 0)[:, None, None]
+        # The first step is told nothing.
+        return torch.where(first, student(noisy, time, batch), clean) if first.any() else clean
 
     def stretch(self, time: float) -> tuple[float, float]:
         """Return the times that belong to the step at ``time``: up to where it leads.

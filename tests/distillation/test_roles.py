@@ -61,6 +61,43 @@ def test_steps_are_drawn_uniformly():
     assert set(counts) == set(range(4)) and min(counts.values()) > 30
 
 
+class Told(nn.Module):
+    """A student that answers time, and what it was told, so that both can be read off."""
+
+    def forward(
+        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+    ) -> Tensor:
+        told = torch.zeros_like(noisy) if previous is None else 1 + previous[:, :1, :1] * 0
+        return noisy * 0 + time[:, None, None] + 10 * told
+
+
+@pytest.mark.parametrize("self_conditioning", [False, True])
+def test_each_sample_can_have_its_own_step(self_conditioning: bool):
+    times = PROCESS.times(4)
+    rolled = RollOut(times, self_conditioning=self_conditioning, each_sample=True)
+    # Uncentred, so that a constant answer stays what it is.
+    process, batch = FlowMatching("none"), blank([4] * 400)
+    points = rolled.generate(Told(), process, batch, Draws((1,)), gradient=False)
+    answers = points[:, 0, 0]
+    found = (answers[:, None] % 10 - times).abs().argmin(1)
+    counts = torch.bincount(found, minlength=4)
+    assert counts.min() > 60 and counts.sum() == 400
+    told = answers > 5
+    assert torch.equal(told, (found > 0) & self_conditioning)
+
+
+def test_a_sample_with_its_own_step_is_that_of_the_roll_out():
+    times, batch, student = PROCESS.times(3), blank([6, 8, 5, 7]), ToyDenoiser()
+    rolled = RollOut(times, each_sample=True)
+    points = rolled.generate(student, PROCESS, batch, Draws((5,)), gradient=True)
+    played = [step.clean for step in rolled.steps(student, PROCESS, batch, Draws((5,)))]
+    ends = [PROCESS.target(clean, batch) for clean in played]
+    for row in range(4):
+        gaps = [float((points[row] - end[row]).abs().max().detach()) for end in ends]
+        assert min(gaps) < 1e-6 < sorted(gaps)[1]
+    assert points.requires_grad
+
+
 def test_play_needs_a_roll_out():
     with pytest.raises(ValueError, match="no roll-out"):
         Roles(PROCESS, ToyDenoiser()).play(blank([4]), Draws((1,)), gradient=False)

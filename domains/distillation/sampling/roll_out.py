@@ -33,6 +33,10 @@ class RollOutConfig(Config):
     self_conditioning: bool = False
     """Feed the last clean estimate back to the student, as the sampler of that name does
     (proteins)."""
+    each_sample: bool = False
+    """Draw the step that learns for each sample, not one for a micro-batch (the published way):
+    less variance, for a whole roll-out in each update (`tdm`, `progressive` and `phased_dmd` look
+    at one step in any case)."""
 
     @model_validator(mode="before")
     @classmethod
