@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -89,6 +89,9 @@ class Generate(Config, ABC):
     """Samples per shard, the unit that is cached and retried."""
     batch_points: int = Field(default=4096, ge=1)
     """Points sampled at a time; bounds memory."""
+    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
+    """Of the networks: exact; float32 multiplied in TF32 (NVIDIA GPUs since Ampere); or bfloat16
+    where that is harmless, twice as fast where the processor multiplies it (GPUs, AMX)."""
     shard_ends: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Where shards end if not at multiples of `shard_size`; the workflow writes it into a run's
     `config.json`, so that asking for more samples changes no shard."""

@@ -130,7 +130,7 @@ def _samples(
             yield sample, _row(number, len(sample.points), 0, 0.0, 0)
         return
     network, weaker = _loaded(field, sample_set, *models)
-    sampling = Sampling(field, network, sample_set, seed, weaker)
+    sampling = Sampling(field, network, sample_set, seed, weaker, plan.precision)
     requests: dict[int, Request] = {}
     answers = field.requests(plan, numbers, network, seed)
     for number, request in zip(numbers, answers, strict=True):

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,21 @@ def few_steps(
     )
 
 
+@contextmanager
+def _computing(precision: str, device: torch.device) -> Iterator[None]:
+    """Multiply matrices in this precision inside."""
+    if precision == "bf16-mixed":
+        with torch.autocast(device.type, torch.bfloat16):
+            yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How samples are made.
@@ -69,6 +85,7 @@ class Sampling:
         sample_set: Sampler and refinement.
         seed: Decides all noise, together with a sample's number.
         weaker: The denoiser that autoguidance pushes away from, on the same device.
+        precision: Of the networks' calls (see ``Generate``).
     """
 
     field: Field
@@ -76,6 +93,7 @@ class Sampling:
     sample_set: SampleSet
     seed: int
     weaker: nn.Module | None = None
+    precision: str = "32-true"
 
     def samples(self, requests: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
         """Sample one batch, by number; an error for a sample that does not fit into memory.
@@ -115,7 +133,7 @@ class Sampling:
         sources = [generator(self.seed, "sample", number) for number in requests]
         noise = SampleNoise(sources, [request.size for request in listed], device)
         points, calls = None, 0
-        with torch.inference_mode():
+        with torch.inference_mode(), _computing(self.precision, device):
             blank = self.field.blank(listed).to(device)
             batch = self.field.encode(self.network, blank)
             for step in self._steps(batch, noise):

@@ -137,7 +137,7 @@ class _Judge:
 
         plan, requests = self.settings.generate, self._requests(seed)
         sampled = self.sample_set.model_copy(update={"sampler": sampler, "refine": False})
-        sampling = Sampling(self.field, self.network, sampled, seed)
+        sampling = Sampling(self.field, self.network, sampled, seed, precision=plan.precision)
         made: dict[int, Sample] = {}
         for batch in batches(plan, {k: one.size for k, one in enumerate(requests)}):
             for k, one in sampling.samples({k: requests[k] for k in batch}).items():

@@ -119,3 +119,24 @@ def test_other_times_are_refused(times: list) -> None:
     sets = {"naive": {"sampler": {"steps": 2, "times": times}}}
     with pytest.raises(FewstepError, match=r"sets\.naive"):
         parse_config(content(sets=sets))
+
+
+def test_half_precision_is_near_and_tf32_is_left_behind(place) -> None:
+    domain = load_field("protein")
+    network = domain.load(place).eval()
+    sample_set = SampleSet.model_validate(
+        {"model": "teacher", "sampler": {"kind": "renoise", "steps": 2, "noise_scale": 1}}
+    )
+
+    def points(precision: str) -> torch.Tensor:
+        sampling = Sampling(domain, network, sample_set, 0, precision=precision)
+        made = sampling.samples({0: Request("a", 30)})[0]
+        assert not isinstance(made, FewstepError) and made.points.dtype == torch.float32
+        return made.points
+
+    exact = points("32-true")
+    assert torch.equal(points("tf32"), exact)  # a CPU has none
+    assert torch.get_float32_matmul_precision() == "highest"
+    half = points("bf16-mixed")
+    assert 0 < float((half - exact).norm() / exact.norm()) < 0.05
+    assert torch.equal(points("32-true"), exact)

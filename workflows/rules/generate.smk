@@ -33,6 +33,7 @@ rule generate:
         samples=lambda w: [RUN.generate.request_key(k) for k in PARTS[int(w.shard)]],
         seed=RUN.seed,
         formats=RUN.generate.formats,
+        precision=RUN.generate.precision,
         model=lambda w, input: f"--model {input.model}" if input.model else "",
         weaker=lambda w, input: f"--weaker {input.weaker}" if input.weaker else "",
         sampler=lambda w, input: f"--sampler {input.sampler}" if input.sampler else "",
