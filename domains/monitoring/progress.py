@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from domains.distillation.training.settings import Fit
+from domains.distillation.training.settings import Extent, Fit
 from domains.errors import FewstepError
 from domains.files.regular import check_regular
 
@@ -15,6 +15,12 @@ __all__ = ["sampling", "training"]
 
 # Speed is that of the last shards: earlier ones may be of another day.
 _RECENT = 10
+# What a training's end is counted in, and the column of its log.
+_UNITS = {
+    "step": ("steps", "step"),
+    "call": ("network calls", "network_calls"),
+    "second": ("seconds", "seconds"),
+}
 _CHECKPOINT = re.compile(r"step-(\d+)\.pt")
 
 
@@ -23,15 +29,16 @@ def training(state: Path, fit: Fit) -> dict[str, Any]:
 
     Args:
         state: Directory of its log and checkpoints.
-        fit: How long it is: so many steps, or network calls.
+        fit: How long it is: so many steps, network calls or seconds.
     """
-    unit, end = ("steps", fit.steps) if fit.steps else ("network calls", fit.network_calls or 0)
+    _, end, name = fit.count(Extent(0))
+    unit, column = _UNITS[name]
     log = state / "log.csv"
     rows = list(_rows(log)) if log.exists() else []
     if not rows:
         return {"done": 0, "of": end, "unit": unit}
     step = _count(rows[-1], "step", log)
-    done = step if fit.steps else _count(rows[-1], "network_calls", log)
+    done = _count(rows[-1], column, log)
     speed = _steps_per_second(state, step)
     if speed is not None:
         speed *= done / max(1, step)

@@ -1,5 +1,6 @@
 """Contract: calls count by samples, three times if differentiated; they may end training."""
 
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
-from domains.distillation.training.settings import Fit
+from domains.distillation.training.settings import Extent, Fit
 
 SAMPLES = 3
 
@@ -112,13 +113,40 @@ def test_an_interrupted_budget_ends_as_one_that_was_not(tmp_path: Path):
 
 def test_the_learning_rate_follows_the_budget():
     fit = Fit(network_calls=200)
-    assert [fit.progress(7, calls) for calls in (0, 50, 200, 300)] == [0, 0.25, 1, 1]
-    assert [Fit(steps=5).progress(step, 10**9) for step in range(5)] == [0, 0.25, 0.5, 0.75, 1]
+    assert [fit.progress(Extent(7, calls)) for calls in (0, 50, 200, 300)] == [0, 0.25, 1, 1]
+    by_steps = [Fit(steps=5).progress(Extent(step, 10**9)) for step in range(5)]
+    assert by_steps == [0, 0.25, 0.5, 0.75, 1]
+    fit = Fit(seconds=8)
+    assert [fit.progress(Extent(3, 5, time)) for time in (0, 2, 8, 9)] == [0, 0.25, 1, 1]
 
 
-@pytest.mark.parametrize("given", [{}, {"steps": 2, "network_calls": 100}])
+def test_time_ends_a_training_and_counts_on_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The clock moves on by a second whenever it is looked at."""
+    clock = count()
+    monkeypatch.setattr("domains.distillation.training.distiller.time.monotonic", clock.__next__)
+
+    def trained(**fit: float) -> Distiller:
+        plain = {"network_calls": None, "seconds": 1000, "validations": 4, "log_every": 1}
+        return budgeted(**(plain | fit))
+
+    part = trained(max_seconds=1e-9)
+    assert not run(part, tmp_path) and 0 < part.seconds < 1000
+    seen: list[float] = []
+    whole = trained()
+    assert run(whole, tmp_path, lambda found: seen.append(found.seconds) or {"quality": 0.0})
+    assert whole.done > part.done and whole.seconds >= 1000
+    assert len(seen) == 4 and all(a < b for a, b in pairwise(seen))
+    last = (tmp_path / "log.csv").read_text().splitlines()
+    assert int(last[-1].split(",")[last[0].split(",").index("seconds")]) == int(whole.seconds)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"steps": 2, "network_calls": 100}, {"steps": 2, "seconds": 1}]
+)
 def test_training_ends_by_one_thing(given: dict[str, int]):
-    with pytest.raises(ValueError, match="either steps or network_calls"):
+    with pytest.raises(ValueError, match="either steps, network_calls or seconds"):
         Fit(**given)
 
 

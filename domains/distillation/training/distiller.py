@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 
 import copy
+import time
 from collections import defaultdict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -17,9 +18,12 @@ from torch.optim import Optimizer
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.roles import Draws, Loss, Roles
+from domains.distillation.training.average import advance
 from domains.distillation.training.degradation import DegradationPath
 from domains.distillation.training.optimiser import build_optimiser, learning_rate, set_rate
 from domains.distillation.training.plan import Plan
+from domains.distillation.training.processes import average_gradients, first, total
+from domains.distillation.training.settings import Extent
 from domains.errors import FewstepError
 
 __all__ = ["STUDENT", "Distiller"]
@@ -54,16 +58,17 @@ class Distiller(pl.LightningModule):
         self.automatic_optimization = False
         self.plan = plan
         self.student = student
-        first = student if teacher is None else teacher
+        known = student if teacher is None else teacher
         self.fakes = nn.ModuleDict(
-            {name: copy.deepcopy(first).requires_grad_(True) for name in plan.objective.fake_scores}
+            {name: copy.deepcopy(known).requires_grad_(True) for name in plan.objective.fake_scores}
         )
         self.average = copy.deepcopy(student).requires_grad_(False).eval()
         # In a tuple, so that Lightning neither counts it as trainable nor saves it.
         self._teacher = (None if teacher is None else teacher.requires_grad_(False).eval(),)
-        self.path = None if plan.degradation is None else DegradationPath(plan.degradation, first)
+        self.path = None if plan.degradation is None else DegradationPath(plan.degradation, known)
         self.done = 0
         self.network_calls = 0
+        self.seconds, self._looked_at = 0.0, time.monotonic()
         self._progress = self._student_start = 0.0
         self.calls = NetworkCalls()
         for network in (self.student, *self.fakes.values(), *self._teacher, *plan.frozen_networks):
@@ -88,7 +93,12 @@ class Distiller(pl.LightningModule):
     @property
     def finished(self) -> bool:
         """Whether training has reached its end."""
-        return self.plan.fit.is_done(self.done, self.network_calls)
+        return self.plan.fit.is_done(self.extent)
+
+    @property
+    def extent(self) -> Extent:
+        """How far training is."""
+        return Extent(self.done, self.network_calls, self.seconds)
 
     @property
     def teacher(self) -> nn.Module | None:
@@ -100,7 +110,8 @@ class Distiller(pl.LightningModule):
         return list(self.role_optimisers.values())
 
     def on_fit_start(self) -> None:
-        """Move the frozen networks to the device; Lightning does not see them."""
+        """Move the frozen networks to the device (Lightning does not see them); start the clock."""
+        self._looked_at = time.monotonic()
         for network in (self.teacher, *self.plan.frozen_networks):
             if network is not None:
                 network.to(self.device)
@@ -108,7 +119,7 @@ class Distiller(pl.LightningModule):
     def training_step(self, step: int, batch_idx: int) -> None:
         """Update the fake scores, then, once the path is recorded, the student and its average."""
         self._noted.clear()
-        self._progress = self.plan.fit.progress(step, self.network_calls)
+        self._progress = self.plan.fit.progress(self.extent._replace(steps=step))
         for repeat in range(self.plan.fake_updates):
             for name in self.plan.objective.fake_scores:
                 self._update(name, step, repeat)
@@ -117,7 +128,7 @@ class Distiller(pl.LightningModule):
         else:
             self._update_student(step)
         self.done = step + 1
-        self._count_calls()
+        self._count()
         if self.finished and self.path is not None and step < self.path.plan.arrival:
             raise FewstepError(
                 f"training ended at step {step}, on the way to the teacher",
@@ -131,7 +142,8 @@ class Distiller(pl.LightningModule):
         if step == self._first_step(STUDENT):
             self._student_start = self._progress
         self._update(STUDENT, step, 0)
-        self._advance_average(step - self._first_step(STUDENT))
+        done = step - self._first_step(STUDENT)
+        advance(self.average, self.student, min(self.plan.fit.ema, (1 + done) / (10 + done)))
         self._maybe_reset(step)
         if self.path is not None:
             self._noted["degradation/stage"].append(float(self.path.stage(step)))
@@ -176,7 +188,7 @@ class Distiller(pl.LightningModule):
             value = loss.value if bad is None else loss.value * float("nan")
             with self._unsynchronised():
                 self.manual_backward(value / count)
-        self._average_gradients(parameters)
+        average_gradients(parameters, self.trainer.world_size)
         config = self.plan.optimisers[role]
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         if not torch.isfinite(norm):
@@ -195,8 +207,8 @@ class Distiller(pl.LightningModule):
         objective, roles = self.plan.objective, self._roles(role, step)
         micro += self.global_rank
         draws = Draws((self.plan.seed, step, repeat, micro, role), self.device)
-        total = self.plan.fit.accumulate * self.trainer.world_size
-        batch = self.plan.batches(step * total + micro, draws).to(self.device)
+        each = self.plan.fit.accumulate * self.trainer.world_size
+        batch = self.plan.batches(step * each + micro, draws).to(self.device)
         if role == STUDENT:
             return objective.student_loss(roles, batch, draws)
         return objective.fake_score_loss(role, roles, batch, draws)
@@ -216,22 +228,15 @@ class Distiller(pl.LightningModule):
         alone = not isinstance(strategy, DDPStrategy)
         return nullcontext() if alone else cast(Any, strategy.block_backward_sync())
 
-    def _count_calls(self) -> None:
-        """Add the calls of this step, of all processes."""
-        made = torch.tensor(self.calls.total, device=self.device)
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(made)
-        self.network_calls += int(made)
+    def _count(self) -> None:
+        """Add the calls of this step, of all processes, and the time since the last one."""
+        together = self.trainer.world_size, self.device
+        self.network_calls += total(self.calls.total, *together)
         self.calls.total = 0
-
-    def _average_gradients(self, parameters: list[nn.Parameter]) -> None:
-        if self.trainer.world_size == 1:
-            return
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            torch.distributed.all_reduce(parameter.grad)
-            parameter.grad /= self.trainer.world_size
+        now = time.monotonic()
+        passed, self._looked_at = now - self._looked_at, now
+        # On the first one's clock, or they would not end together.
+        self.seconds += passed if self.plan.fit.seconds is None else first(passed, *together)
 
     def _first_bad(self, role: str, part: Literal["grad", "data"]) -> str:
         for name, parameter in self._networks()[role].named_parameters():
@@ -239,18 +244,6 @@ class Distiller(pl.LightningModule):
             if values is not None and not torch.isfinite(values).all():
                 return name
         return "the network"
-
-    @torch.no_grad()
-    def _advance_average(self, step: int) -> None:
-        decay = min(self.plan.fit.ema, (1 + step) / (10 + step))
-        average, student = self.average, self.student
-        for ours, theirs in zip(average.parameters(), student.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - decay)
-        for ours, theirs in zip(average.buffers(), student.buffers(), strict=True):
-            if ours.is_floating_point():
-                ours.lerp_(theirs, 1 - decay)
-            else:
-                ours.copy_(theirs)
 
     def _maybe_reset(self, step: int) -> None:
         every = self.plan.reset_fake_every
@@ -272,6 +265,7 @@ class Distiller(pl.LightningModule):
         return {
             "done": self.done,
             "network_calls": self.network_calls,
+            "seconds": self.seconds,
             "student_begun": self._student_start,
             "networks": {role: net.state_dict() for role, net in self._networks().items()},
             "average": self.average.state_dict(),
@@ -290,7 +284,7 @@ class Distiller(pl.LightningModule):
             self.path.restore(state["path"])
         self.best = Best(**state["best"])
         self.done, self.network_calls = state["done"], state["network_calls"]
-        self._student_start = state["student_begun"]
+        self._student_start, self.seconds = state["student_begun"], state["seconds"]
 
 
 def _not_finite(step: int, role: str, term: str) -> FewstepError:

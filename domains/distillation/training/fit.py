@@ -1,6 +1,7 @@
 """Run a Distiller: resume, checkpoint, validate, log, show progress."""
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -28,7 +29,7 @@ __all__ = ["process_count", "progress", "run"]
 
 _log = logging.getLogger(__name__)
 
-_MOST_STEPS = 10**9  # of a training that ends by its network calls
+_MOST_STEPS = 10**9  # of a training that ends by its network calls or seconds
 
 # A validation: the averaged student in, numbers out; "quality" (higher is better) is required.
 Validation = Callable[[Distiller], dict[str, float]]
@@ -118,7 +119,7 @@ class _Keeper(pl.Callback):
         """
         assert isinstance(pl_module, Distiller)
         fit = pl_module.plan.fit
-        self.validations = fit.validations_until(pl_module.done, pl_module.network_calls)
+        self.validations = fit.validations_until(pl_module.extent)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # What ``nohup`` has a process ignore it goes on to ignore.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -144,7 +145,7 @@ class _Keeper(pl.Callback):
         assert isinstance(pl_module, Distiller)
         fit, done = pl_module.plan.fit, pl_module.done
         self.table.add(**pl_module.diagnostics)
-        due = fit.validations_until(done, pl_module.network_calls)
+        due = fit.validations_until(pl_module.extent)
         if self.validate and due > self.validations:
             self._validate(pl_module)
         self.validations = due
@@ -175,7 +176,9 @@ class _Keeper(pl.Callback):
     def _report(self, trainer: pl.Trainer, distiller: Distiller) -> None:
         if not trainer.is_global_zero:
             return
-        row = self.table.close_row(distiller.done, network_calls=distiller.network_calls)
+        clock = {} if distiller.plan.fit.seconds is None else {"seconds": int(distiller.seconds)}
+        calls = distiller.network_calls
+        row = self.table.close_row(distiller.done, network_calls=calls, **clock)
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=distiller.done)
         shown = {k: f"{v:.4g}" for k, v in row.items() if k.endswith(("/loss", "quality"))}
@@ -202,11 +205,9 @@ class _Keeper(pl.Callback):
 
 
 def progress(distiller: Distiller) -> tuple[int, int, str]:
-    """Return (done, total, unit) of a training; the unit is "step" or "call" (network call)."""
-    fit = distiller.plan.fit
-    if fit.network_calls is not None:
-        return distiller.network_calls, fit.network_calls, "call"
-    return distiller.done, fit.steps or 0, "step"
+    """Return (done, total, unit) of a training: step, call (network call) or second."""
+    done, total, unit = distiller.plan.fit.count(distiller.extent)
+    return int(done), math.ceil(total), unit
 
 
 def process_count() -> tuple[int, int]:

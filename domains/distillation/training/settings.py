@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from domains.settings import Config
 
-__all__ = ["INCIDENTAL", "Degradation", "Fit", "Optimiser"]
+__all__ = ["INCIDENTAL", "Degradation", "Extent", "Fit", "Optimiser"]
 
 # Settings of a fit that change when a run stops or what it prints, but not its result.
 INCIDENTAL = {"activation_checkpointing", "checkpoint_every", "log_every", "max_seconds"}
@@ -35,14 +35,31 @@ class Optimiser(Config):
     """Steps to the first restart; doubled at each."""
 
 
+class Extent(NamedTuple):
+    """How far a training is.
+
+    Attributes:
+        steps: Updates of the student.
+        network_calls: Calls of all networks, a sample at a time.
+        seconds: Of wall time, validations and earlier parts of a resumed training included.
+    """
+
+    steps: int
+    network_calls: int = 0
+    seconds: float = 0.0
+
+
 class Fit(Config):
     """A training run: its length, its batches, what is kept."""
 
     steps: int | None = Field(default=None, ge=1, le=1_000_000_000)
-    """Optimisation steps of the student; this or `network_calls`."""
+    """Optimisation steps of the student; this, `network_calls` or `seconds`."""
     network_calls: int | None = Field(default=None, ge=1, le=10**15)
     """Instead: train until the networks were called so often, a sample at a time; a call that is
     differentiated counts three. What costs the same whatever the objective."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Instead: train for so long, with the schedules' end at it, as an allocation allows. The
+    number of steps is the machine's then, so that no two trainings are alike bit for bit."""
     accumulate: int = Field(default=1, ge=1, le=1_000_000)
     """Micro-batches per step."""
     ema: float = Field(default=0.99, ge=0, lt=1)
@@ -61,38 +78,43 @@ class Fit(Config):
     log_every: int = Field(default=10, ge=1)
     """Steps between rows of the log."""
     max_seconds: float | None = Field(default=None, gt=0)
-    """Stop (resumably) after this long."""
+    """Stop (resumably, in the middle of the schedules) after this long."""
 
     @model_validator(mode="after")
     def _one_end(self) -> Fit:
-        if (self.steps is None) == (self.network_calls is None):
-            raise ValueError("either steps or network_calls says when training ends")
+        if sum(end is not None for end in (self.steps, self.network_calls, self.seconds)) != 1:
+            raise ValueError("either steps, network_calls or seconds says when training ends")
         if self.validations and self.validate_every:
             raise ValueError("either validate_every or validations says when to validate")
         return self
 
-    def validations_until(self, steps: int, network_calls: int) -> int:
-        """Return the validations due after this many steps and network calls."""
-        if not self.validations:
-            return steps // self.validate_every if self.validate_every else 0
+    def count(self, at: Extent) -> tuple[float, float, str]:
+        """Return (done, total, unit) by what ends the training: step, network call or second."""
         if self.network_calls is not None:
-            return self.validations * min(network_calls, self.network_calls) // self.network_calls
-        return self.validations * steps // (self.steps or 1)
+            return at.network_calls, self.network_calls, "call"
+        if self.seconds is not None:
+            return at.seconds, self.seconds, "second"
+        return at.steps, self.steps or 0, "step"
 
-    def progress(self, step: int, network_calls: int) -> float:
-        """Return the share of the training done before update ``step`` (from 0), 0 to 1.
+    def validations_until(self, at: Extent) -> int:
+        """Return the validations due so far."""
+        if not self.validations:
+            return at.steps // self.validate_every if self.validate_every else 0
+        done, total, _ = self.count(at)
+        return int(self.validations * min(done, total) // total)
+
+    def progress(self, at: Extent) -> float:
+        """Return the share of the training done before an update, 0 to 1.
 
         The last of ``self.steps`` steps has 1.
         """
-        if self.network_calls is not None:
-            return min(1.0, network_calls / self.network_calls)
-        return min(1.0, step / max(1, (self.steps or 1) - 1))
+        done, total, unit = self.count(at)
+        return min(1.0, done / (max(1, total - 1) if unit == "step" else total))
 
-    def is_done(self, steps: int, network_calls: int) -> bool:
-        """Return whether this many steps, or network calls, complete the training."""
-        if self.network_calls is not None:
-            return network_calls >= self.network_calls
-        return steps >= (self.steps or 0)
+    def is_done(self, at: Extent) -> bool:
+        """Return whether the training is complete."""
+        done, total, _ = self.count(at)
+        return done >= total
 
 
 class Degradation(Config):

@@ -7,13 +7,13 @@ import torch
 from distillation.toy import ToyDenoiser
 
 from domains.distillation.training.optimiser import build_optimiser, learning_rate, set_rate
-from domains.distillation.training.settings import Fit, Optimiser
+from domains.distillation.training.settings import Extent, Fit, Optimiser
 
 
 def rates(steps: int, **settings) -> list[float]:
     config = Optimiser(rate=1.0, **settings)
     fit = Fit(steps=steps)
-    return [learning_rate(config, step, fit.progress(step, 0)) for step in range(steps)]
+    return [learning_rate(config, step, fit.progress(Extent(step))) for step in range(steps)]
 
 
 def test_constant_with_warm_up():
