@@ -233,10 +233,13 @@ class Distiller(pl.LightningModule):
         together = self.trainer.world_size, self.device
         self.network_calls += total(self.calls.total, *together)
         self.calls.total = 0
-        now = time.monotonic()
-        passed, self._looked_at = now - self._looked_at, now
-        # On the first one's clock, or they would not end together.
-        self.seconds += passed if self.plan.fit.seconds is None else first(passed, *together)
+        if (
+            self.plan.fit.seconds is not None
+        ):  # else a resumed training is the whole one, bit by bit
+            now = time.monotonic()
+            # On the first one's clock, or they would not end together.
+            self.seconds += first(now - self._looked_at, *together)
+            self._looked_at = now
 
     def _first_bad(self, role: str, part: Literal["grad", "data"]) -> str:
         for name, parameter in self._networks()[role].named_parameters():
@@ -265,13 +268,13 @@ class Distiller(pl.LightningModule):
         return {
             "done": self.done,
             "network_calls": self.network_calls,
-            "seconds": self.seconds,
             "student_begun": self._student_start,
             "networks": {role: net.state_dict() for role, net in self._networks().items()},
             "average": self.average.state_dict(),
             "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
             "best": vars(self.best),
             "path": [] if self.path is None else self.path.records,
+            **({} if self.plan.fit.seconds is None else {"seconds": self.seconds}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -284,7 +287,7 @@ class Distiller(pl.LightningModule):
             self.path.restore(state["path"])
         self.best = Best(**state["best"])
         self.done, self.network_calls = state["done"], state["network_calls"]
-        self._student_start, self.seconds = state["student_begun"], state["seconds"]
+        self._student_start, self.seconds = state["student_begun"], state.get("seconds", 0.0)
 
 
 def _not_finite(step: int, role: str, term: str) -> FewstepError:

@@ -51,7 +51,7 @@ def _check_counts(distiller: Distiller, state: dict[str, Any]) -> None:
     steps = distiller.plan.fit.steps
     if steps is not None and state["done"] > steps:
         raise ValueError(f"it is at step {state['done']} of {steps}")
-    if not _is_number(state["seconds"]) or state["seconds"] < 0:
+    if not _is_number(state.get("seconds", 0)) or state.get("seconds", 0) < 0:
         raise ValueError("seconds is no time")
     if not _is_number(state["student_begun"]) or not 0 <= state["student_begun"] <= 1:
         raise ValueError("student_begun is no share")
