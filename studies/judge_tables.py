@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from domains.protein.metrics.composition.regression import NativeFit
 from domains.protein.metrics.composition.relative_cross_nll import relative_cross_nll
 
-__all__ = ["COMPOSITION", "auc", "tables"]
+__all__ = ["COMPOSITION", "auc", "relative_table", "tables"]
 
 COMPOSITION = ["helix", "strand", "length"]
 JUDGES = {
@@ -62,11 +62,11 @@ def tables(frame: pd.DataFrame, fitted: NativeFit) -> str:
     test = frame[frame.split == "test"]
     natives = test[test.kind == "native"]
     kinds = [kind for kind in dict.fromkeys(test.kind) if kind != "native"]
-    parts = [_separation(test, natives, kinds), _relative(test, fitted), _natives(frame)]
+    parts = [_separation(test, natives, kinds), relative_table(test, fitted), _natives(frame)]
     return "\n\n".join([*parts, _constants(fitted)])
 
 
-def _relative(test: pd.DataFrame, fitted: NativeFit) -> str:
+def relative_table(test: pd.DataFrame, fitted: NativeFit) -> str:
     """Write the relative cross NLL of held-out natives and decoys, by their helix."""
     ends = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     heads = [f"{low:.1f}–{high:.1f}" for low, high in pairwise(ends)]

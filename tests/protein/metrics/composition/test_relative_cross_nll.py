@@ -14,9 +14,10 @@ import pytest
 from domains.protein.metrics.composition.regression import load_fit
 from domains.protein.metrics.composition.relative_cross_nll import relative_cross_nll
 from studies.derive_judges import fit
-from studies.judge_tables import COMPOSITION
+from studies.judge_tables import COMPOSITION, relative_table
 
-TABLE = Path(__file__).parents[4] / "docs/results/evaluation/judges.csv"
+DOCS = Path(__file__).parents[4] / "docs"
+TABLE = DOCS / "results/evaluation/judges.csv"
 SHEETS, MIXED, BUNDLES = [0.0, 0.4, 70.0], [0.3, 0.2, 70.0], [0.75, 0.0, 70.0]
 
 
@@ -76,3 +77,8 @@ def test_the_constants_are_those_of_the_table(chains: pd.DataFrame) -> None:
     for one, other in pairs:
         assert one.coefficients == pytest.approx(other.coefficients, abs=1e-6)
         assert one.spread == pytest.approx(other.spread)
+
+
+def test_the_page_shows_what_the_constants_give(chains: pd.DataFrame) -> None:
+    page = (DOCS / "equal_composition.md").read_text(encoding="utf-8")
+    assert relative_table(chains[chains.split == "test"], load_fit()) in page
