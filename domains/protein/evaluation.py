@@ -17,6 +17,10 @@ from domains.evaluation.statistics.table import Interval, bootstrap_interval, bo
 from domains.protein.conditions.folds import agree
 from domains.protein.conditions.told import asked_of
 from domains.protein.data.dataset import SPLITS, load_domains
+from domains.protein.metrics.composition.at_equal import (
+    chains_at_equal_composition,
+    set_at_equal_composition,
+)
 from domains.protein.metrics.folds.distribution import by_classifier, by_descriptors, described
 from domains.protein.metrics.folds.fold_judge import ContentJudge
 from domains.protein.metrics.geometry import chain as geometry
@@ -39,7 +43,7 @@ _NO_REFERENCES = "no training domain has these sizes"
 def measure(
     samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
 ) -> Measured:
-    """Measure chains: geometry, secondary structure, proxy, designability, diversity, novelty.
+    """Measure chains: geometry, content, proxies, designability, diversity, novelty.
 
     Args:
         samples: Chains in nm.
@@ -62,6 +66,9 @@ def measure(
         metrics += names
         used |= dict.fromkeys(names, tool)
     table = pd.DataFrame(rows)
+    table["nativeness_proxy"], tool = chains_at_equal_composition(chains, table, used)
+    used["nativeness_proxy"] = tool
+    metrics.append("nativeness_proxy")
     if any(target_codes):
         table["asked"] = [" ".join(codes) for codes in target_codes]
     natives = known[:, : len(_STRUCTURE)]
@@ -74,6 +81,7 @@ def measure(
     if any(motifs):
         metrics += _of_motifs(table, chains, motifs)
     of_set = [
+        *set_at_equal_composition(table, used, seed),
         *_structure_gaps(table, natives, seed),
         *_diversity(finite, config, foldseek, seed),
         *by_descriptors(finite, known, [code for _, code in references], seed),

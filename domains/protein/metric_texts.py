@@ -52,6 +52,20 @@ METRICS = {
         "lower",
         same_within=0.02,
     ),
+    "relative_cross_nll": Metric(
+        "Relative cross NLL, a proxy",
+        "Cross NLL at equal composition: 0 as natives, 1 as compact wrong folds of the same helix,"
+        " strand and length. Bundles of helices win nothing by being helices. No structure"
+        " prediction: not designability.",
+        "lower",
+    ),
+    "nativeness_proxy": Metric(
+        "Nativeness proxy",
+        "Chance that the packing (strand pairing, contact order, burial, tight places) is a"
+        " native's and not a decoy's of the same helix, strand and length. No structure"
+        " prediction: not designability.",
+        "higher",
+    ),
     "bond_fraction": Metric(
         "Bonds in range", "Share of Cα–Cα steps between 3.6 and 4.0 Å.", "higher"
     ),
@@ -89,6 +103,12 @@ METRICS = {
     "strand_gap": Metric(
         "Strand, distance to data",
         "Absolute difference of the mean strand share to natives.",
+        "lower",
+    ),
+    "sse_energy_distance": Metric(
+        "Helix and strand, energy distance",
+        "Distance of the joint distribution of helix and strand shares to natives' (energy"
+        " distance). 0: the same mixture of folds' contents; a little below it by chance.",
         "lower",
     ),
     "rg_ratio": Metric(

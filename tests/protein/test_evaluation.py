@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from protein.designers import untrained_proxy
 
 from domains.batch import Sample
 from domains.protein.data.dataset import load_domains
 from domains.protein.evaluation import gallery, measure, quick
 from domains.protein.metric_texts import METRICS
+from domains.protein.metrics.composition.relative_cross_nll import relative_cross_nll
+from domains.protein.metrics.designability import proxy
 from domains.protein.metrics.folds.fold_distribution import FoldStatistics, save_reference
 from domains.protein.metrics.folds.gearnet import load_gearnet
 from domains.protein.settings import ProteinEvaluate, ProteinGenerate
@@ -74,7 +77,7 @@ def test_nan_is_in_its_row() -> None:
     measured = measure([broken, *natives("test", 2)], CHEAP, 0, None)
     table = measured.samples
     assert table["finite"].tolist() == [0, 1, 1]
-    for name in ("bond_fraction", "clashes", "helix", "novelty_tm"):
+    for name in ("bond_fraction", "clashes", "helix", "nativeness_proxy", "novelty_tm"):
         assert math.isnan(table[name][0]) and np.isfinite(table[name][1:]).all()
     assert next(one.n for one in measured.of_set if one.name == "pairwise_tm") == 2
 
@@ -82,7 +85,7 @@ def test_nan_is_in_its_row() -> None:
 def test_sizes_without_references_are_said() -> None:
     """The packed domains end at 130 residues; longer chains are measured without them."""
     measured = measure([noise(400, 0), noise(400, 1)], CHEAP, 0, None)
-    assert measured.samples["novelty_tm"].isna().all()
+    assert measured.samples[["novelty_tm", "nativeness_proxy"]].isna().all(axis=None)
     assert measured.tools["novelty_tm"] == "no training domain has these sizes"
     for name in ("helix_gap", "strand_gap"):
         assert math.isnan(value(measured, name))
@@ -95,6 +98,7 @@ def test_gaps_are_small_for_natives() -> None:
         "helix_gap",
         "strand_gap",
         "descriptor_frechet",
+        "sse_energy_distance",
         "sse_class_jsd",
     }
     assert value(measured, "helix_gap") < 0.15
@@ -106,10 +110,23 @@ def test_distributions_tell_natives_from_globules() -> None:
     cheap = CHEAP.model_copy(update={"novelty_shortlist": 0, "diversity": False})
     good = measure(natives("test", 30, 50, 80), cheap, 0, None)
     bad = measure([noise(60, k) for k in range(30)], cheap, 0, None)
-    for name in ("descriptor_frechet", "sse_class_jsd"):
+    for name in ("descriptor_frechet", "sse_energy_distance", "sse_class_jsd"):
         assert value(good, name) < 0.5 * value(bad, name)
         interval = next(one.interval for one in good.of_set if one.name == name)
         assert interval.low <= interval.value <= interval.high
+
+
+def test_cross_nll_is_also_judged_at_equal_composition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chain of 400 residues has no natives to be compared with."""
+    monkeypatch.setattr(proxy, "load_proxy", lambda _: untrained_proxy())
+    config = CHEAP.model_copy(update={"proxy": True, "novelty_shortlist": 0, "diversity": False})
+    measured = measure([*natives("test", 3), noise(400)], config, 0, None)
+    table, (found,) = measured.samples, [m for m in measured.of_set if "relative" in m.name]
+    composition = table[["helix", "strand", "length"]].to_numpy(float)
+    expected, count = relative_cross_nll(table["cross_nll"].to_numpy(float), composition, 0)
+    assert found.name in METRICS and found.interval == expected and found.n == count == 3
+    assert found.tool.startswith(measured.tools["cross_nll"])
+    assert "nativeness_proxy" in measured.metrics and "nativeness_proxy" in METRICS
 
 
 def test_the_fold_classifier_is_asked(golden: Path, tmp_path: Path) -> None:

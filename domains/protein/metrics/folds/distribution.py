@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from domains.evaluation.statistics.energy_distance import EnergyDistance
 from domains.evaluation.statistics.jackknife import all_but_one, jackknife_interval
 from domains.evaluation.statistics.measured import SetMeasure
 from domains.files.provenance import named, sha256
@@ -33,7 +34,10 @@ def by_descriptors(
     codes: Sequence[str],
     seed: int,
 ) -> Iterator[SetMeasure]:
-    """Yield ``descriptor_frechet`` and ``sse_class_jsd``, where there are enough chains.
+    """Yield distances of descriptors to natives', where there are enough chains.
+
+    ``descriptor_frechet`` is of all six, ``sse_energy_distance`` of the joint shares of helix
+    and strand, and ``sse_class_jsd`` of the classes that these make.
 
     Args:
         chains: Finite samples, nm.
@@ -52,6 +56,11 @@ def by_descriptors(
         seed,
         f"{named('fewstep')}, {kinds}",
     )
+    content = f"{secondary_structure.tool()}, {len(known)} training domains"
+    shares = EnergyDistance(known[:, :2])
+    yield _measure(
+        "sse_energy_distance", lambda rows: shares.to(found[rows, :2]), len(chains), seed, content
+    )
     judge = ContentJudge(known[:, :2], codes)
     classes = [[judge.judge(*row) for row in values[:, :2]] for values in (found, known)]
     yield _measure(
@@ -59,7 +68,7 @@ def by_descriptors(
         lambda rows: descriptors.class_jsd([classes[0][k] for k in rows], classes[1]),
         len(chains),
         seed,
-        f"{secondary_structure.tool()}, {len(known)} training domains",
+        content,
     )
 
 

@@ -5,13 +5,13 @@ the same distances, over six numbers that need no network. They are never those 
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from domains.protein.metrics.folds.fold_distribution import frechet
 from domains.protein.metrics.geometry.chain import rg_ratio
 from domains.protein.metrics.geometry.secondary_structure import describe as secondary_structure
 
-__all__ = ["DESCRIPTORS", "class_jsd", "describe", "descriptor_frechet"]
+__all__ = ["DESCRIPTORS", "class_jsd", "contact_order", "describe", "descriptor_frechet"]
 
 DESCRIPTORS = ("helix", "strand", "rg_ratio", "asphericity", "contacts", "contact_order")
 _CONTACT = 0.8  # nm
@@ -32,11 +32,25 @@ def describe(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " d"]:
     axes = np.linalg.eigvalsh(np.cov(points.T))
     spread = ((axes - axes.mean()) ** 2).sum()
     asphericity = 1.5 * spread / axes.sum() ** 2
+    along = _contacts(points)
+    values = (content["helix"], content["strand"], rg_ratio(points), asphericity)
+    return np.array([*map(float, values), len(along) / len(points), contact_order(points)])
+
+
+def contact_order(points: Float[np.ndarray, "n 3"]) -> float:
+    """Return the mean distance of contacts along the chain over its length; 0 without contacts.
+
+    Relative contact order (Plaxco et al. 1998), of Cα within 0.8 nm, three or more apart.
+    """
+    along = _contacts(points)
+    return float(along.mean()) / len(points) if len(along) else 0.0
+
+
+def _contacts(points: Float[np.ndarray, "n 3"]) -> Int[np.ndarray, " c"]:
+    """Return how many residues apart the residues of each contact are."""
     first, second = np.triu_indices(len(points), _APART)
     near = np.linalg.norm(points[first] - points[second], axis=1) < _CONTACT
-    order = float((second - first)[near].mean()) / len(points) if near.any() else 0.0
-    values = (content["helix"], content["strand"], rg_ratio(points), asphericity)
-    return np.array([*map(float, values), near.sum() / len(points), order])
+    return (second - first)[near]
 
 
 def descriptor_frechet(
