@@ -245,10 +245,16 @@ class PairFactory(nn.Module):
             raise ValueError("a pair representation without any feature")
         return torch.stack(torch.broadcast_tensors(*found), -1)
 
-    def embed(self, columns: Int[Tensor, "s n n f"]) -> Float[Tensor, "s n n p"]:
+    @property
+    def directed(self) -> bool:
+        """Whether directions are among the features, so that hardly two pairs are alike."""
+        return any(name.endswith("_directions") for name in self.names)
+
+    def embed(self, columns: Int[Tensor, "*pairs f"]) -> Float[Tensor, "*pairs p"]:
         """Embed pairs given by their columns: a sum of look-ups, then the layer norm."""
         tables = self.linear_out.weight.split(self.widths, dim=1)
         # After each feature's rows, one for pairs that have none of it.
         table = torch.cat([nn.functional.pad(part, (0, 1)) for part in tables], 1).t()
-        total = nn.functional.embedding_bag(columns.flatten(0, 2), table, mode="sum")
-        return self.ln_out(total.unflatten(0, columns.shape[:3]))
+        rows = columns.flatten(0, -2)
+        total = nn.functional.embedding_bag(rows, table, mode="sum")
+        return self.ln_out(total.unflatten(0, columns.shape[:-1]))

@@ -1,6 +1,4 @@
-"""The pair representation: its start, the attention bias that is read off it, its updates."""
-
-from collections.abc import Iterator
+"""The pair representation: the attention bias that is read off it, its updates."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +9,7 @@ from domains.protein.network.config import NetworkConfig
 from domains.protein.network.embeddings import time_embedding
 from domains.protein.network.features import Inputs, PairFactory
 from domains.protein.network.layers import AdaLN, PairBiasAttention
+from domains.protein.network.pair_vectors import MASKED, DistinctPairs, EveryPair, PairVectors
 from domains.protein.network.triangle import (
     TriangleMultiplication,
     folded,
@@ -19,11 +18,6 @@ from domains.protein.network.triangle import (
 )
 
 __all__ = ["PairBuilder", "PairUpdate", "bias_of_pairs", "mask_bias"]
-
-_CACHED_PAIRS = 4096
-
-# Added to padded keys: exp underflows to 0 in every dtype, and sums stay finite.
-MASKED = -1e30
 
 
 class TimeFactory(nn.Module):
@@ -42,7 +36,7 @@ class TimeFactory(nn.Module):
 
 
 class PairBuilder(nn.Module):
-    """Builds the initial representation of every residue pair."""
+    """Builds the initial representation of residue pairs."""
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
@@ -52,78 +46,34 @@ class PairBuilder(nn.Module):
             self.cond_factory = TimeFactory(config)
             self.adaln = AdaLN(config.pair_repr_dim, config.dim_cond)
 
-    def forward(self, inputs: Inputs, registers: int) -> Float[Tensor, "b m m p"]:
-        """Return each pair's vector; zero for padding and registers, which come first."""
-        mask, around = inputs.mask, (0, 0, registers, 0, registers, 0)
-        real = (mask[:, :, None] & mask[:, None])[..., None]
-        if torch.is_grad_enabled():
-            return F.pad(torch.cat([*self._vectors(inputs)]) * real, around)
-        weight, m = self.init_repr_factory.linear_out.weight, mask.shape[1] + registers
-        pairs, done = weight.new_zeros(mask.shape[0], m, m, weight.shape[0]), 0
-        for vectors in self._vectors(inputs):
-            part = slice(done, done := done + len(vectors))
-            torch.mul(vectors, real[part], out=pairs[part, registers:, registers:])
-        return pairs
-
-    def biases(
-        self, inputs: Inputs, registers: int, layers: list[PairBiasAttention]
-    ) -> list[Float[Tensor, "b h m m"]]:
-        """Return each layer's attention bias, registers and mask included.
-
-        The pairs' vectors are forgotten sample by sample: they would fill the memory.
-        """
-        weight = torch.cat([layer.bias_weight() for layer in layers])
-        b, n = inputs.mask.shape
-        parts = (
-            (weight @ standardised(vectors).flatten(1, 2).mT).unflatten(-1, (n, n))
-            for vectors in self._vectors(inputs)
-        )
-        bias = _joined(parts, b, registers)
-        if not inputs.mask.all():
-            padding = ~F.pad(inputs.mask, (registers, 0), value=True)
-            bias.masked_fill_(padding[:, None, None], MASKED)
-        return list(bias.unflatten(1, (len(layers), -1)).unbind(1))
-
-    def _vectors(self, inputs: Inputs) -> Iterator[Float[Tensor, "s n n p"]]:
-        """Embed the pairs of some samples at a time, modulated by each sample's time."""
-        with torch.autocast(inputs.x_t.device.type, enabled=False):
-            columns = self.init_repr_factory.columns(inputs)
+    def forward(self, inputs: Inputs, registers: int) -> PairVectors:
+        """Return the pairs' vectors, modulated by each sample's time."""
+        factory = self.init_repr_factory
+        with _exactly(inputs):
+            columns = factory.columns(inputs)
             modulation = self._modulation(inputs) if self.timed else None
-            for part in _samples(inputs.mask):
-                vectors = self.init_repr_factory.embed(columns[part])
-                if modulation is not None:
-                    gamma, beta = (each[part, None, None] for each in modulation)
-                    vectors = torch.addcmul(beta, standardised(vectors), gamma)
-                yield vectors
+
+        def embed(columns: Tensor, samples: Tensor) -> Tensor:
+            with _exactly(inputs):
+                vectors = factory.embed(columns)
+                if modulation is None:
+                    return vectors
+                # Of one sample, or of samples in their order, it is broadcast, not gathered.
+                alike = samples[:, :1, :1] if samples.ndim > 1 else samples
+                gamma, beta = (each[alike] for each in modulation)
+                return torch.addcmul(beta, standardised(vectors), gamma)
+
+        sorts = inputs.mask.device.type == "cpu" and not factory.directed
+        kind = DistinctPairs if sorts else EveryPair
+        return kind(embed, columns, inputs.mask, registers)
 
     def _modulation(self, inputs: Inputs) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p"]]:
-        condition = self.cond_factory(inputs)
-        return self.adaln.modulation(standardised(condition))
+        return self.adaln.modulation(standardised(self.cond_factory(inputs)))
 
 
-def _joined(
-    parts: Iterator[Float[Tensor, "s k n n"]], count: int, registers: int
-) -> Float[Tensor, "b k m m"]:
-    """Join the samples' biases and put the registers, which have none, before the residues."""
-    if torch.is_grad_enabled():
-        return F.pad(torch.cat([*parts]), (registers, 0, registers, 0))
-    bias, done = None, 0
-    for part in parts:
-        if bias is None:
-            m = part.shape[-1] + registers
-            bias = part.new_zeros(count, part.shape[1], m, m)
-        bias[done : done + len(part), :, registers:, registers:] = part
-        done += len(part)
-    assert bias is not None  # a batch has samples
-    return bias
-
-
-def _samples(mask: Bool[Tensor, "b n"]) -> Iterator[slice]:
-    """Cut a batch so that a piece's pairs stay in a CPU's cache; gradients keep them anyway."""
-    b, n = mask.shape
-    whole = torch.is_grad_enabled() or mask.device.type != "cpu"
-    size = b if whole else max(1, _CACHED_PAIRS // max(1, n * n))
-    return (slice(start, start + size) for start in range(0, b, max(1, size)))
+def _exactly(inputs: Inputs) -> torch.autocast:
+    """Compute outside autocast: a rounded distance is another feature."""
+    return torch.autocast(inputs.x_t.device.type, enabled=False)
 
 
 def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 n"]:

@@ -138,8 +138,9 @@ class Proteina(nn.Module):
             if self.config.pair_update_layers():
                 tokens, pair = self._trunk_with_updates(inputs, tokens, condition, mask)
             else:
-                builder, attentions = self.pair_repr_builder, self._attentions()
-                biases = iter(builder.biases(inputs, registers, attentions))
+                weights = [attention.bias_weight() for attention in self._attentions()]
+                bias = self.pair_repr_builder(inputs, registers).biases(torch.cat(weights))
+                biases = iter(bias.unflatten(1, (len(weights), -1)).unbind(1))
                 tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
         tokens = tokens[:, registers:]
         with _exactly(tokens):
@@ -190,7 +191,7 @@ class Proteina(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Run groups of layers that share a pair representation, updating it in between."""
         registers, attentions = self.config.registers, self._attentions()
-        pair = self.pair_repr_builder(inputs, registers)
+        pair = self.pair_repr_builder(inputs, registers).full()
         ends = [layer + 1 for layer in self.config.pair_update_layers()]
         start = 0
         for end in [*ends, self.config.nlayers]:

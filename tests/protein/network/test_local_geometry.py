@@ -84,7 +84,8 @@ def test_gradients_are_finite_where_neighbours_are_missing_or_coincide():
 def pairs(network: Proteina, sign: torch.Tensor) -> torch.Tensor:
     """The pair representation of a helix or, with one axis reversed, of its mirror image."""
     x = helix() * sign
-    return network.pair_repr_builder(Inputs(x, torch.full((1,), 0.5), MASK, x_sc=x), 0)
+    given = Inputs(x, torch.full((1,), 0.5), MASK, x_sc=x)
+    return network.pair_repr_builder(given, 0).full()
 
 
 def test_directions_tell_left_from_right_and_distances_do_not():
