@@ -16,6 +16,7 @@ from domains.config.matrix import MatrixConfig, is_matrix
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
 from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain, deciding
+from domains.config.unwise import advice
 from domains.files.yaml_file import read_yaml
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Pretrain",
     "RunConfig",
     "SampleSet",
+    "advice",
     "bundled_models",
     "cells",
     "continued",

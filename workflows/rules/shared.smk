@@ -1,5 +1,5 @@
 # Functions of the whole workflow, and what its own rules run in.
-from domains.config import field_settings
+from domains.config import advice, field_settings
 from domains.files.provenance import write_text
 
 ENVIRONMENT = str(field_settings(RUNS[0].domain).conda_file(Path(workflow.basedir) / "envs"))
@@ -23,6 +23,8 @@ def begin():
     """Check what can be checked, and write the settings that the stages read."""
     for run in RUNS:
         check_programs(run)
+        for line in advice(run):
+            logger.warning(f"unwise: {line}")
     written = {f"{run.name}/config.json": run for run in RUNS}
     if MATRIX:
         written[f"{MATRIX.name}/matrix.json"] = MATRIX

@@ -1,0 +1,56 @@
+"""Settings that work and are unwise: one line each, said when a run starts."""
+
+from __future__ import annotations
+
+from domains.config.run import RunConfig
+from domains.config.training import Distil
+from domains.distillation.sampling.settings import Renoise
+
+__all__ = ["advice"]
+
+
+def advice(run: RunConfig) -> list[str]:
+    """Return a line for each set or validation that samples a student not as it was trained."""
+    lines = [
+        f"students.{name}.validation_noise_scale: {student.validation_noise_scale}, but it is"
+        f" trained with {student.roll_out.noise_scale} (a flow map starts from all of its noise)"
+        for name, student in run.students.items()
+        if student.roll_out.is_deterministic
+        and student.validation_noise_scale != student.roll_out.noise_scale
+    ]
+    for name, sample_set in run.sets.items():
+        student, sampler = run.students.get(sample_set.model), sample_set.sampler
+        if student is not None and isinstance(sampler, Renoise):
+            lines += [
+                f"sets.{name}.sampler.{key}: {got}, but {sample_set.model} was trained with {was}"
+                f" ({why})"
+                for key, got, was, why in _departures(student, sampler)
+            ]
+    return lines
+
+
+def _departures(student: Distil, sampler: Renoise) -> list[tuple[str, object, object, str]]:
+    """Return (key, as sampled, as trained, what comes of it) where the two are at odds."""
+    trained, flow_map = student.roll_out, student.roll_out.is_deterministic
+    found: list[tuple[str, object, object, str]] = []
+    if sampler.is_deterministic != flow_map:
+        lost = "with fresh noise" if flow_map else "without"
+        found.append(
+            ("eta", sampler.eta, trained.eta, f"{lost} its steps meet points it never saw")
+        )
+    if sampler.self_conditioning != trained.self_conditioning:
+        why = "it answers otherwise when told its last estimate"
+        told = sampler.self_conditioning, trained.self_conditioning
+        found.append(("self_conditioning", *told, why))
+    if not flow_map or not sampler.is_deterministic:
+        return found
+    if sampler.noise_scale != trained.noise_scale:
+        scales = sampler.noise_scale, trained.noise_scale
+        found.append(("noise_scale", *scales, "a flow map starts from all of its noise"))
+    if (sampler.steps, sampler.times) != (trained.steps, trained.times):
+        why = "each step of a flow map goes to the next of its own times"
+        if sampler.steps != trained.steps:
+            found.append(("steps", sampler.steps, trained.steps, why))
+        else:
+            found.append(("times", sampler.times or "the usual", trained.times or "the usual", why))
+    return found
