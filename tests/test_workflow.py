@@ -53,9 +53,11 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).touch()
     jobs = planned(tmp_path, path)
+    used = {one.model for one in run.sets.values()} | ({"teacher"} if run.students else set())
     trained = run.teacher == PRETRAIN
     assert jobs.get("pretrain", 0) == trained
-    assert jobs.get("prepare", 0) == (not trained) + len(run.models)
+    prepared = used & ({*run.models} if trained else {"teacher", *run.models})
+    assert jobs.get("prepare", 0) == len(prepared)
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
     assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
     assert jobs.get("report", 0) == bool(run.sets)

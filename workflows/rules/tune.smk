@@ -4,9 +4,7 @@
 rule tune:
     input:
         model=model_of,
-        tools=lambda w: (
-            ["data/proteinmpnn"] if RUN.sets[w.set].sampler.needs_tools else []
-        ),
+        tools=lambda w: (["data/proteinmpnn"] if RUN.sets[w.set].sampler.needs_tools else []),
         data=DATA,
         request_files=dated(RUN.generate.files),
     output:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from domains.evaluation.statistics.bootstrap import Interval, bootstrap_interval
 from domains.evaluation.statistics.sets import EvaluationSet, Metric
@@ -70,7 +71,10 @@ def _paired(student: EvaluationSet, teacher: EvaluationSet, name: str) -> Interv
     tables = [one.samples for one in (student, teacher)]
     if not all({"sample", "seed", name} <= set(table.columns) for table in tables):
         return None
-    first, second = (table.set_index(["seed", "sample"])[name].astype(float) for table in tables)
+    first, second = (
+        pd.to_numeric(table.set_index(["seed", "sample"])[name], errors="coerce")
+        for table in tables
+    )
     if not (first.index.is_unique and second.index.is_unique and len(first) > 1):
         return None
     if set(first.index) != set(second.index):
