@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -71,10 +71,7 @@ def _paired(student: EvaluationSet, teacher: EvaluationSet, name: str) -> Interv
     tables = [one.samples for one in (student, teacher)]
     if not all({"sample", "seed", name} <= set(table.columns) for table in tables):
         return None
-    first, second = (
-        pd.to_numeric(table.set_index(["seed", "sample"])[name], errors="coerce")
-        for table in tables
-    )
+    first, second = (_numbers(table, name) for table in tables)
     if not (first.index.is_unique and second.index.is_unique and len(first) > 1):
         return None
     if set(first.index) != set(second.index):
@@ -83,6 +80,12 @@ def _paired(student: EvaluationSet, teacher: EvaluationSet, name: str) -> Interv
     means = [one.estimate(name)[0] for one in (student, teacher)]
     same = np.allclose([first.mean(), second.mean()], means, rtol=1e-6, atol=1e-9)
     return bootstrap_interval(pairs) if np.isfinite(pairs).all() and same else None
+
+
+def _numbers(table: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column's numbers by seed and sample; NaN for what is none."""
+    column = cast(pd.Series, table.set_index(["seed", "sample"])[name])
+    return cast(pd.Series, pd.to_numeric(column, errors="coerce"))
 
 
 def _unpaired(student: tuple[float, float, float], teacher: tuple[float, float, float]) -> Interval:
