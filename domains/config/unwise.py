@@ -34,7 +34,7 @@ def _departures(student: Distil, sampler: Renoise) -> list[tuple[str, object, ob
     trained, flow_map = student.roll_out, student.roll_out.is_deterministic
     found: list[tuple[str, object, object, str]] = []
     if sampler.is_deterministic != flow_map:
-        lost = "with fresh noise" if flow_map else "without"
+        lost = "with fresh noise" if flow_map else "without fresh noise"
         found.append(
             ("eta", sampler.eta, trained.eta, f"{lost} its steps meet points it never saw")
         )

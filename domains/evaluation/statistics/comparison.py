@@ -115,7 +115,9 @@ def _equal_on(
     equal = [
         metric.label
         for name, metric in metrics.items()
-        if name != key and compare(student, teacher, name, metric).verdict == "equal"
+        if metric.same_within
+        and name != key
+        and compare(student, teacher, name, metric).verdict == "equal"
     ]
     return f", equals it on {', '.join(equal)}" if equal else ""
 

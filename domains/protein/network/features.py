@@ -250,11 +250,15 @@ class PairFactory(nn.Module):
         """Whether directions are among the features, so that hardly two pairs are alike."""
         return any(name.endswith("_directions") for name in self.names)
 
-    def embed(self, columns: Int[Tensor, "*pairs f"]) -> Float[Tensor, "*pairs p"]:
-        """Embed pairs given by their columns: a sum of look-ups, then the layer norm."""
-        tables = self.linear_out.weight.split(self.widths, dim=1)
-        # After each feature's rows, one for pairs that have none of it.
-        table = torch.cat([nn.functional.pad(part, (0, 1)) for part in tables], 1).t()
+    def table(self) -> Float[Tensor, "t p"]:
+        """Return each feature's rows, and after them one (zero) for pairs that have none of it."""
+        parts = self.linear_out.weight.split(self.widths, dim=1)
+        return torch.cat([nn.functional.pad(part, (0, 1)) for part in parts], 1).t()
+
+    def embed(
+        self, columns: Int[Tensor, "*pairs f"], table: Float[Tensor, "t p"]
+    ) -> Float[Tensor, "*pairs p"]:
+        """Embed pairs given by their rows of ``table``: a sum of look-ups, then the layer norm."""
         rows = columns.flatten(0, -2)
         total = nn.functional.embedding_bag(rows, table, mode="sum")
         return self.ln_out(total.unflatten(0, columns.shape[:-1]))

@@ -11,7 +11,15 @@ from torch.nn import functional as F
 
 from domains.protein.network.config import NetworkConfig
 
-__all__ = ["AdaLN", "Conditioning", "Layer", "Transition"]
+__all__ = ["AdaLN", "Conditioning", "Layer", "Transition", "exactly"]
+
+
+def exactly(x: Tensor) -> torch.autocast:
+    """Compute outside autocast, in the weights' own precision.
+
+    Half of it would move a coordinate by .1 Å, and make a distance another feature.
+    """
+    return torch.autocast(x.device.type, enabled=False)
 
 
 class Conditioning:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from domains.protein.network.config import NetworkConfig
 from domains.protein.network.embeddings import time_embedding
 from domains.protein.network.features import Inputs, PairFactory
-from domains.protein.network.layers import AdaLN, PairBiasAttention
+from domains.protein.network.layers import AdaLN, PairBiasAttention, exactly
 from domains.protein.network.pair_vectors import MASKED, DistinctPairs, EveryPair, PairVectors
 from domains.protein.network.triangle import (
     TriangleMultiplication,
@@ -49,13 +49,13 @@ class PairBuilder(nn.Module):
     def forward(self, inputs: Inputs, registers: int) -> PairVectors:
         """Return the pairs' vectors, modulated by each sample's time."""
         factory = self.init_repr_factory
-        with _exactly(inputs):
-            columns = factory.columns(inputs)
+        with exactly(inputs.x_t):
+            columns, table = factory.columns(inputs), factory.table()
             modulation = self._modulation(inputs) if self.timed else None
 
         def embed(columns: Tensor, samples: Tensor) -> Tensor:
-            with _exactly(inputs):
-                vectors = factory.embed(columns)
+            with exactly(inputs.x_t):
+                vectors = factory.embed(columns, table)
                 if modulation is None:
                     return vectors
                 # Of one sample, or of samples in their order, it is broadcast, not gathered.
@@ -69,11 +69,6 @@ class PairBuilder(nn.Module):
 
     def _modulation(self, inputs: Inputs) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p"]]:
         return self.adaln.modulation(standardised(self.cond_factory(inputs)))
-
-
-def _exactly(inputs: Inputs) -> torch.autocast:
-    """Compute outside autocast: a rounded distance is another feature."""
-    return torch.autocast(inputs.x_t.device.type, enabled=False)
 
 
 def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 n"]:

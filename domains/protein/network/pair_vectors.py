@@ -20,8 +20,7 @@ __all__ = ["MASKED", "DistinctPairs", "EveryPair", "PairVectors"]
 
 # Added to padded keys: exp underflows to 0 in every dtype, and sums stay finite.
 MASKED = -1e30
-_CACHED_PAIRS = 4096
-
+_CACHED_PAIRS = 4096  # of a piece that stays in a CPU's cache
 
 # Pairs' vectors [..., p], given the table rows of their features [..., f] and their samples [...].
 Embed = Callable[[Tensor, Tensor], Tensor]
@@ -131,8 +130,8 @@ class EveryPair(PairVectors):
         """Embed the pairs of all samples, or of some at a time where no gradient keeps them."""
         (b, n), device = self.mask.shape, self.mask.device
         whole = torch.is_grad_enabled() or device.type != "cpu"
-        size = b if whole else max(1, _CACHED_PAIRS // max(1, n * n))
+        size = max(1, b if whole else _CACHED_PAIRS // max(1, n * n))
         samples = torch.arange(b, device=device)[:, None, None].expand(b, n, n)
-        for start in range(0, b, max(1, size)):
+        for start in range(0, b, size):
             part = slice(start, start + size)
             yield self.embed(self.columns[part], samples[part])

@@ -17,7 +17,13 @@ from domains.protein.network.features import (
     Inputs,
     SequenceFactory,
 )
-from domains.protein.network.layers import Conditioning, Layer, PairBiasAttention, Transition
+from domains.protein.network.layers import (
+    Conditioning,
+    Layer,
+    PairBiasAttention,
+    Transition,
+    exactly,
+)
 from domains.protein.network.pair import (
     PairBuilder,
     PairUpdate,
@@ -30,11 +36,6 @@ __all__ = ["Proteina"]
 # C, A, T classes of a network that has never seen labels: the null class only.
 _NO_CLASSES = (0, 0, 0)
 _TRUNK = "transformer_layers."
-
-
-def _exactly(x: Tensor) -> torch.autocast:
-    """Compute in the weights' own precision: half of it would move a coordinate by .1 Å."""
-    return torch.autocast(x.device.type, enabled=False)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Proteina(nn.Module):
                 biases = iter(bias.unflatten(1, (len(weights), -1)).unbind(1))
                 tokens = self._run(range(self.config.nlayers), tokens, condition, biases)
         tokens = tokens[:, registers:]
-        with _exactly(tokens):
+        with exactly(tokens):
             out = self.coors_3d_decoder(tokens) * inputs.mask[..., None]
         logits = tokens.sum(-1) / tokens.shape[-1] ** 0.5
         distogram = self._pair_logits(pair) if pair_logits else None
@@ -165,7 +166,7 @@ class Proteina(nn.Module):
 
     def _tokens(self, inputs: Inputs) -> Float[Tensor, "b m d"]:
         noisy = (inputs.x_t * inputs.mask[..., None]).to(self.dtype)
-        with _exactly(noisy):
+        with exactly(noisy):
             tokens = self.linear_3d_embed(noisy) + self.init_repr_factory(inputs)
         if not self.config.registers:
             return tokens
