@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from domains.lidar.data.scene_sample import RANGE, Streets
+from domains.lidar.data.scene_sample import RADIUS, Streets
 from domains.lidar.metrics.clouds import VOXEL
 from domains.lidar.metrics.distances import areas, chamfer, nearest_distances, precision_recall_f
 from domains.lidar.metrics.emd import emd
@@ -79,7 +79,7 @@ def clouds(sequence: Path) -> dict[str, np.ndarray]:
     scan = Streets([sequence], training=False).sample(0).partial
     with np.load(sequence / SURFACE_FILE) as arrays:
         surface = arrays["points"]
-    surface = surface[np.linalg.norm(surface, axis=1) < RANGE[1]]
+    surface = surface[np.linalg.norm(surface, axis=1) < RADIUS]
     # Truth is the front of this order, the prediction its end; they may overlap.
     surface = rng.permutation(surface).astype(np.float32)
     good = surface[-PREDICTED:] + rng.normal(0, 0.1, (PREDICTED, 3)).astype(np.float32)

@@ -11,6 +11,7 @@ import typer
 
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
+from domains.stages.calibrate import calibrate
 from domains.stages.compact import compact
 from domains.stages.compare import compare
 from domains.stages.distill import distill
@@ -34,6 +35,7 @@ STAGES: tuple[Callable[..., None], ...] = (
     simulate,
     prepare,
     pretrain,
+    calibrate,
     distill,
     tune,
     generate,

@@ -15,7 +15,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from domains.batch import Batch, Request, Sample
-from domains.config import Data, Distil, Evaluate, Generate, Pretrain, field_settings
+from domains.config import (
+    Data,
+    Distil,
+    Evaluate,
+    Generate,
+    Pretrain,
+    RunConfig,
+    field_settings,
+)
 from domains.config.fields import load
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.process import NoiseProcess
@@ -263,6 +271,15 @@ class Simulating(Protocol):
 
     def simulate(self, output: Path) -> None:
         """Make the data that its settings describe, in ``output``; what is there already stays."""
+        ...
+
+
+@runtime_checkable
+class Calibrating(Protocol):
+    """Can fit a teacher's calibration."""
+
+    def calibrate(self, source: Path, output: Path, run: RunConfig) -> None:
+        """Write the model ``source`` to ``output``, with a calibration fitted on training data."""
         ...
 
 

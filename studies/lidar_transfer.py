@@ -20,7 +20,7 @@ from domains.distillation.sampling.sampler import last, renoise
 from domains.lidar.data.scene_sample import (
     HIGHEST,
     LOWEST,
-    RANGE,
+    RADIUS,
     farthest_points,
     near_partial,
     near_sensor,
@@ -46,7 +46,7 @@ def scenes(scans: Path, mapped: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     found = []
     for scan, pose in zip(parts, poses, strict=True):
         truth = ((world - pose[:3, 3]) @ pose[:3, :3]).astype(np.float32)
-        kept = np.linalg.norm(truth, axis=1) < RANGE[1]
+        kept = np.linalg.norm(truth, axis=1) < RADIUS
         kept &= (truth[:, 2] > LOWEST) & (truth[:, 2] < HIGHEST)
         scan = near_sensor(scan)
         truth = truth[kept]

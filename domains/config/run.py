@@ -180,6 +180,11 @@ class RunConfig(Config):
         return self.data.located(f"results/{self.name}/streets")
 
     @property
+    def calibrates(self) -> bool:
+        """Whether a calibration of the teacher is fitted first."""
+        return False
+
+    @property
     def needs_tools(self) -> bool:
         """Whether a measure needs weights that have to be fetched."""
         return False

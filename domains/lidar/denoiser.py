@@ -9,8 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from domains.batch import Batch
+from domains.distillation.times import Times
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
+from domains.lidar.calibration import Calibration
 from domains.lidar.conditions import told_to
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.network.config import NetworkConfig
@@ -31,15 +33,25 @@ class LidarDenoiser(nn.Module):
     Args:
         config: Width, resolution and points.
         refined: Whether there is a refinement network.
+        regularised: Whether it was trained with LiDiff's regulariser, and not calibrated since.
+        calibration: Factors of its predictions; None: they are taken as they are.
     """
 
-    def __init__(self, config: NetworkConfig, refined: bool = False):
+    def __init__(
+        self,
+        config: NetworkConfig,
+        refined: bool = False,
+        regularised: bool = True,
+        calibration: Calibration | None = None,
+    ):
         super().__init__()
-        self.config, self.process = config, LocalNoise()
+        self.config, self.calibration = config, calibration
+        self.process = LocalNoise(regularised)
         self.encoder, self.predictor = ConditionEncoder(config), NoisePredictor(config)
         self.refinement = Refinement(config) if refined else None
         # Normalisation by the batch's own statistics is for training a teacher only.
         self.training_part: Literal["denoiser", "refinement"] | None = None
+        self.training_times: Times | None = None
 
     def train(self, mode: bool = True) -> "LidarDenoiser":
         """Set the mode of the part that a teacher's training trains; the rest only evaluates."""
@@ -67,7 +79,7 @@ class LidarDenoiser(nn.Module):
     ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
         """Return the clean estimate, and the mean of each point's features as a logit."""
         cloud, features = self._features(noisy, time, batch)
-        noise = self._at_points(self.predictor.last(features)[cloud.inverse], batch)
+        noise = self._predicted(cloud, features, time, batch)
         logits = features.mean(-1, keepdim=True)[cloud.inverse]
         judged = self._at_points(logits, batch)[..., 0]
         return self._clean(noisy, noise, time, batch), judged
@@ -79,9 +91,17 @@ class LidarDenoiser(nn.Module):
     def noise(
         self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
     ) -> Float[Tensor, "b n 3"]:
-        """Predict the noise of each point; 0 at padding."""
+        """Predict the noise of each point, calibrated if the model is; 0 at padding."""
         cloud, features = self._features(noisy, time, batch)
-        return self._at_points(self.predictor.last(features)[cloud.inverse], batch)
+        return self._predicted(cloud, features, time, batch)
+
+    def _predicted(
+        self, cloud: Cloud, features: Float[Tensor, "v c"], time: Tensor, batch: Batch
+    ) -> Float[Tensor, "b n 3"]:
+        noise = self._at_points(self.predictor.last(features)[cloud.inverse], batch)
+        if self.calibration is None:
+            return noise
+        return self.calibration.factor(self.process.timestep(time))[:, None, None] * noise
 
     def _features(
         self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
@@ -151,6 +171,8 @@ class LidarDenoiser(nn.Module):
         return {
             "network": self.config.model_dump(mode="json"),
             "refined": self.refinement is not None,
+            "regularised": self.process.regularised,
+            **({"calibration": self.calibration.describe()} if self.calibration else {}),
             "provenance": provenance,
         }
 
@@ -170,7 +192,13 @@ class LidarDenoiser(nn.Module):
             FewstepError: The weights do not fit the configuration.
         """
         network = NetworkConfig.parse(config.get("network"), source)
-        model = cls(network, bool(config.get("refined", False)))
+        stored = config.get("calibration")
+        model = cls(
+            network,
+            bool(config.get("refined", False)),
+            bool(config.get("regularised", True)),
+            None if stored is None else Calibration.parse(stored, source),
+        )
         expected = {k: v.shape for k, v in model.state_dict_of_floats().items()}
         for name in sorted(expected.keys() | weights.keys()):
             want, got = expected.get(name), getattr(weights.get(name), "shape", None)

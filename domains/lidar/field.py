@@ -1,6 +1,7 @@
 """LiDAR scene completion as a field of the engine."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from domains.batch import Batch, Request, Sample
-from domains.config import Distil
+from domains.config import Distil, RunConfig
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss
@@ -18,6 +19,7 @@ from domains.evaluation.statistics.measured import Measured
 from domains.field import Field
 from domains.files.model_files import read_model
 from domains.lidar import evaluation
+from domains.lidar.calibrate import calibration_of, fit_levels
 from domains.lidar.checkpoint import read_teacher
 from domains.lidar.conditions import asked_of
 from domains.lidar.data.scenes import Scenes, batch_of
@@ -35,6 +37,7 @@ from domains.lidar.settings import (
     LidarEvaluate,
     LidarGenerate,
     LidarPretrain,
+    LidarRun,
 )
 from domains.lidar.simulator.streets import simulate_streets
 
@@ -64,6 +67,19 @@ class LidarField(Field[LidarDenoiser]):
             denoiser, facts = read_teacher(source, options), {"source": source.name}
         denoiser.save(output, half=bool(options.get("half")), **facts)
 
+    def calibrate(self, source: Path, output: Path, run: RunConfig) -> None:
+        """Fit how much of the predicted noise to believe, on the last training sequence."""
+        assert isinstance(run, LidarRun) and run.calibration is not None
+        weights, config = read_model(source)
+        config.pop("calibration", None)
+        denoiser = LidarDenoiser.build(weights, config, str(source))
+        scenes = self.scenes.with_truth(denoiser.config, run.calibration.scenes)
+        fits = fit_levels(denoiser, [batch_of([scene]) for scene in scenes], Draws((run.seed,)))
+        config |= {"regularised": False, "calibration": calibration_of(fits).describe()}
+        calibrated = LidarDenoiser.build(weights, config, str(source))
+        facts = {**config.get("provenance", {}), "fits": [asdict(fit) for fit in fits]}
+        calibrated.save(output, **facts)
+
     def load(self, directory: Path) -> LidarDenoiser:
         """Return the denoiser stored in ``directory``."""
         return LidarDenoiser.load(directory)
@@ -78,8 +94,8 @@ class LidarField(Field[LidarDenoiser]):
         refined = config.part == "refinement"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            denoiser = LidarDenoiser(network, refined)
-        denoiser.training_part = config.part
+            denoiser = LidarDenoiser(network, refined, config.regularised)
+        denoiser.training_part, denoiser.training_times = config.part, config.times
         for part in (denoiser.encoder, denoiser.predictor):
             part.requires_grad_(not refined)
         return denoiser
@@ -104,8 +120,8 @@ class LidarField(Field[LidarDenoiser]):
             denoiser.refinement.load_state_dict(earlier.refinement.state_dict())
 
     def process(self, denoiser: LidarDenoiser) -> NoiseProcess:
-        """Return LiDiff's local noise."""
-        return LocalNoise()
+        """Return LiDiff's local noise, with its regulariser unless the model does without."""
+        return denoiser.process
 
     def training_batches(self, config: LidarPretrain, seed: int) -> Callable[[int, Draws], Batch]:
         """Return batches of augmented scenes by number."""
@@ -120,7 +136,7 @@ class LidarField(Field[LidarDenoiser]):
         if denoiser.training_part == "refinement":
             return refinement_loss(denoiser, batch, draws)
         assert isinstance(process, LocalNoise)
-        return lidiff_loss(denoiser, process, batch, draws)
+        return lidiff_loss(denoiser, process, batch, draws, denoiser.training_times)
 
     def simulate(self, output: Path) -> None:
         """Make streets in SemanticKITTI's layout, and their maps."""
@@ -176,7 +192,7 @@ class LidarField(Field[LidarDenoiser]):
     ) -> Float[Tensor, "m 3"]:
         """Return the completion after LiDiff's post-filter and, if asked, refined."""
         scan = asked_of(request)["partial"].numpy()
-        kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan))
+        kept = torch.from_numpy(post_filter(points.cpu().numpy(), scan, denoiser.config.radius))
         return denoiser.refine(kept.to(points.device)).cpu() if refine else kept
 
     def preference(

@@ -54,7 +54,12 @@ class LocalNoise(NoiseProcess):
 
     The time is 1 − s/1000 with LiDiff's timestep s, so that here too it grows towards the
     data; times between two timesteps count as the nearest.
+
+    Attributes:
+        regularised: Whether the teacher's own loss holds the moments of its predictions.
     """
+
+    regularised: bool = True
 
     def timestep(self, time: Tensor) -> Tensor:
         """Return LiDiff's timestep of each time, 0 to 999."""
@@ -86,8 +91,11 @@ class LocalNoise(NoiseProcess):
         """Return 5 [mean² + (std − 1)²] of each sample's predicted noise (LiDiff, eq. 8).
 
         It makes the teacher overconfident: of noise along a surface nothing can be known, so
-        the best prediction has a smaller standard deviation than the noise.
+        the best prediction has a smaller standard deviation than the noise. A model that was
+        trained without it, or calibrated, has none.
         """
+        if not self.regularised:
+            return torch.zeros_like(time)
         predicted = self.noise_of(estimate, noisy, time, batch)
         moments = [
             moment_loss(each[real]) for each, real in zip(predicted, batch.mask, strict=True)

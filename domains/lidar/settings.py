@@ -13,12 +13,14 @@ from domains.config.fields import FieldSettings
 from domains.config.run import RunConfig
 from domains.config.sections import Data, Evaluate, Generate
 from domains.config.training import Distil, Pretrain
+from domains.distillation.times import Times
 from domains.errors import FewstepError
 from domains.settings import MOST_SEED, Config
 
 __all__ = [
     "SCAN_SUFFIXES",
     "SETTINGS",
+    "LidarCalibration",
     "LidarData",
     "LidarEvaluate",
     "LidarGenerate",
@@ -61,6 +63,8 @@ class LidarData(Data):
     columns: Columns | None = None
     """Names of a row's float32 numbers in `.bin` scans, such as `[x, y, z, intensity, ring]`; none:
     told from the content, and refused in doubt."""
+    radius: float = Field(default=50.0, gt=3.5, le=500)
+    """Points of scan and ground truth beyond it are left out, metre; as in the model's training."""
     simulate: Simulate | None = None
     """Makes LiDAR scans instead of reading them from `path`."""
     train: Sequences = ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")
@@ -132,7 +136,14 @@ class LidarData(Data):
         count = self.simulate.train
         train = tuple(f"{k:03d}" for k in range(count))
         held_out = tuple(f"{500 + k:03d}" for k in range(self.simulate.held_out))
-        return LidarData(path=simulated, train=train, held_out=held_out)
+        return LidarData(path=simulated, train=train, held_out=held_out, radius=self.radius)
+
+
+class LidarCalibration(Config):
+    """Fits by how much the teacher's predicted noise is too large, at each level of noise."""
+
+    scenes: int = Field(default=8, ge=1, le=10_000)
+    """Training scenes that it is fitted on, evenly spread over the last training sequence."""
 
 
 class LidarPretrain(Pretrain):
@@ -142,6 +153,11 @@ class LidarPretrain(Pretrain):
     """What is trained; the refinement of scenes goes on from a denoiser (`start`)."""
     scenes_per_batch: int = Field(default=2, ge=1, le=10_000)
     """Scenes per micro-batch."""
+    regularised: bool = True
+    """Hold mean and deviation of the predicted noise at 0 and 1, as LiDiff does; without it the
+    predictions are the mean of what is possible, and samplers do not overshoot."""
+    times: Times | None = None
+    """Where times are drawn; none: all of LiDiff's timesteps alike."""
 
 
 class LidarGenerate(Generate):
@@ -183,6 +199,8 @@ class LidarRun(RunConfig):
     """Where its data are."""
     pretrain: LidarPretrain | None = None
     """How, with `teacher: pretrain`."""
+    calibration: LidarCalibration | None = None
+    """Multiplies the teacher's predictions, in samplers and objectives alike; students start so."""
     generate: LidarGenerate
     """How many samples."""
     evaluate: LidarEvaluate = LidarEvaluate()
@@ -202,12 +220,17 @@ class LidarRun(RunConfig):
             )
         return super().obstacle(student)
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether a calibration of the teacher is fitted first."""
+        return self.calibration is not None
+
     @model_validator(mode="after")
     def _scans_are_there(self) -> LidarRun:
         data, plan = self.data, self.generate
         if not (data.path or data.simulate or data.scans):
             raise ValueError("data: the lidar field needs path, scans or simulate")
-        learns = self.students or self.pretrain or self.searches
+        learns = self.students or self.pretrain or self.searches or self.calibration
         if data.scans and not data.path and learns:
             raise ValueError("data: to train or tune, the lidar field needs path or simulate")
         if plan.scenes is None and not data.scans:

@@ -50,3 +50,8 @@ def test_a_scan_must_have_two_finite_points() -> None:
         post_filter(heights(0.0), SCAN[:1])
     with pytest.raises(FewstepError, match="not finite"):
         post_filter(heights(0.0), np.full((4, 3), np.nan))
+
+
+def test_radius_is_that_of_the_scene() -> None:
+    points = np.array([[9.9, 0, 0], [10.0, 0, 0], [49.9, 0, 0]])
+    np.testing.assert_array_equal(post_filter(points, SCAN, 10.0), points[:1])

@@ -12,6 +12,8 @@ def dated(paths):
     return [path for path in paths if not date_ahead(path)]
 
 
+# The teacher as it was trained or prepared, before any calibration.
+MADE_TEACHER = f"{OUT}/{'uncalibrated' if RUN.calibrates else 'teacher'}"
 # What must be there before a field's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else dated(RUN.data.files)
 # The sample numbers of each shard, and the input files of samples: found out once, not for each.
@@ -49,7 +51,9 @@ def files_of(source):
 
 def source_of(model):
     """Return the source of a model that is prepared, by its directory's name."""
-    return RUN.models[model.removeprefix("models/")] if "/" in model else getattr(RUN, model)
+    if "/" in model:
+        return RUN.models[model.removeprefix("models/")]
+    return RUN.weaker if model == "weaker" else RUN.teacher
 
 
 def version_of(source):

@@ -12,7 +12,7 @@ if RUN.teacher == PRETRAIN:
             data=DATA,
             start=files_of(RUN.pretrain.start),
         output:
-            directory(f"{OUT}/teacher"),
+            directory(MADE_TEACHER),
         log:
             f"{OUT}/logs/pretrain.log",
         benchmark:
@@ -50,7 +50,7 @@ rule prepare:
     wildcard_constraints:
         model="|".join(
             [
-                *(["teacher"] if RUN.teacher != PRETRAIN else []),
+                *([Path(MADE_TEACHER).name] if RUN.teacher != PRETRAIN else []),
                 "weaker",
                 *(f"models/{re.escape(name)}" for name in RUN.models),
             ]
@@ -68,6 +68,32 @@ rule prepare:
     shell:
         "fewstep prepare --domain {params.domain} --source {params.source:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
+
+
+if RUN.calibrates:
+
+    rule calibrate:
+        input:
+            model=MADE_TEACHER,
+            data=DATA,
+        output:
+            directory(f"{OUT}/teacher"),
+        log:
+            f"{OUT}/logs/calibrate.log",
+        conda:
+            ENVIRONMENT
+        container:
+            CONTAINER
+        params:
+            config=SETTINGS,
+            settings=lambda w: RUN.calibration.model_dump_json(),
+            data=lambda w: RUN.data.model_dump_json(),
+            seed=RUN.seed,
+        message:
+            "Calibrating the teacher"
+        shell:
+            "fewstep calibrate --config {params.config:q} --source {input.model:q}"
+            " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule simulate:

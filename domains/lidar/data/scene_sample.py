@@ -25,9 +25,12 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-RANGE = (NEAREST, 50.0)
+# Metre; LiDiff's scenes reach so far.
+RADIUS = 50.0
 LOWEST, HIGHEST = -4.0, 4.4
 CELL = 10.0
+# Points of a training scan, for each one of its partial scan, that farthest points are sought of.
+_THINNED = 10
 
 
 class SceneSample(NamedTuple):
@@ -51,6 +54,7 @@ class Streets:
             for evaluation.
         cache: Directory of the maps; else each lies beside its sequence's scans.
         columns: Names of a row's numbers in the scans; None: told from labels or content.
+        radius: Points of scan and truth nearer than this to the sensor belong to a scene, metre.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Streets:
         training: bool = True,
         cache: Path | None = None,
         columns: tuple[str, ...] | None = None,
+        radius: float = RADIUS,
     ):
         if not directories:
             raise FewstepError("no LiDAR sequences", expected="at least one directory")
@@ -69,7 +74,7 @@ class Streets:
         self.maps = [load_map(each, _map_file(each, cache)) for each in self.sequences]
         self.ends = np.cumsum([len(each) for each in self.sequences])
         self.partial_points, self.truth_points = partial_points, truth_points
-        self.seed, self.training = seed, training
+        self.seed, self.training, self.radius = seed, training, radius
         # Farthest point sampling dominates the cost, and no similarity changes its choice.
         self._unusable: set[tuple[int, int]] = set()
         self._partial = lru_cache(maxsize=4096)(self._sampled_scan)
@@ -135,18 +140,22 @@ class Streets:
             _log.warning(
                 "%s: %d points are not finite and left out", self._name(which, scan), dropped
             )
-        kept = _in_range(points)
+        kept = _in_range(points, self.radius)
         if self.training:
             kept &= is_static(labels) & (points[:, 2] > LOWEST)
         if not kept.any():
             raise FewstepError(f"{sequence.scan_files[scan]} has no points left to sample")
         if self.partial_points is None:
             return points[kept]
-        return farthest_points(points[kept], self.partial_points)
+        points = points[kept]
+        if self.training and len(points) > (most := _THINNED * self.partial_points):
+            # The search looks at all points for each that it takes.
+            points = resampled(np.random.default_rng([self.seed, which, scan]), points, most)
+        return farthest_points(points, self.partial_points)
 
     def _truth(self, which: int, scan: int) -> Float32[np.ndarray, "m 3"]:
         pose = self.sequences[which].poses[scan]
-        near = self.maps[which].within(pose[:3, 3], RANGE[1])
+        near = self.maps[which].within(pose[:3, 3], self.radius)
         from_sensor = (near - pose[:3, 3].astype(near.dtype)).astype(np.float32)
         points = from_sensor @ pose[:3, :3].astype(np.float32)
         highest = np.inf if self.training else HIGHEST
@@ -201,14 +210,16 @@ def resampled(
     return points[rng.permutation(len(points))[np.arange(count) % len(points)]]
 
 
-def near_sensor(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "m 3"]:
-    """Return the points between 3.5 and 50 m, both excluded: nearer ones are of the own car."""
-    return points[_in_range(points)]
+def near_sensor(
+    points: Float32[np.ndarray, "n 3"], radius: float = RADIUS
+) -> Float32[np.ndarray, "m 3"]:
+    """Return the points between 3.5 m and ``radius``: nearer ones are of the own car."""
+    return points[_in_range(points, radius)]
 
 
-def _in_range(points: Float32[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
+def _in_range(points: Float32[np.ndarray, "n 3"], radius: float) -> Bool[np.ndarray, " n"]:
     distance = np.linalg.norm(points, axis=1)
-    return (distance > RANGE[0]) & (distance < RANGE[1])
+    return (distance > NEAREST) & (distance < radius)
 
 
 def _map_file(sequence: KittiSequence, cache: Path | None) -> Path:

@@ -37,6 +37,7 @@ class Scenes:
 
     def training_batch(self, config: NetworkConfig, count: int, index: int, seed: int) -> Batch:
         """Return augmented scenes for a teacher, ``count`` of the micro-batch ``index``."""
+        self._suit(config)
         streets = self._streets(self.data.train, config.partial_points, config.points, True)
         # Scans in random order, so that a batch does not hold neighbours of one street.
         order = np.random.default_rng([seed, index]).integers(0, 1 << 40, count)
@@ -44,13 +45,22 @@ class Scenes:
 
     def training(self, config: NetworkConfig, numbers: Sequence[int]) -> list[Request]:
         """Return augmented scenes for a student, by number."""
+        self._suit(config)
         names = self.data.train[:-1] or self.data.train
         streets = self._streets(names, config.partial_points, config.points, True)
         return [_request(streets.usable(number), config) for number in numbers]
 
     def validation(self, config: NetworkConfig, count: int) -> list[Request]:
         """Return ``count`` scenes, evenly spread over the last training sequence."""
+        self._suit(config)
         streets = self._streets(self.data.train[-1:], config.partial_points, None, False)
+        places = np.linspace(0, len(streets) - 1, count).round().astype(int)
+        return [_request(streets.usable(int(k)), config) for k in places]
+
+    def with_truth(self, config: NetworkConfig, count: int) -> list[Request]:
+        """Return ``count`` scenes of the last training sequence, truth as large as completions."""
+        self._suit(config)
+        streets = self._streets(self.data.train[-1:], config.partial_points, config.points, False)
         places = np.linspace(0, len(streets) - 1, count).round().astype(int)
         return [_request(streets.usable(int(k)), config) for k in places]
 
@@ -61,6 +71,7 @@ class Scenes:
 
         A scan that can't be used gives the error that says why.
         """
+        self._suit(config)
         if self.data.scans is not None:
             return [
                 _attempt(lambda path=path: _loose(path, config, self.data.columns))
@@ -117,7 +128,18 @@ class Scenes:
             truth,
             training=training,
             columns=self.data.columns,
+            radius=self.data.radius,
         )
+
+    def _suit(self, config: NetworkConfig) -> None:
+        """Check that the model completes scenes as large as these."""
+        if config.radius != self.data.radius:
+            raise FewstepError(
+                "the model was trained on scenes of another radius",
+                expected=f"data.radius: {config.radius:g}",
+                got=f"{self.data.radius:g}",
+                do="Set data.radius to it",
+            )
 
 
 def batch_of(requests: Sequence[Request]) -> Batch:
@@ -151,9 +173,9 @@ def _enough(numbers: Sequence[int], count: int, where: str) -> None:
 
 def _loose(path: Path, config: NetworkConfig, columns: tuple[str, ...] | None) -> Request:
     """Return a scan without ground truth: cropped and thinned as LiDiff's input is."""
-    scan = near_sensor(read_points(path, columns))
+    scan = near_sensor(read_points(path, columns), config.radius)
     if not len(scan):
-        raise FewstepError(f"{path} has no points between 3.5 and 50 m")
+        raise FewstepError(f"{path} has no points between 3.5 and {config.radius:g} m")
     partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))
     origin = partial.repeat(config.copies, 1)
     return Request(path.stem, config.points, {"partial": partial}, origin)

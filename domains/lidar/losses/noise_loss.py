@@ -1,12 +1,14 @@
-"""LiDiff's training loss: predict the noise, and predict it standard normal."""
+"""LiDiff's training loss: predict the noise and, if regularised, predict it standard normal."""
 
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from domains.batch import Batch
 from domains.distillation.roles import Draws, Loss, by_time
+from domains.distillation.times import Times
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import STEPS, LocalNoise, moment_loss, time_of
 
@@ -25,7 +27,13 @@ def noise_loss(predicted: Tensor, noise: Tensor) -> Tensor:
     return (predicted - noise).square().mean() + moment_loss(predicted)
 
 
-def lidiff_loss(denoiser: LidarDenoiser, process: LocalNoise, batch: Batch, draws: Draws) -> Loss:
+def lidiff_loss(
+    denoiser: LidarDenoiser,
+    process: LocalNoise,
+    batch: Batch,
+    draws: Draws,
+    times: Times | None = None,
+) -> Loss:
     """Draw timesteps, noise and whether the condition is dropped; return the training loss.
 
     Args:
@@ -33,11 +41,11 @@ def lidiff_loss(denoiser: LidarDenoiser, process: LocalNoise, batch: Batch, draw
         process: Its noise.
         batch: Scenes: truth in ``points`` and the condition "partial", metre.
         draws: Numbers of this micro-batch.
+        times: Where times are drawn; None: all of LiDiff's timesteps alike.
     """
     assert batch.points is not None
     scans = len(batch.points)
-    steps = torch.randint(STEPS, (scans,), generator=draws.source("time"))
-    time = time_of(steps).to(batch.points.device)
+    time = _drawn_times(scans, draws, times).to(batch.points.device)
     noise = draws.noise("noise")(batch.shape)
     noisy = process.perturb(batch.points, noise, time, batch)
     # A batch of one scan is never told nothing, as in LiDiff.
@@ -45,5 +53,13 @@ def lidiff_loss(denoiser: LidarDenoiser, process: LocalNoise, batch: Batch, draw
         batch = replace(batch, condition={})
     predicted = denoiser.noise(noisy, time, batch)
     error = (predicted - noise).square().mean((1, 2)).detach()
-    loss = noise_loss(predicted, noise)
+    plain = (predicted - noise).square().mean()
+    loss = noise_loss(predicted, noise) if process.regularised else plain
     return Loss(loss, {"noise": error.mean(), **by_time("noise", error, time)})
+
+
+def _drawn_times(scans: int, draws: Draws, times: Times | None) -> Float[Tensor, " b"]:
+    source = draws.source("time")
+    if times is None:
+        return time_of(torch.randint(STEPS, (scans,), generator=source))
+    return times.sample(scans, source)

@@ -23,6 +23,8 @@ class NetworkConfig(BaseModel):
     partial_points: int = Field(18_000, ge=1, le=10**7, description="Points of a partial scan")
     copies: int = Field(10, ge=1, le=1000, description="Points of a completion for each of these")
 
+    radius: float = Field(50.0, gt=3.5, le=500, description="Reach of its scenes, metre")
+
     @property
     def points(self) -> int:
         """Points of a completion."""

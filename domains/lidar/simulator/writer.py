@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from domains.errors import FewstepError
 from domains.files.provenance import atomic_directory
 from domains.lidar.data.scene_map import is_static, moved
-from domains.lidar.data.scene_sample import RANGE, near_partial
+from domains.lidar.data.scene_sample import RADIUS, near_partial
 from domains.lidar.simulator.sensor import (
     AZIMUTHS,
     HEIGHT,
@@ -100,7 +100,7 @@ def _record(
         moving = None if mesh is None else Scene.of(mesh)
         scan, faces = scan_street(rng, device, pose, static, moving, azimuths)
         seen[faces] = True
-        near = is_static(scan.labels) & (np.linalg.norm(scan.points, axis=1) < RANGE[1])
+        near = is_static(scan.labels) & (np.linalg.norm(scan.points, axis=1) < RADIUS)
         returns.append(moved(scan.points[near], pose))
         _write_scan(output, index, scan)
     return np.concatenate(returns), np.flatnonzero(seen)

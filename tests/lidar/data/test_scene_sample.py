@@ -236,3 +236,28 @@ def test_no_scan_that_can_be_used_is_an_error(tmp_path: Path) -> None:
         path.write_bytes(b"")
     with pytest.raises(FewstepError, match="it is empty"):
         streets.usable(7)
+
+
+def test_radius_cuts_scan_and_truth(tiny_sequence: Path) -> None:
+    for training in (True, False):
+        near = Streets([tiny_sequence], 200, None, training=training, radius=12.0).sample(0)
+        far = Streets([tiny_sequence], 200, None, training=training).sample(0)
+        for cut, whole in zip(near[:2], far[:2], strict=True):
+            scale = 1.05 if training else 1.0
+            assert np.linalg.norm(cut, axis=1).max() < 12 * scale
+            assert np.linalg.norm(whole, axis=1).max() > 15
+
+
+def test_farthest_points_of_training_are_sought_among_ten_times_as_many(
+    tiny_sequence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def found(points: np.ndarray, count: int) -> np.ndarray:
+        seen.append(len(points))
+        return farthest_points(points, count)
+
+    monkeypatch.setattr("domains.lidar.data.scene_sample.farthest_points", found)
+    for training in (True, False):
+        Streets([tiny_sequence], 20, None, training=training).sample(0)
+    assert seen[0] == 200 < 1000 < seen[1]

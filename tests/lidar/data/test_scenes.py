@@ -290,3 +290,16 @@ def test_hidden_files_are_no_loose_scans(tmp_path: Path) -> None:
     (tmp_path / "y.BIN").write_bytes((tmp_path / "x.bin").read_bytes())
     found = loose(tmp_path).held_out(CONFIG, range(2), 0)
     assert [one.name for one in found if isinstance(one, Request)] == ["x", "y"]
+
+
+def test_model_of_another_radius_is_refused(scenes: Scenes) -> None:
+    config = CONFIG.model_copy(update={"radius": 20.0})
+    for ask in (
+        lambda: scenes.training(config, [0]),
+        lambda: scenes.validation(config, 1),
+        lambda: scenes.held_out(config, [0], 0),
+        lambda: scenes.training_batch(config, 1, 0, 0),
+        lambda: scenes.with_truth(config, 1),
+    ):
+        with pytest.raises(FewstepError, match=r"another radius.*data\.radius: 20.*got 50"):
+            ask()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from domains.batch import Batch
 from domains.distillation.roles import Draws
+from domains.distillation.times import Times
 from domains.lidar.denoiser import LidarDenoiser
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss, noise_loss
@@ -92,3 +93,20 @@ def test_timesteps_are_uniform_and_the_condition_is_dropped_in_one_of_ten_batche
     drawn = torch.cat(steps).float()
     assert drawn.mean() == pytest.approx(499.5, abs=50)
     assert drawn.min() < 20 and drawn.max() > 980
+
+
+def test_without_regulariser_it_is_the_plain_error_at_drawn_times(model, monkeypatch) -> None:
+    """An overconfident prediction has no moments to hold; times are those that are asked for."""
+    batch, seen = scans(), []
+
+    def double(noisy: Tensor, time: Tensor, _: Batch) -> Tensor:
+        assert batch.points is not None
+        seen.append(time)
+        return 2 * (noisy - batch.points) / PROCESS.sigma(time)[:, None, None]
+
+    predicting(monkeypatch, model, double)
+    times = Times(kind="uniform", low=0.8, high=0.9)
+    plain = lidiff_loss(model, LocalNoise(regularised=False), batch, Draws((0,)), times)
+    held = lidiff_loss(model, PROCESS, batch, Draws((0,)), times)
+    assert float(plain.value) == pytest.approx(1, abs=0.1) and held.value > plain.value + 3
+    assert all(((time >= 0.8) & (time <= 0.9)).all() for time in seen)
