@@ -164,6 +164,15 @@ class Pretraining(Protocol[D]):
 
 
 @runtime_checkable
+class Validating(Protocol[D_contra]):
+    """Can tell a teacher in training how it does on data that it is not trained on."""
+
+    def held_out_error(self, denoiser: D_contra, seed: int) -> dict[str, float]:
+        """Compute errors on held-out data; "quality" (higher is better) chooses checkpoints."""
+        ...
+
+
+@runtime_checkable
 class Recomputing(Protocol[D_contra]):
     """Can trade computing for memory in a backward pass."""
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from domains.lidar.network.encoder import Condition
+    from domains.lidar.points.encoder import Levels
 
 __all__ = ["ScanCondition", "SceneCondition", "asked_of", "told_to"]
 
@@ -24,7 +25,7 @@ class ScanCondition(TypedDict):
     """
 
     partial: NotRequired[Tensor]
-    encoded: Condition
+    encoded: Condition | Levels
 
 
 class SceneCondition(TypedDict):

@@ -1,4 +1,4 @@
-"""LiDiff's networks as the engine's denoiser: clean points, condition encoded once."""
+"""Networks of scenes as the engine's denoiser: clean points, condition encoded once."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +16,26 @@ from domains.lidar.calibration import Calibration
 from domains.lidar.conditions import told_to
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.network.config import NetworkConfig
-from domains.lidar.network.encoder import Condition, ConditionEncoder
+from domains.lidar.network.encoder import ConditionEncoder
 from domains.lidar.network.noise import NoisePredictor
 from domains.lidar.network.refinement import Refinement
-from domains.lidar.sparse import Cloud, voxelise
+from domains.lidar.points import PointConfig, PointPredictor, ScanEncoder
+from domains.lidar.sparse import voxelise
+from domains.settings import is_mapping
 
-__all__ = ["LidarDenoiser"]
+__all__ = ["LidarDenoiser", "parse_network"]
 
 
 class LidarDenoiser(nn.Module):
     """Encoder, noise predictor and, where it was trained, the refinement of completions.
 
+    They are LiDiff's, or those of points (``points.PointPredictor``), as the configuration says.
+
     A batch tells it the partial scan as the condition "partial" [b, p, 3], or what
     ``encode`` made of it. Without either it knows nothing: the unconditional estimate.
 
     Args:
-        config: Width, resolution and points.
+        config: Architecture and points.
         refined: Whether there is a refinement network.
         regularised: Whether it was trained with LiDiff's regulariser, and not calibrated since.
         calibration: Factors of its predictions; None: they are taken as they are.
@@ -39,7 +43,7 @@ class LidarDenoiser(nn.Module):
 
     def __init__(
         self,
-        config: NetworkConfig,
+        config: NetworkConfig | PointConfig,
         refined: bool = False,
         regularised: bool = True,
         calibration: Calibration | None = None,
@@ -47,8 +51,8 @@ class LidarDenoiser(nn.Module):
         super().__init__()
         self.config, self.calibration = config, calibration
         self.process = LocalNoise(regularised)
-        self.encoder, self.predictor = ConditionEncoder(config), NoisePredictor(config)
-        self.refinement = Refinement(config) if refined else None
+        self.encoder, self.predictor = _networks(config)
+        self.refinement = _refinement(config) if refined else None
         # Normalisation by the batch's own statistics is for training a teacher only.
         self.training_part: Literal["denoiser", "refinement"] | None = None
         self.training_times: Times | None = None
@@ -78,11 +82,8 @@ class LidarDenoiser(nn.Module):
         self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
     ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n"]]:
         """Return the clean estimate, and the mean of each point's features as a logit."""
-        cloud, features = self._features(noisy, time, batch)
-        noise = self._predicted(cloud, features, time, batch)
-        logits = features.mean(-1, keepdim=True)[cloud.inverse]
-        judged = self._at_points(logits, batch)[..., 0]
-        return self._clean(noisy, noise, time, batch), judged
+        noise, logits = self._predicted(noisy, time, batch)
+        return self._clean(noisy, noise, time, batch), logits[..., 0]
 
     def _clean(self, noisy: Tensor, noise: Tensor, time: Tensor, batch: Batch) -> Tensor:
         sigma = self.process.sigma(time)[:, None, None]
@@ -92,25 +93,20 @@ class LidarDenoiser(nn.Module):
         self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
     ) -> Float[Tensor, "b n 3"]:
         """Predict the noise of each point, calibrated if the model is; 0 at padding."""
-        cloud, features = self._features(noisy, time, batch)
-        return self._predicted(cloud, features, time, batch)
+        return self._predicted(noisy, time, batch)[0]
 
     def _predicted(
-        self, cloud: Cloud, features: Float[Tensor, "v c"], time: Tensor, batch: Batch
-    ) -> Float[Tensor, "b n 3"]:
-        noise = self._at_points(self.predictor.last(features)[cloud.inverse], batch)
-        if self.calibration is None:
-            return noise
-        return self.calibration.factor(self.process.timestep(time))[:, None, None] * noise
-
-    def _features(
-        self, noisy: Float[Tensor, "b n 3"], time: Float[Tensor, " b"], batch: Batch
-    ) -> tuple[Cloud, Float[Tensor, "v c"]]:
+        self, noisy: Tensor, time: Tensor, batch: Batch
+    ) -> tuple[Float[Tensor, "b n 3"], Float[Tensor, "b n 1"]]:
+        """Return noise and logit of each point, 0 at padding."""
         points, scan = noisy[batch.mask], torch.nonzero(batch.mask)[:, 0]
-        cloud = voxelise(points, scan, self.config.voxel_size)
-        condition = told_to(self.encode(batch))["encoded"]
+        condition: Any = told_to(self.encode(batch))["encoded"]
         timestep = self.process.timestep(time)
-        return cloud, self.predictor.voxel_features(cloud, timestep, condition)
+        noise, logits = self.predictor.predict(points, scan, timestep, condition)
+        noise = self._at_points(noise, batch)
+        if self.calibration is not None:
+            noise = self.calibration.factor(timestep)[:, None, None] * noise
+        return noise, self._at_points(logits[:, None], batch)
 
     @staticmethod
     def _at_points(values: Float[Tensor, "m c"], batch: Batch) -> Float[Tensor, "b n c"]:
@@ -122,26 +118,8 @@ class LidarDenoiser(nn.Module):
         """Return the batch with its condition encoded: once for all steps of a sampler."""
         if "encoded" in batch.condition:
             return batch
-        encoded = self._encode(told_to(batch).get("partial"), len(batch.mask))
+        encoded = self.encoder.encode(told_to(batch).get("partial"), len(batch.mask))
         return replace(batch, condition={**batch.condition, "encoded": encoded})
-
-    def _encode(self, partial: Float[Tensor, "b p 3"] | None, scans: int) -> Condition:
-        if partial is None:
-            return self._unconditional(scans)
-        scan = torch.arange(scans, device=partial.device).repeat_interleave(partial.shape[1])
-        return self.encoder(voxelise(partial.flatten(0, 1), scan, self.config.voxel_size))
-
-    def _unconditional(self, scans: int) -> Condition:
-        """Encode knowing nothing, by running statistics always: one point has no variance.
-
-        By a batch's own, gradients through nine normalisations grow by 1/√ε each, to 10⁷.
-        """
-        mode = self.encoder.training
-        self.encoder.eval()
-        try:
-            return self.encoder.unconditional(scans)
-        finally:
-            self.encoder.train(mode)
 
     def refine(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "m 3"]:
         """Return six refined points for each one of a scene.
@@ -154,7 +132,7 @@ class LidarDenoiser(nn.Module):
                 "this model has no refinement network", do="Use sets without refine, or train one"
             )
         scan = torch.zeros(len(points), dtype=torch.long, device=points.device)
-        offsets = self.refinement(voxelise(points, scan, self.config.voxel_size))
+        offsets = self.refinement(voxelise(points, scan, self.refinement.config.voxel_size))
         return (points[:, None] + offsets).flatten(0, 1)
 
     def save(self, directory: Path, *, half: bool = False, **provenance: Any) -> None:
@@ -191,7 +169,7 @@ class LidarDenoiser(nn.Module):
         Raises:
             FewstepError: The weights do not fit the configuration.
         """
-        network = NetworkConfig.parse(config.get("network"), source)
+        network = parse_network(config.get("network"), source)
         stored = config.get("calibration")
         model = cls(
             network,
@@ -211,3 +189,27 @@ class LidarDenoiser(nn.Module):
                 )
         model.load_state_dict({k: v.float() for k, v in weights.items()}, strict=False)
         return model.eval()
+
+
+def parse_network(content: Any, source: str) -> NetworkConfig | PointConfig:
+    """Read the configuration of either network; ``kind: points`` tells the one of points.
+
+    Raises:
+        FewstepError: A key is unknown or a value makes no sense; ``source`` is named.
+    """
+    of_points = is_mapping(content) and content.get("kind") == "points"
+    return (PointConfig if of_points else NetworkConfig).parse(content, source)
+
+
+def _networks(
+    config: NetworkConfig | PointConfig,
+) -> tuple[ConditionEncoder | ScanEncoder, NoisePredictor | PointPredictor]:
+    if isinstance(config, PointConfig):
+        return ScanEncoder(config), PointPredictor(config)
+    return ConditionEncoder(config), NoisePredictor(config)
+
+
+def _refinement(config: NetworkConfig | PointConfig) -> Refinement:
+    if isinstance(config, PointConfig):
+        raise FewstepError("there is no refinement for a network of points", do="Do without")
+    return Refinement(config)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,13 +24,13 @@ from domains.lidar.calibrate import calibration_of, fit_levels
 from domains.lidar.checkpoint import read_teacher
 from domains.lidar.conditions import asked_of
 from domains.lidar.data.scenes import Scenes, batch_of
-from domains.lidar.denoiser import LidarDenoiser
+from domains.lidar.denoiser import LidarDenoiser, parse_network
 from domains.lidar.files import read_whole, write_points
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss
 from domains.lidar.losses.refinement_loss import refinement_loss
 from domains.lidar.losses.structure import chamfer_to, structure
-from domains.lidar.network.config import NetworkConfig
+from domains.lidar.network.unet import UNet
 from domains.lidar.pictures import bird_eye, perspective, write_png
 from domains.lidar.post_filter import post_filter
 from domains.lidar.settings import (
@@ -42,6 +43,10 @@ from domains.lidar.settings import (
 from domains.lidar.simulator.streets import simulate_streets
 
 __all__ = ["FIELD", "LidarField"]
+
+
+# Scenes that a teacher in training is validated on.
+_VALIDATED = 4
 
 
 class LidarField(Field[LidarDenoiser]):
@@ -90,7 +95,7 @@ class LidarField(Field[LidarDenoiser]):
 
     def new(self, config: LidarPretrain, seed: int) -> LidarDenoiser:
         """Return an untrained denoiser, or one whose refinement alone is to be trained."""
-        network = NetworkConfig.parse(config.network, "pretrain.network")
+        network = parse_network(config.network, "pretrain.network")
         refined = config.part == "refinement"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -102,9 +107,9 @@ class LidarField(Field[LidarDenoiser]):
 
     def recompute(self, denoiser: LidarDenoiser) -> None:
         """Keep the inputs of each stage of the U-Nets only."""
-        denoiser.predictor.recompute = True
-        if denoiser.refinement is not None:
-            denoiser.refinement.recompute = True
+        for network in (denoiser.predictor, denoiser.refinement):
+            if isinstance(network, UNet):
+                network.recompute = True
 
     def start(self, denoiser: LidarDenoiser, earlier: LidarDenoiser) -> None:
         """Go on from ``earlier``; a new refinement stays as it is."""
@@ -125,7 +130,7 @@ class LidarField(Field[LidarDenoiser]):
 
     def training_batches(self, config: LidarPretrain, seed: int) -> Callable[[int, Draws], Batch]:
         """Return batches of augmented scenes by number."""
-        network = NetworkConfig.parse(config.network, "pretrain.network")
+        network = parse_network(config.network, "pretrain.network")
         count = config.scenes_per_batch
         return lambda index, _: self.scenes.training_batch(network, count, index, seed)
 
@@ -137,6 +142,14 @@ class LidarField(Field[LidarDenoiser]):
             return refinement_loss(denoiser, batch, draws)
         assert isinstance(process, LocalNoise)
         return lidiff_loss(denoiser, process, batch, draws, denoiser.training_times)
+
+    def held_out_error(self, denoiser: LidarDenoiser, seed: int) -> dict[str, float]:
+        """Return the error of predicted noise on scenes of the last training sequence."""
+        scenes = self.scenes.with_truth(denoiser.config, _VALIDATED)
+        batches = [batch_of([scene]) for scene in scenes]
+        fits = fit_levels(denoiser, batches, Draws((seed, "held out")))
+        by_level = {f"noise_{fit.timestep}": fit.error for fit in fits}
+        return {"quality": -float(np.mean(list(by_level.values()))), **by_level}
 
     def simulate(self, output: Path) -> None:
         """Make streets in SemanticKITTI's layout, and their maps."""
@@ -153,7 +166,7 @@ class LidarField(Field[LidarDenoiser]):
     ) -> list[Request]:
         """Return random training scans, augmented."""
         numbers = [draws.integer(f"scene {k}", 1 << 40) for k in range(section.batch_size)]
-        return self.scenes.training(denoiser.config, numbers)
+        return self.scenes.training(denoiser.config, numbers, section.objective.whole_samples)
 
     def examples(self, section: Distil, denoiser: LidarDenoiser) -> Callable[[Draws], Batch]:
         """Return random training scans with their ground truth, augmented."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domains.config import load_config, located
 from domains.errors import FewstepError
+
+if TYPE_CHECKING:
+    from domains.distillation.training.distiller import Distiller
+    from domains.field import Field
 
 __all__ = ["pretrain"]
 
@@ -45,4 +51,13 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     )
     distiller = Distiller(plan, network)
     facts = section.model_dump(mode="json", exclude_defaults=True)
-    train_and_save(field, distiller, state, output, settings, pretrain=facts)
+    validate = _validation(field, settings.seed) if section.fit.validates else None
+    train_and_save(field, distiller, state, output, settings, validate, pretrain=facts)
+
+
+def _validation(field: Field, seed: int) -> Callable[[Distiller], dict[str, float]]:
+    """Return a function that measures the averaged teacher on held-out data."""
+    from domains.field import Validating, capability
+
+    measuring = capability(field, Validating, "has no held-out loss; set fit.validate_every: 0")
+    return lambda distiller: measuring.held_out_error(distiller.average, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import Field
@@ -43,6 +43,7 @@ class DiffusionDPOConfig(ObjectiveConfig):
     The teacher is the frozen reference, and draws the pairs by `roll_out`.
     """
 
+    whole_samples: ClassVar[bool] = True
     kind: Literal["diffusion_dpo"] = "diffusion_dpo"
     """Chooses this objective."""
     beta: float = Field(default=5000.0, gt=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import Field
@@ -58,6 +58,7 @@ def preference_loss(
 class DistillationDPOConfig(ObjectiveConfig):
     """Distillation-DPO; the defaults are 2504.11447's, but for the scale of the loss."""
 
+    whole_samples: ClassVar[bool] = True
     kind: Literal["distillation_dpo"] = "distillation_dpo"
     """Chooses this objective."""
     pair_noise: float = Field(default=1.1, gt=0)

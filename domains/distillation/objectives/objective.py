@@ -43,6 +43,8 @@ class ObjectiveConfig(Config):
     """Chooses this objective."""
     degradable: ClassVar[bool] = False
     """Whether DisBack applies: the objective has one fake score, never reset."""
+    whole_samples: ClassVar[bool] = False
+    """Whether samples are measured, so that all of their points are needed in training."""
 
     @property
     def needs_tools(self) -> bool:

@@ -96,6 +96,11 @@ class Fit(Config):
             return at.seconds, self.seconds, "second"
         return at.steps, self.steps or 0, "step"
 
+    @property
+    def validates(self) -> bool:
+        """Whether the training is validated at all."""
+        return bool(self.validations or self.validate_every)
+
     def validations_until(self, at: Extent) -> int:
         """Return the validations due so far."""
         if not self.validations:

@@ -11,7 +11,13 @@ from jaxtyping import Bool, Float, Float32
 
 from domains.errors import FewstepError
 from domains.lidar.data.augmentation import draw_similarity
-from domains.lidar.data.scene_map import NEAREST, is_static, load_map
+from domains.lidar.data.scene_map import (
+    NEAREST,
+    VOXEL,
+    first_per_voxel,
+    is_static,
+    load_map,
+)
 from domains.lidar.data.semantic_kitti import KittiSequence, open_sequence
 
 __all__ = [
@@ -29,8 +35,6 @@ _log = logging.getLogger(__name__)
 RADIUS = 50.0
 LOWEST, HIGHEST = -4.0, 4.4
 CELL = 10.0
-# Points of a training scan, for each one of its partial scan, that farthest points are sought of.
-_THINNED = 10
 
 
 class SceneSample(NamedTuple):
@@ -148,9 +152,9 @@ class Streets:
         if self.partial_points is None:
             return points[kept]
         points = points[kept]
-        if self.training and len(points) > (most := _THINNED * self.partial_points):
-            # The search looks at all points for each that it takes.
-            points = resampled(np.random.default_rng([self.seed, which, scan]), points, most)
+        if self.training:
+            # The search looks at all points for each that it takes; the map has one per voxel too.
+            points = points[first_per_voxel(points, VOXEL)]
         return farthest_points(points, self.partial_points)
 
     def _truth(self, which: int, scan: int) -> Float32[np.ndarray, "m 3"]:

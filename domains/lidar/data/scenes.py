@@ -1,6 +1,7 @@
 """Scenes of a run's sequences as requests to complete, and as training batches."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ from domains.errors import FewstepError
 from domains.lidar.conditions import asked_of
 from domains.lidar.data.scene_sample import SceneSample, Streets, farthest_points, near_sensor
 from domains.lidar.files import read_points
-from domains.lidar.network.config import NetworkConfig
+from domains.lidar.network.config import SceneConfig
 from domains.lidar.settings import LidarData
 
 __all__ = ["Scenes", "batch_of"]
@@ -25,7 +26,7 @@ _Made = TypeVar("_Made")
 class Scenes:
     """Training, validation and held-out scenes; sequences are opened when first asked for.
 
-    Students are validated on the last training sequence, which they are then not trained on.
+    Models are validated on the last training sequence, which they are then not trained on.
 
     Args:
         data: Where the sequences are.
@@ -33,31 +34,36 @@ class Scenes:
 
     def __init__(self, data: LidarData):
         self.data = data
+        self._learned = data.train[:-1] or data.train
         self._streets = lru_cache(maxsize=8)(self._open)
 
-    def training_batch(self, config: NetworkConfig, count: int, index: int, seed: int) -> Batch:
+    def training_batch(self, config: SceneConfig, count: int, index: int, seed: int) -> Batch:
         """Return augmented scenes for a teacher, ``count`` of the micro-batch ``index``."""
         self._suit(config)
-        streets = self._streets(self.data.train, config.partial_points, config.points, True)
+        streets = self._streets(self._learned, config.partial_points, config.learning_size, True)
         # Scans in random order, so that a batch does not hold neighbours of one street.
         order = np.random.default_rng([seed, index]).integers(0, 1 << 40, count)
-        return batch_of([_request(streets.usable(int(k)), config) for k in order])
+        scenes = [_request(streets.usable(int(k)), config) for k in order]
+        return batch_of([_part(scene, config.learning_size, index) for scene in scenes])
 
-    def training(self, config: NetworkConfig, numbers: Sequence[int]) -> list[Request]:
-        """Return augmented scenes for a student, by number."""
+    def training(
+        self, config: SceneConfig, numbers: Sequence[int], whole: bool = True
+    ) -> list[Request]:
+        """Return augmented scenes for a student by number, with all or a part of their points."""
         self._suit(config)
-        names = self.data.train[:-1] or self.data.train
-        streets = self._streets(names, config.partial_points, config.points, True)
-        return [_request(streets.usable(number), config) for number in numbers]
+        size = config.points if whole else config.learning_size
+        streets = self._streets(self._learned, config.partial_points, size, True)
+        scenes = [_request(streets.usable(number), config) for number in numbers]
+        return [_part(*pair) for pair in zip(scenes, [size] * len(scenes), numbers, strict=True)]
 
-    def validation(self, config: NetworkConfig, count: int) -> list[Request]:
+    def validation(self, config: SceneConfig, count: int) -> list[Request]:
         """Return ``count`` scenes, evenly spread over the last training sequence."""
         self._suit(config)
         streets = self._streets(self.data.train[-1:], config.partial_points, None, False)
         places = np.linspace(0, len(streets) - 1, count).round().astype(int)
         return [_request(streets.usable(int(k)), config) for k in places]
 
-    def with_truth(self, config: NetworkConfig, count: int) -> list[Request]:
+    def with_truth(self, config: SceneConfig, count: int) -> list[Request]:
         """Return ``count`` scenes of the last training sequence, truth as large as completions."""
         self._suit(config)
         streets = self._streets(self.data.train[-1:], config.partial_points, config.points, False)
@@ -65,7 +71,7 @@ class Scenes:
         return [_request(streets.usable(int(k)), config) for k in places]
 
     def held_out(
-        self, config: NetworkConfig, numbers: Sequence[int], seed: int
+        self, config: SceneConfig, numbers: Sequence[int], seed: int
     ) -> list[Request | FewstepError]:
         """Return held-out scenes by number, in an order that the seed decides.
 
@@ -131,7 +137,7 @@ class Scenes:
             radius=self.data.radius,
         )
 
-    def _suit(self, config: NetworkConfig) -> None:
+    def _suit(self, config: SceneConfig) -> None:
         """Check that the model completes scenes as large as these."""
         if config.radius != self.data.radius:
             raise FewstepError(
@@ -171,7 +177,7 @@ def _enough(numbers: Sequence[int], count: int, where: str) -> None:
         )
 
 
-def _loose(path: Path, config: NetworkConfig, columns: tuple[str, ...] | None) -> Request:
+def _loose(path: Path, config: SceneConfig, columns: tuple[str, ...] | None) -> Request:
     """Return a scan without ground truth: cropped and thinned as LiDiff's input is."""
     scan = near_sensor(read_points(path, columns), config.radius)
     if not len(scan):
@@ -181,7 +187,7 @@ def _loose(path: Path, config: NetworkConfig, columns: tuple[str, ...] | None) -
     return Request(path.stem, config.points, {"partial": partial}, origin)
 
 
-def _request(scene: SceneSample, config: NetworkConfig) -> Request:
+def _request(scene: SceneSample, config: SceneConfig) -> Request:
     partial = torch.from_numpy(_contiguous(scene.partial))
     return Request(
         scene.name,
@@ -190,6 +196,15 @@ def _request(scene: SceneSample, config: NetworkConfig) -> Request:
         partial.repeat(config.copies, 1),
         torch.from_numpy(_contiguous(scene.truth)),
     )
+
+
+def _part(scene: Request, size: int, draws: int) -> Request:
+    """Return a scene with ``size`` of its points, drawn at random; its truth has as many."""
+    assert scene.origin is not None
+    if size == scene.size:
+        return scene
+    rows = np.random.default_rng([draws, 0x9A87]).permutation(scene.size)[:size]
+    return replace(scene, size=size, origin=scene.origin[torch.from_numpy(rows)])
 
 
 def _contiguous(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:

@@ -1,34 +1,57 @@
-"""Architecture of LiDiff's networks: all three share it."""
+"""Size of scenes, and architecture of LiDiff's networks: all three share it."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domains.errors import FewstepError
 
-__all__ = ["NetworkConfig"]
+__all__ = ["NetworkConfig", "SceneConfig"]
 
 # LiDiff's channels: stem, four stages, four decoder stages.
 _CHANNELS = (32, 32, 64, 128, 256, 256, 128, 96, 96)
 
 
-class NetworkConfig(BaseModel):
-    """Width and resolution; the defaults are those of the published checkpoints."""
+class SceneConfig(BaseModel):
+    """How large scans and completions are; the defaults are those of the published checkpoints."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # The bounds are far beyond any use: what claims more would take all memory.
-    width: float = Field(1.0, ge=1 / 32, le=4, description="Factor of all channels (LiDiff's cr)")
-    voxel_size: float = Field(0.05, ge=1e-3, le=100, description="Edge of finest voxels, metre")
     partial_points: int = Field(18_000, ge=1, le=10**7, description="Points of a partial scan")
     copies: int = Field(10, ge=1, le=1000, description="Points of a completion for each of these")
-
     radius: float = Field(50.0, gt=3.5, le=500, description="Reach of its scenes, metre")
 
     @property
     def points(self) -> int:
         """Points of a completion."""
         return self.partial_points * self.copies
+
+    @property
+    def learning_size(self) -> int:
+        """Points of a scene that learn at once: all of them where they see each other."""
+        return self.points
+
+    @classmethod
+    def parse(cls, content: Any, source: str) -> Self:
+        """Read a configuration.
+
+        Raises:
+            FewstepError: A key is unknown or a value makes no sense; ``source`` is named.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "network"
+            raise FewstepError(f"{source}, {key}: {first['msg']}", got=first["input"]) from error
+
+
+class NetworkConfig(SceneConfig):
+    """Width and resolution of LiDiff's U-Nets."""
+
+    width: float = Field(1.0, ge=1 / 32, le=4, description="Factor of all channels (LiDiff's cr)")
+    voxel_size: float = Field(0.05, ge=1e-3, le=100, description="Edge of finest voxels, metre")
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -44,17 +67,3 @@ class NetworkConfig(BaseModel):
     def time_channels(self) -> int:
         """Channels of the timestep embedding."""
         return self.channels[8]
-
-    @classmethod
-    def parse(cls, content: Any, source: str) -> "NetworkConfig":
-        """Read a configuration.
-
-        Raises:
-            FewstepError: A key is unknown or a value makes no sense; ``source`` is named.
-        """
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "network"
-            raise FewstepError(f"{source}, {key}: {first['msg']}", got=first["input"]) from error

@@ -9,7 +9,7 @@ from domains.lidar.network.config import NetworkConfig
 from domains.lidar.network.embedding import timestep_embedding
 from domains.lidar.network.encoder import Condition
 from domains.lidar.network.unet import STAGES, UNet, head
-from domains.lidar.sparse import Cloud, SparseTensor
+from domains.lidar.sparse import Cloud, SparseTensor, voxelise
 
 __all__ = ["NoisePredictor"]
 
@@ -48,6 +48,25 @@ class NoisePredictor(UNet):
             Noise in the order of the points, in units of its standard deviation.
         """
         return self.last(self.voxel_features(cloud, timestep, condition))[cloud.inverse]
+
+    def predict(
+        self,
+        points: Float[Tensor, "m 3"],
+        scan: Shaped[Tensor, " m"],
+        timestep: Shaped[Tensor, " b"],
+        condition: Condition,
+    ) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
+        """Return the noise of each point, and the mean of its features as a logit.
+
+        Args:
+            points: Noisy points of all scans, metre.
+            scan: Number of the scan that each belongs to.
+            timestep: As of ``forward``.
+            condition: As of ``forward``.
+        """
+        cloud = voxelise(points, scan, self.config.voxel_size)
+        features = self.voxel_features(cloud, timestep, condition)
+        return self.last(features)[cloud.inverse], features.mean(-1)[cloud.inverse]
 
     def voxel_features(
         self, cloud: Cloud, timestep: Shaped[Tensor, " b"], condition: Condition

@@ -248,16 +248,17 @@ def test_radius_cuts_scan_and_truth(tiny_sequence: Path) -> None:
             assert np.linalg.norm(whole, axis=1).max() > 15
 
 
-def test_farthest_points_of_training_are_sought_among_ten_times_as_many(
+def test_farthest_points_of_training_are_sought_among_one_a_voxel(
     tiny_sequence: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
 
     def found(points: np.ndarray, count: int) -> np.ndarray:
-        seen.append(len(points))
+        seen.append(points)
         return farthest_points(points, count)
 
     monkeypatch.setattr("domains.lidar.data.scene_sample.farthest_points", found)
     for training in (True, False):
         Streets([tiny_sequence], 20, None, training=training).sample(0)
-    assert seen[0] == 200 < 1000 < seen[1]
+    voxels = [len(np.unique(np.floor(points / 0.1), axis=0)) for points in seen]
+    assert voxels[0] == len(seen[0]) and voxels[1] < len(seen[1])
