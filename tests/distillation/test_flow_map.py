@@ -22,6 +22,7 @@ from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.rescale import Rescale, Rescaled
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
+from domains.errors import FewstepError
 
 COUNT, SAMPLES, STD, STEPS = 40, 48, 0.5, 3
 COLD = Rescale(sharpness=4.0, spread=STD)
@@ -80,6 +81,36 @@ def test_1_the_exact_flow_map_has_nothing_to_learn(rescale: Rescale | None):
     assert (
         float(loss_of(ExactMap(1.6 * sharper), make(FlowMap, substeps=64), rescale).detach()) > 0.02
     )
+
+
+class ExactEnd(ExactMap):
+    """The clean estimate at ``until``, where the flow takes the only step's input."""
+
+    until = 0.95
+
+    def forward(
+        self, noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None
+    ) -> Tensor:
+        t, u, mean = time[:, None, None], self.until, self.shift * template(COUNT)
+        spread = [((s * self.std) ** 2 + (1 - s) ** 2) ** 0.5 for s in (t, u)]
+        away = spread[1] / spread[0] * (noisy - t * mean)
+        return mean + u * STD**2 / spread[1] ** 2 * away
+
+
+def test_1_the_last_step_goes_on_to_where_it_is_told():
+    objective = make(FlowMap, substeps=64, huber=1e-6, last_until=ExactEnd.until)
+    batch, rolled = blank([COUNT] * SAMPLES), RollOut(ROLL_OUT.times[:1], eta=0.0)
+
+    def loss(student: nn.Module) -> float:
+        roles = roles_of(student, roll_out=rolled)
+        return float(objective.student_loss(roles, batch, Draws(("map",))).value.detach())
+
+    assert loss(ExactEnd(STD)) < 0.01 < 0.1 < loss(GaussianDenoiser(1.0, STD, COUNT))
+
+
+def test_the_last_step_cannot_go_back():
+    with pytest.raises(FewstepError, match=r"last_until.*later than 0\.99.*got 0\.95"):
+        loss_of(ExactMap(STD), make(FlowMap, last_until=0.95))
 
 
 def test_1_one_sub_step_of_the_plain_ode_is_the_students_own_step():

@@ -30,6 +30,7 @@ from domains.distillation.objectives.objective import (
 )
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.distillation.sampling.sampler import ode_step
+from domains.errors import FewstepError
 from domains.lazy import torch
 
 __all__ = ["FlowMap", "FlowMapConfig", "superposed"]
@@ -51,6 +52,9 @@ class FlowMapConfig(ObjectiveConfig):
     drawn_steps: int = Field(default=0, ge=0, le=400)
     """Steps that learn in an update, drawn with odds `step_weights`; 0: all of them, so weighted.
     Both have the same mean, but the last steps, which are easy, cost as much as the others."""
+    last_until: float | None = Field(default=None, gt=0, lt=1)
+    """Time to which the teacher's ODE goes on from the last step, before its clean estimate is
+    taken; none: taken at once. For students of few steps, whose last is at much noise."""
     scale: float = Field(default=1.0, gt=0)
     """Factor of the loss, before clipping."""
 
@@ -79,12 +83,14 @@ class FlowMap(Objective[FlowMapConfig]):
 
         D* = (σ_k X − σ_{k+1} x_k) / (σ_k α_{k+1} − σ_{k+1} α_k)    (relative to the origin),
 
-    and in its last step the teacher's own clean estimate. There are no fake scores and no data.
+    and in its last step the teacher's own clean estimate, there or where its ODE arrives at
+    ``last_until``. There are no fake scores and no data.
     """
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Compare every step of a roll-out with where the teacher's ODE takes its input."""
-        rows = _play(roles, batch, draws, self._chosen(len(roles.rolled.times), draws))
+        chosen = self._chosen(len(roles.rolled.times), draws)
+        rows = _play(roles, batch, draws, chosen, self.settings.last_until)
         with torch.no_grad():
             target = roles.process.target(self._target(rows, roles), rows.batch)
         estimate = roles.process.target(_ask_student(rows, roles), rows.batch)
@@ -102,11 +108,16 @@ class FlowMap(Objective[FlowMapConfig]):
         previous = teacher(rows.noisy, rows.time, rows.batch) if self_conditioning else None
         clean = teacher(rows.noisy, rows.time, rows.batch, previous)
         body = rows.before_last
-        if not body.steps:
+        moved = body if self.settings.last_until is None else rows
+        if not moved.steps:
             return clean
         count = len(body.time)
-        end = self._integrate(body, clean[:count], roles)
-        return torch.cat([_needed(body, end, roles), clean[count:]])
+        end = self._integrate(moved, clean[: len(moved.time)], roles)
+        if moved.steps > body.steps:
+            last = rows.between(body.steps, rows.steps)
+            told = clean[count:] if self_conditioning else None
+            clean = torch.cat([clean[:count], teacher(end[count:], last.until, last.batch, told)])
+        return torch.cat([_needed(body, end[:count], roles), clean[count:]]) if count else clean
 
     def _integrate(
         self, rows: _Rows, clean: torch.Tensor, roles: Roles
@@ -153,7 +164,7 @@ class _Rows:
         one: The batch that was rolled out.
         noisy: Input of the step.
         time: Its time.
-        until: The next step's time; the last step's own.
+        until: The next step's time; of the last step its own, or ``last_until``.
         previous: What the student was told of the step before [b, n, 3]; None in the first.
         ends: Whether the roll-out's last step is among them.
     """
@@ -188,12 +199,25 @@ class _Rows:
         return self.between(0, self.steps - self.ends)
 
 
-def _play(roles: Roles, batch: Batch, draws: Draws, chosen: Sequence[int]) -> _Rows:
+def _play(
+    roles: Roles,
+    batch: Batch,
+    draws: Draws,
+    chosen: Sequence[int],
+    last_until: float | None = None,
+) -> _Rows:
     """Play the student's roll-outs, without gradient, and return the chosen steps."""
     with torch.no_grad():
         steps = list(roles.rolled.steps(roles.student, roles.process, batch, draws))
     times, b = roles.rolled.times.to(batch.mask.device), len(batch.mask)
-    until = torch.cat([times[1:], times[-1:]])
+    end = times[-1:] if last_until is None else times.new_tensor([last_until])
+    if last_until is not None and last_until <= (latest := float(times[-1])):
+        raise FewstepError(
+            "objective.last_until is before the last step",
+            expected=f"later than {latest:g}",
+            got=last_until,
+        )
+    until = torch.cat([times[1:], end])
     before = (None, *(step.clean for step in steps[:-1]))
     told = before if roles.rolled.self_conditioning else (None,) * len(steps)
     return _Rows(
