@@ -144,6 +144,10 @@ class RunConfig(Config):
                 raise ValueError(f"{where}.judge: this field compares nothing with natives")
             if sample_set.refine and "refine" not in self.abilities:
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
+            if sample_set.points and sample_set.model not in UNMODELLED:
+                raise ValueError(f"sets.{name}.points: is for data and decoys only")
+            if sample_set.points and "thin" not in self.abilities:
+                raise ValueError(f"sets.{name}.points: samples of this field cannot be thinned")
         return self
 
     def written_out(self) -> dict[str, Any]:

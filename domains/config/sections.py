@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from domains.distillation.sampling.settings import Euler, Renoise, Solver, Tuned
+from domains.distillation.sampling.settings import Euler, Jitter, Renoise, Solver, Tuned
 from domains.settings import Config, Name
 
 __all__ = ["UNMODELLED", "Data", "Evaluate", "Generate", "SampleSet", "Sampler"]
@@ -21,7 +21,7 @@ _MOST_SHARDS = 100_000
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
 UNMODELLED = ("data", "decoys")
 
-Sampler = Annotated[Renoise | Euler | Solver | Tuned, Field(discriminator="kind")]
+Sampler = Annotated[Renoise | Euler | Solver | Tuned | Jitter, Field(discriminator="kind")]
 
 
 class Data(Config):
@@ -66,12 +66,17 @@ class SampleSet(Config):
     """Compare students with it, as with the teacher's samplers of many steps."""
     refine: bool = False
     """Refine the samples by the field's refinement network (LiDAR: six points for each one)."""
+    points: int | None = Field(default=None, ge=1)
+    """Of `data` and `decoys`, draw so many points of each sample at random, to compare with samples
+    of as many (LiDAR)."""
 
     @property
     def role(self) -> str:
         """Return data, decoys, student, teacher, or teacher_naive (re-noised, or few steps)."""
         if self.model in UNMODELLED:
             return self.model
+        if self.sampler.kind == "jitter":
+            return "decoys"
         if self.reference:
             return "teacher"
         if self.model != "teacher":

@@ -190,8 +190,8 @@ class LidarEvaluate(Evaluate):
 class LidarRun(RunConfig):
     """A run with LiDAR scenes."""
 
-    samplers: ClassVar[tuple[str, ...]] = ("renoise", "dpm", "tuned")
-    abilities: ClassVar[frozenset[str]] = frozenset({"refine"})
+    samplers: ClassVar[tuple[str, ...]] = ("renoise", "dpm", "tuned", "jitter")
+    abilities: ClassVar[frozenset[str]] = frozenset({"refine", "thin"})
 
     domain: Literal["lidar"]
     """Scientific field."""

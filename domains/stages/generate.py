@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,7 @@ def _samples(
         known = capability(field, HeldOut, "has no held-out data")
         source = known.held_out if sample_set.model == "data" else known.decoys
         for number, sample in source(plan, numbers, seed).items():
+            sample = _thinned(sample, sample_set.points, number)
             yield sample, _row(number, len(sample.points), 0, 0.0, 0)
         return
     network, weaker = _loaded(field, sample_set, *models)
@@ -148,6 +150,17 @@ def _samples(
             else:
                 row = _row(number, len(made.points), seed, made.seconds, made.calls)
                 yield Sample(name, made.points, requests[number].condition), row
+
+
+def _thinned(sample: Sample, points: int | None, number: int) -> Sample:
+    """Return so many of a sample's points, drawn at random, or all if it has no more."""
+    import numpy as np
+    import torch
+
+    if points is None or len(sample.points) <= points:
+        return sample
+    rows = np.random.default_rng([number, 0x7417]).permutation(len(sample.points))[:points]
+    return replace(sample, points=sample.points[torch.from_numpy(np.sort(rows))])
 
 
 def _loaded(

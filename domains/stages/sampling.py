@@ -18,7 +18,7 @@ from domains.distillation.roles import call_times
 from domains.distillation.sampling.dpm_solver import solve
 from domains.distillation.sampling.sampler import SDE, Step, integrate, polish, renoise
 from domains.distillation.sampling.schedule import polish_times, sampling_times
-from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.settings import Jitter, Renoise, Tuned
 from domains.errors import FewstepError
 from domains.field import Field
 from domains.memory import out_of_memory
@@ -132,14 +132,18 @@ class Sampling:
         listed, device = list(requests.values()), next(self.network.parameters()).device
         sources = [generator(self.seed, "sample", number) for number in requests]
         noise = SampleNoise(sources, [request.size for request in listed], device)
+        sampler = self.sample_set.sampler
         points, calls = None, 0
         with torch.inference_mode(), _computing(self.precision, device):
             blank = self.field.blank(listed).to(device)
             batch = self.field.encode(self.network, blank)
-            for step in self._steps(batch, noise):
+            if isinstance(sampler, Jitter):
+                points = sampler.noise_scale * noise(batch.shape)
+                points = points if batch.origin is None else batch.origin + points
+            for step in self._steps(batch, noise) if points is None else ():
                 points, calls = step.points, calls + 1
             finished = self._finish(points, batch, listed)
-        times = 2 if getattr(self.sample_set.sampler, "asked_twice", False) else 1
+        times = 2 if getattr(sampler, "asked_twice", False) else 1
         return finished, calls * times * self._denoiser().calls + self.sample_set.refine
 
     def _denoiser(self) -> Guided:
@@ -166,7 +170,7 @@ class Sampling:
     def _steps(self, batch: Batch, noise: NoiseSource) -> Iterator[Step]:
         """Return the steps of the set's sampler."""
         sampler, process = self.sample_set.sampler, self.field.process(self.network)
-        assert sampler.kind != "tuned", "the stage puts what was found in its place"
+        assert not isinstance(sampler, Tuned | Jitter), "the stage puts what was found in its place"
         denoiser = self._denoiser()
         if sampler.kind == "renoise":
             return few_steps(sampler, denoiser, process, batch, noise)

@@ -6,7 +6,7 @@ import logging
 import math
 from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from domains.settings import Config, is_mapping
 __all__ = [
     "Euler",
     "Fresh",
+    "Jitter",
     "Positive",
     "Renoise",
     "RescaleRange",
@@ -215,6 +216,18 @@ class Solver(Config):
     def autoguidance(self) -> float:
         """The solver is LiDiff's, which knows classifier-free guidance only."""
         return 0.0
+
+
+class Jitter(Config):
+    """The points that noise is added to, with a little noise: no network, the floor of a model."""
+
+    kind: Literal["jitter"]
+    """Chooses this sampler."""
+    noise_scale: float = Field(default=0.1, ge=0)
+    """Standard deviation of the noise, in nm or m."""
+    steps: ClassVar[int] = 0
+    guidance: ClassVar[float] = 1.0
+    autoguidance: ClassVar[float] = 0.0
 
 
 class Euler(Config):

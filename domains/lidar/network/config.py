@@ -1,6 +1,6 @@
 """Size of scenes, and architecture of LiDiff's networks: all three share it."""
 
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,6 +10,9 @@ __all__ = ["NetworkConfig", "SceneConfig"]
 
 # LiDiff's channels: stem, four stages, four decoder stages.
 _CHANNELS = (32, 32, 64, 128, 256, 256, 128, 96, 96)
+
+
+_Config = TypeVar("_Config", bound="SceneConfig")
 
 
 class SceneConfig(BaseModel):
@@ -33,7 +36,7 @@ class SceneConfig(BaseModel):
         return self.points
 
     @classmethod
-    def parse(cls, content: Any, source: str) -> Self:
+    def parse(cls: type[_Config], content: Any, source: str) -> _Config:
         """Read a configuration.
 
         Raises:
