@@ -34,3 +34,21 @@ def test_loss_is_vsd_plus_weighted_errors() -> None:
     for ours, vsd, added in zip(found, plain, structural, strict=True):
         torch.testing.assert_close(ours, vsd + added, rtol=1e-4, atol=1e-6)
         assert added.abs().max() > 0
+
+
+def test_without_the_scores_it_is_a_regression_that_asks_no_teacher() -> None:
+    student, draws, batch = ToyDenoiser(1), Draws(("sum",)), blank([6, 8])
+
+    class Unasked(nn.Module):
+        def forward(self, *_: object) -> Tensor:
+            raise AssertionError("the teacher is asked")
+
+    roles = Roles(PROCESS, student, Unasked(), {}, RollOut(PROCESS.times(2)))
+    weights = {"score_weight": 0.0, "scene_weight": 0.5, "point_weight": 2.0}
+    objective = make(ScoreLiDAR, errors=errors, **weights)
+    assert objective.fake_scores == () != make(ScoreLiDAR, errors=errors).fake_scores
+    terms = errors(roles.play(batch, draws, gradient=True), batch)
+    expected = gradients(0.5 * terms["scene"] + 2.0 * terms["point"], student)
+    found = gradients(objective.student_loss(roles, batch, draws).value, student)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)

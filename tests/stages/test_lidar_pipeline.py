@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
+from lidar.tiny_denoiser import tiny_denoiser
 from tiny_run import LIDAR_NETWORK, deep_update
 
 from domains.errors import FewstepError
 from domains.evaluation.statistics.table import SUMMARY, read_table
 from domains.field import load_field
 from domains.lidar.files import read_points, write_points
+from domains.lidar.settings import LidarData
+from domains.stages.calibrate import calibrate
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
 from domains.stages.generate import generate
@@ -26,6 +30,8 @@ from domains.stages.simulate import simulate
 SETS = {
     "data": {"model": "data"},
     "input": {"model": "decoys"},
+    "thinned": {"model": "decoys", "points": 50},
+    "jitter": {"model": "teacher", "sampler": {"kind": "jitter", "noise_scale": 0.2}},
     "teacher": {"model": "teacher", "sampler": {"kind": "dpm", "steps": 2, "guidance": 2.0}},
     "refined": {"model": "teacher", "refine": True, "sampler": {"kind": "renoise", "steps": 1}},
     "student": {"model": "student", "sampler": {"kind": "renoise", "steps": 2}},
@@ -73,7 +79,7 @@ def run(open3d: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pretrain(refinement, out / "state/teacher", out / "teacher")
         distill(config, "student", out / "teacher", out / "state/student", out / "student")
         for name, facts in SETS.items():
-            model = None if name in ("data", "input") else out / facts["model"]
+            model = None if facts["model"] in ("data", "decoys") else out / facts["model"]
             generate(config, name, 0, out / "samples" / name / "shard_0000", model)
             evaluate(config, name, out / "samples" / name, out / "evaluation" / name)
         log = out / "state/student/log.csv"
@@ -104,7 +110,7 @@ def test_network_calls_count_guidance_and_refinement(run: Path) -> None:
 def test_memory_is_told_of_models_only(run: Path) -> None:
     table = read_table(run / "results/tiny/results.csv", SUMMARY)
     held = table[table["metric"] == "memory_gb"].set_index("role")["value"]
-    assert set(held.index) == {"teacher_naive", "student"}
+    assert {"teacher_naive", "student"} <= set(held.index) and "data" not in held.index
     assert ((held > 0.1) & (held < 8)).all()
 
 
@@ -115,9 +121,54 @@ def test_refinement_gives_six_points_for_each(run: Path) -> None:
 
 def test_truth_measures_best(run: Path) -> None:
     table = read_table(run / "results/tiny/results.csv", SUMMARY)
-    chamfer = table[table["metric"] == "chamfer"].set_index("role")["value"]
-    assert chamfer["data"] < chamfer["decoys"] < chamfer["student"]
+    chamfer = table[table["metric"] == "chamfer"].set_index("set")["value"]
+    assert chamfer["data"] < chamfer["input"] < chamfer["student"]
     assert set(table["metric"]) >= {"jsd_3d", "jsd_bev", "iou_0.5", "iou_0.2", "iou_0.1", "emd"}
+
+
+def test_floor_is_the_scan_with_noise_and_asks_no_network(run: Path) -> None:
+    shard = run / "results/tiny/samples/jitter/shard_0000"
+    index, streets = pd.read_csv(shard / "index.csv"), run / "results/tiny/streets"
+    assert (index["network_calls"] == 0).all()
+    field = load_field("lidar").with_data(LidarData(path=str(streets), held_out=("500",)))
+    requests = {one.name: one for one in field.requests(None, [0, 1], tiny_denoiser(), 1)}
+    for row in index.itertuples():
+        found = field.read(shard / str(row.file))
+        request = requests[found.name]
+        # Farthest points depend on nothing but the scan; some points the post-filter takes away.
+        assert 0.5 * request.size < len(found.points) <= request.size
+        distance = torch.cdist(found.points, request.origin).min(1).values
+        assert 0.02 < distance.mean() < 0.4
+
+
+def test_thinned_set_has_some_of_the_points(run: Path) -> None:
+    samples = run / "results/tiny/samples"
+    index = pd.read_csv(samples / "thinned/shard_0000/index.csv")
+    assert (index["length"] == 50).all()
+    name = index["file"][0]
+    few, all_points = (
+        {tuple(row) for row in read_points(samples / which / "shard_0000" / name).tolist()}
+        for which in ("thinned", "input")
+    )
+    assert few < all_points
+
+
+def test_teacher_is_calibrated_and_its_weights_stay(run: Path, tmp_path: Path) -> None:
+    out = run / "results/tiny"
+    streets = {"path": str(out / "streets"), "train": ["000", "001"], "held_out": ["500"]}
+    config = write(tmp_path / "run.yaml", data=streets | {"simulate": None})
+    with pytest.raises(FewstepError, match="no calibration section"):
+        calibrate(config, out / "teacher", tmp_path / "calibrated")
+    config = write(
+        tmp_path / "run.yaml", data=streets | {"simulate": None}, calibration={"scenes": 2}
+    )
+    calibrate(config, out / "teacher", tmp_path / "calibrated")
+    first, second = (
+        load_field("lidar").load(path) for path in (out / "teacher", tmp_path / "calibrated")
+    )
+    assert first.calibration is None and second.calibration is not None
+    assert first.process.regularised and not second.process.regularised
+    assert all(v.equal(second.state_dict()[k]) for k, v in first.state_dict().items())
 
 
 def test_training_the_refinement_leaves_the_denoiser(run: Path) -> None:

@@ -27,6 +27,9 @@ class ScoreLiDARConfig(ObjectiveConfig):
     whole_samples: ClassVar[bool] = True
     kind: Literal["score_lidar"] = "score_lidar"
     """Chooses this objective."""
+    score_weight: float = Field(default=1.0, ge=0)
+    """λ of the difference of scores; 0 leaves the structural errors alone: a regression without
+    teacher and fake score."""
     scene_weight: float = Field(default=0.5, ge=0)
     """λ of the scene-wise error: squared Chamfer distance; of proteins: bonds."""
     point_weight: float = Field(default=0.01, ge=0)
@@ -47,6 +50,8 @@ class ScoreLiDAR(Objective[ScoreLiDARConfig]):
     def __init__(self, settings: ScoreLiDARConfig, resources: Resources):
         super().__init__(settings)
         self.structure = resources.structure()
+        if not settings.score_weight:
+            self.fake_scores = ()
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Denoise the student's samples."""
@@ -60,8 +65,12 @@ class ScoreLiDAR(Objective[ScoreLiDARConfig]):
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Add the structural errors to the difference of scores."""
         clean = roles.play(batch, draws, gradient=True)
-        losses, terms = score_differences(clean, roles, batch, draws, self.settings.student_times)
-        total, weights = losses.mean(), self._weights
+        total, terms = clean.new_zeros(()), {}
+        if weight := self.settings.score_weight:
+            times = self.settings.student_times
+            losses, terms = score_differences(clean, roles, batch, draws, times)
+            total = weight * losses.mean()
+        weights = self._weights
         for name, error in self.structure(clean, batch).items():
             total = total + weights[name] * error
             terms = {**terms, name: error.detach()}

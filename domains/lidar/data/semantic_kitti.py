@@ -1,10 +1,12 @@
 """A sequence in SemanticKITTI's layout: scans, labels and the poses of the sensor.
 
-``sequences/XX`` holds ``velodyne/*.bin``, ``labels/*.label``, ``poses.txt`` and ``calib.txt``
-(Behley et al. 2019, http://www.semantic-kitti.org/dataset.html). The poses file is the
-camera's; the sensor's pose is Tr^-1 P Tr.
+``sequences/XX`` holds ``velodyne/*.bin``, ``labels/*.label``, and the poses with or without a
+``calib.txt`` (Behley et al. 2019, http://www.semantic-kitti.org/dataset.html; see
+``sensor_poses``). KITTI's own odometry sequences and a user's drives have no labels: then
+all points count as standing still, and what moved leaves a trail in the map.
 """
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +15,17 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt32
 
 from domains.errors import FewstepError
+from domains.lidar.data.poses import sensor_poses
 from domains.lidar.data.scan_order import belongs, in_number_order
 from domains.lidar.files import Scan, read_scan
 from domains.lidar.files.kitti_bin import COLUMNS
 
-__all__ = ["NEAR", "KittiSequence", "LabelledScan", "open_sequence"]
+__all__ = ["NEAR", "UNLABELLED", "KittiSequence", "LabelledScan", "open_sequence"]
 
 NEAR = 4096.0  # metre; up to here float32 rounds by less than a quarter of a millimetre
-FARTHEST = 1e8  # metre; maps of countries count from as far as 10⁷ m away
+# A label of what stands still.
+UNLABELLED = 2
+_log = logging.getLogger(__name__)
 
 
 class LabelledScan(NamedTuple):
@@ -45,7 +50,7 @@ class KittiSequence:
         directory: Where it lies.
         poses: Sensor to the frame of the poses file, whose origin is moved to ``origin``.
         scan_files: One per scan.
-        label_files: One per scan; empty when it was opened without labels.
+        label_files: One per scan; empty where there are none, or it was opened without.
         columns: Names of a row's numbers in the scans; None: told from labels or content.
         origin: What was subtracted from the poses' places, metre: of maps in coordinates of the
             Earth the first pose's place, else 0.
@@ -78,13 +83,17 @@ class KittiSequence:
         return self.labelled(index).labels
 
     def labelled(self, index: int) -> LabelledScan:
-        """Return the usable points of one scan and their labels.
+        """Return the usable points of one scan and their labels; ``UNLABELLED`` without any.
 
         Raises:
             FewstepError: The scan can't be used, or the file of labels doesn't have one for each
                 of its points, usable or not.
         """
-        scan, path = self._scan(index), self.label_files[index]
+        scan = self._scan(index)
+        if not self.label_files:
+            labels = np.full(len(scan.points), UNLABELLED, dtype=np.int32)
+            return LabelledScan(scan.points, labels, scan.dropped)
+        path = self.label_files[index]
         values = _read_labels(path)
         if len(values) != len(scan.kept):
             raise FewstepError(
@@ -108,23 +117,25 @@ def open_sequence(
 
     Args:
         directory: Such as ``sequences/00``.
-        labelled: Whether labels are needed.
+        labelled: Whether labels are used, where the sequence has any.
         columns: Names of a row's numbers in the scans; None: told from labels or content.
 
     Raises:
         FewstepError: A file is missing, doesn't parse, or counts disagree; it names the file.
     """
     scans = _files(directory, "velodyne", ".bin")
-    labels = _files(directory, "labels", ".label") if labelled else ()
-    camera = _read_poses(directory / "poses.txt")
-    _same_count(directory / "poses.txt", len(camera), len(scans))
-    if labelled:
+    has_labels = labelled and (directory / "labels").is_dir()
+    labels = _files(directory, "labels", ".label") if has_labels else ()
+    path, poses = sensor_poses(directory)
+    _same_count(path, len(poses), len(scans))
+    if has_labels:
         _same_count(directory / "labels", len(labels), len(scans))
         for scan, label in zip(scans, labels, strict=True):
             if scan.stem != label.stem:
                 raise FewstepError(f"no labels for {scan}", got=f"{label.name} in its place")
-    to_camera = _read_calibration(directory / "calib.txt")
-    poses, origin = _near_origin(np.linalg.inv(to_camera) @ camera @ to_camera)
+    elif labelled:
+        _log.warning("%s has no labels: what moved leaves a trail in its map", directory)
+    poses, origin = _near_origin(poses)
     return KittiSequence(directory, poses, scans, labels, columns, origin)
 
 
@@ -170,46 +181,3 @@ def _same_count(path: Path, count: int, scans: int) -> None:
         raise FewstepError(
             f"{path} doesn't fit the scans", expected=f"{scans} entries, one per scan", got=count
         )
-
-
-def _read_poses(path: Path) -> Float[np.ndarray, "s 4 4"]:
-    rows = [line for line in _read_lines(path) if line.strip()]
-    return np.stack([_matrix(path, line) for line in rows]) if rows else np.zeros((0, 4, 4))
-
-
-def _read_calibration(path: Path) -> Float[np.ndarray, "4 4"]:
-    """Return the transform from the sensor to the camera."""
-    for line in _read_lines(path):
-        name, _, values = line.partition(":")
-        if name.strip() == "Tr":
-            return _matrix(path, values)
-    raise FewstepError(f"{path} has no calibration", expected="a line 'Tr: ' with 12 numbers")
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FewstepError(f"can't read {path}", got=type(error).__name__) from error
-
-
-def _matrix(path: Path, text: str) -> Float[np.ndarray, "4 4"]:
-    """Parse the upper three rows of a rigid motion."""
-    try:
-        values = np.array([float(word) for word in text.split()])
-    except ValueError:
-        values = np.empty(0)
-    if len(values) != 12:
-        raise FewstepError(
-            f"{path} doesn't parse", expected="12 numbers a line", got=repr(text.strip()[:60])
-        )
-    matrix = np.vstack([values.reshape(3, 4), [0.0, 0.0, 0.0, 1.0]])
-    turn = matrix[:3, :3]
-    # Also false for NaN. KITTI's files hold six digits and more.
-    near = np.abs(matrix).max() < FARTHEST
-    rigid = near and np.abs(turn @ turn.T - np.eye(3)).max() < 1e-3 and np.linalg.det(turn) > 0
-    if not rigid:
-        raise FewstepError(
-            f"{path} holds a matrix that is no rigid motion on Earth", got=repr(text.strip()[:60])
-        )
-    return matrix

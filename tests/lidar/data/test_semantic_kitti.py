@@ -9,6 +9,7 @@ import pytest
 from lidar.data.sequence_files import wall, write_sequence
 
 from domains.errors import FewstepError
+from domains.lidar.data.scene_map import is_static
 from domains.lidar.data.semantic_kitti import open_sequence
 
 TURN = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
@@ -69,14 +70,13 @@ def text(name: str, content: str) -> Callable[[Path], None]:
 
 POSE = "1 0 0 0 0 1 0 0 0 0 1 0\n"
 BROKEN = {
-    "no poses": (remove("poses.txt"), r"can't read .*poses\.txt"),
+    "no poses": (remove("poses.txt"), r"no poses in .*expected poses\.txt or .*KISS-ICP"),
     "too few poses": (text("poses.txt", POSE), r"poses\.txt doesn't fit.*expected 2.*got 1"),
     "empty poses": (text("poses.txt", "\n"), r"poses\.txt doesn't fit.*got 0"),
     "poses of words": (text("poses.txt", "a b c\n" * 2), r"poses\.txt doesn't parse.*12 numbers"),
     "poses cut off": (text("poses.txt", POSE + "1 0 0 0 0 1"), r"poses\.txt doesn't parse"),
     "NaN poses": (text("poses.txt", POSE.replace("1", "nan") * 2), r"poses\.txt .*no rigid motion"),
     "stretched poses": (text("poses.txt", POSE.replace("1", "2") * 2), "no rigid motion"),
-    "no calibration": (remove("calib.txt"), r"can't read .*calib\.txt"),
     "calibration without Tr": (text("calib.txt", "P0: 1 2\n"), r"calib\.txt has no calibration"),
     "calibration cut off": (text("calib.txt", "Tr: 1 0 0\n"), r"calib\.txt doesn't parse"),
     "calibration in UTF-16": (text("calib.txt", "Tr: \ufeffé\n"), r"can't read .*calib\.txt"),
@@ -105,12 +105,22 @@ def test_labels_of_another_scan_are_refused(tmp_path: Path) -> None:
         open_sequence(directory)
 
 
-@pytest.mark.parametrize("part", ["velodyne", "labels"])
-def test_a_missing_directory_is_named(tmp_path: Path, part: str) -> None:
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     directory = write(tmp_path / "00")
-    shutil.rmtree(directory / part)
-    with pytest.raises(FewstepError, match=f"no {part}"):
+    shutil.rmtree(directory / "velodyne")
+    with pytest.raises(FewstepError, match="no velodyne"):
         open_sequence(directory)
+
+
+def test_without_labels_all_points_stand_still(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = write(tmp_path / "00")
+    shutil.rmtree(directory / "labels")
+    sequence = open_sequence(directory)
+    points, labels, _ = sequence.labelled(1)
+    assert len(points) == len(labels) == 11 and is_static(labels).all()
+    assert "has no labels" in caplog.text
 
 
 @pytest.mark.parametrize("count", [0, 41])
