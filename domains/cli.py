@@ -14,6 +14,7 @@ from domains.memory import out_of_memory
 from domains.stages.calibrate import calibrate
 from domains.stages.compact import compact
 from domains.stages.compare import compare
+from domains.stages.complete import complete
 from domains.stages.distill import distill
 from domains.stages.doctor import doctor
 from domains.stages.evaluate import evaluate
@@ -45,7 +46,7 @@ STAGES: tuple[Callable[..., None], ...] = (
     compare,
 )
 # Commands for people, which no rule calls: a smaller file, what stages and machine have.
-CHECKS: tuple[Callable[..., None], ...] = (compact, status, doctor)
+CHECKS: tuple[Callable[..., None], ...] = (complete, compact, status, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -32,10 +32,12 @@ class SceneCondition(TypedDict):
     """What one scene is asked to complete.
 
     Attributes:
-        partial: Points of its scan [p, 3], metre.
+        partial: Points of its scan that the network is told [p, 3], metre.
+        scan: All points of its scan within the radius [s, 3], of loose scans.
     """
 
     partial: Tensor
+    scan: NotRequired[Tensor]
 
 
 def told_to(batch: Batch) -> ScanCondition:

@@ -22,6 +22,7 @@ from domains.files.model_files import read_model
 from domains.lidar import evaluation
 from domains.lidar.calibrate import calibration_of, fit_levels
 from domains.lidar.checkpoint import read_teacher
+from domains.lidar.completed import write_completed
 from domains.lidar.conditions import asked_of
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser, parse_network
@@ -225,8 +226,15 @@ class LidarField(Field[LidarDenoiser]):
         return evaluation.quick(samples, requests)
 
     def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
-        """Write a PLY file, and others and pictures beside it on request."""
+        """Write a PLY file, and others and pictures beside it on request.
+
+        With the option "completed" it is a coloured one, with the scan's points unless
+        "scan_points" is false, and a picture of the scan beside the completion.
+        """
         points = sample.points.numpy()
+        if options.get("completed"):
+            scan = sample.condition.get("scan", sample.condition["partial"]).numpy()
+            return write_completed(directory, sample.name, points, scan, options["scan_points"])
         formats = [form for form in ("pcd", "bin") if form in options.get("formats", ())]
         names = [f"{sample.name}.{form}" for form in ("ply", *formats)]
         for name in names:

@@ -17,9 +17,11 @@ from tiny_run import LIDAR_NETWORK, deep_update
 from domains.errors import FewstepError
 from domains.evaluation.statistics.table import SUMMARY, read_table
 from domains.field import load_field
+from domains.lidar.data.scene_sample import near_sensor
 from domains.lidar.files import read_points, write_points
 from domains.lidar.settings import LidarData
 from domains.stages.calibrate import calibrate
+from domains.stages.complete import complete
 from domains.stages.distill import distill
 from domains.stages.evaluate import evaluate
 from domains.stages.generate import generate
@@ -261,3 +263,46 @@ def test_settings_of_the_other_field_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(FewstepError):
             load_config(write(tmp_path / "wrong.yaml", **wrong))
+
+
+def test_a_folder_of_scans_is_completed_without_settings(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The scan's points stay, grey and marked; what can't be read is named and passed over."""
+    whole = run / "results/tiny/streets/sequences/500/velodyne/000001.bin"
+    write_points(tmp_path / "scans/whole.bin", read_points(whole))
+    (tmp_path / "scans/broken.bin").write_bytes(b"12345")
+    with caplog.at_level("INFO"):
+        model = str(run / "results/tiny/student")
+        complete(tmp_path / "scans", output=tmp_path / "made", model=model)
+    assert "broken.bin" in caplog.text and "1 scans completed" in caplog.text
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {"whole.ply", "whole.png"}
+    content = (tmp_path / "made/whole.ply").read_bytes()
+    head, _, body = content.partition(b"end_header\n")
+    rows = np.frombuffer(body, [("xyz", "<f4", 3), ("colour", "u1", 3), ("scanned", "u1")])
+    assert b"property uchar scanned" in head and f"vertex {len(rows)}".encode() in head
+    scan = near_sensor(read_points(whole))
+    np.testing.assert_array_equal(rows["xyz"][rows["scanned"] == 1], scan)
+    assert (rows["scanned"] == 0).sum() > 10
+    assert len(set(map(bytes, rows["colour"][rows["scanned"] == 0]))) == 1
+    np.testing.assert_array_equal(read_points(tmp_path / "made/whole.ply"), rows["xyz"])
+
+
+def test_completions_alone_are_written_on_request(run: Path, tmp_path: Path) -> None:
+    whole = run / "results/tiny/streets/sequences/500/velodyne/000001.bin"
+    write_points(tmp_path / "scans/whole.bin", read_points(whole))
+    model = str(run / "results/tiny/student")
+    for name, kept in (("both", True), ("alone", False)):
+        complete(tmp_path / "scans", output=tmp_path / name, model=model, scan_points=kept)
+    both, alone = (read_points(tmp_path / name / "whole.ply") for name in ("both", "alone"))
+    np.testing.assert_array_equal(both[-len(alone) :], alone)
+    assert len(both) - len(alone) == len(near_sensor(read_points(whole)))
+
+
+def test_a_teacher_is_no_student_and_nothing_may_be_completed(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans/broken.bin").write_bytes(b"12345")
+    with pytest.raises(FewstepError, match="is no student"):
+        complete(tmp_path / "scans", model=str(run / "results/tiny/teacher"))
+    with pytest.raises(FewstepError, match="no scan of .* could be completed"):
+        complete(tmp_path / "scans", model=str(run / "results/tiny/student"))

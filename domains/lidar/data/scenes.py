@@ -184,7 +184,8 @@ def _loose(path: Path, config: SceneConfig, columns: tuple[str, ...] | None) -> 
         raise FewstepError(f"{path} has no points between 3.5 and {config.radius:g} m")
     partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))
     origin = partial.repeat(config.copies, 1)
-    return Request(path.stem, config.points, {"partial": partial}, origin)
+    condition = {"partial": partial, "scan": torch.from_numpy(_contiguous(scan))}
+    return Request(path.stem, config.points, condition, origin)
 
 
 def _request(scene: SceneSample, config: SceneConfig) -> Request:

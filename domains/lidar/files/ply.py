@@ -4,7 +4,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from domains.lidar.files.table import (
     Column,
@@ -77,6 +77,30 @@ def serialize(points: Float32[np.ndarray, "n 3"]) -> bytes:
         "end_header\n",
     ]
     return "\n".join(lines).encode() + points.astype("<f4").tobytes()
+
+
+def serialize_marked(
+    points: Float32[np.ndarray, "n 3"],
+    colours: UInt8[np.ndarray, "n 3"],
+    scanned: Bool[np.ndarray, " n"],
+) -> bytes:
+    """Return the content with a colour for each point, and the property ``scanned``: 1 or 0."""
+    kinds = [(name, "<f4") for name in "xyz"]
+    kinds += [(name, "u1") for name in ("red", "green", "blue", "scanned")]
+    rows = np.empty(len(points), dtype=kinds)
+    for columns, values in (("xyz", points), (("red", "green", "blue"), colours)):
+        for name, column in zip(columns, values.T, strict=True):
+            rows[name] = column
+    rows["scanned"] = scanned
+    lines = [
+        "ply",
+        "format binary_little_endian 1.0",
+        "comment fewstep, metre; scanned 1: a point of the scan, 0: a completed one",
+        f"element vertex {len(points)}",
+        *(f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in kinds),
+        "end_header\n",
+    ]
+    return "\n".join(lines).encode() + rows.tobytes()
 
 
 def _parse_header(data: bytes) -> tuple[str, list[_Element], bytes]:

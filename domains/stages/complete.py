@@ -1,0 +1,98 @@
+"""Command: complete a directory of LiDAR scans with a finished model, no settings needed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domains.config import located
+from domains.errors import FewstepError
+
+if TYPE_CHECKING:
+    from domains.config import RunConfig
+
+__all__ = ["complete"]
+
+_log = logging.getLogger(__name__)
+
+
+def complete(
+    scans: Path,
+    /,
+    output: Path = Path("completed"),
+    model: str = "lidar-street-8",
+    columns: str = "",
+    scan_points: bool = True,
+    precision: str = "32-true",
+) -> None:
+    """Complete a directory of LiDAR scans: a PLY file and a picture of each.
+
+    Args:
+        scans: Directory of scans (.bin, .ply, .pcd).
+        output: Directory of the completions.
+        model: A student, by its directory or bundled name.
+        columns: Names of a row's numbers in .bin scans, such as "x y z intensity ring".
+        scan_points: Keep the scan's points, marked grey, beside the completed ones, blue.
+        precision: As of generate: 32-true, tf32 or bf16-mixed.
+    """
+    from tqdm import tqdm
+
+    from domains.batch import Request, Sample
+    from domains.field import load_field
+    from domains.stages.sampling import Sampled, Sampling
+
+    settings = _settings(scans, model, columns, precision)
+    field = load_field("lidar").with_data(settings.data)
+    plan, network = settings.generate, field.load(located(model)).eval()
+    sampling = Sampling(field, network, settings.sample_set("completed"), 0, None, plan.precision)
+    seconds: list[float] = []
+    skipped = 0
+    for number in tqdm(range(len(settings.data.inputs())), desc="scans", mininterval=1.0):
+        [request] = field.requests(plan, [number], network, 0)
+        made = request
+        if isinstance(request, Request):
+            made = sampling.samples({number: request})[number]
+        if isinstance(made, Sampled) and isinstance(request, Request):
+            sample = Sample(request.name, made.points, request.condition)
+            field.write(sample, output, {"completed": True, "scan_points": scan_points})
+            seconds.append(made.seconds)
+        else:
+            _log.warning("skipped: %s", made)
+            skipped += 1
+    if not seconds:
+        raise FewstepError(f"no scan of {scans} could be completed", do="See the lines above")
+    each = sum(seconds) / len(seconds)
+    _log.info("%d scans completed, %.2g s each; %d skipped", len(seconds), each, skipped)
+    _log.info("See %s/*.png; grey points are the scan's, blue ones completed", output)
+
+
+def _settings(scans: Path, model: str, columns: str, precision: str) -> RunConfig:
+    """Return the run that these options stand for."""
+    from domains.config import parse_config
+    from domains.distillation.sampling.roll_out import RollOutConfig
+    from domains.files.model_files import read_model
+
+    _, facts = read_model(located(model))
+    trained = facts.get("provenance", {}).get("distil", {})
+    if "roll_out" not in trained:
+        raise FewstepError(
+            f"{model} is no student, so how to sample it is not known",
+            do="Give a student, or write a YAML (workflows/config/lidar_scans.yaml)",
+        )
+    sampler = RollOutConfig.model_validate(trained["roll_out"]).sampler(1.0)
+    return parse_config(
+        {
+            "name": "completed",
+            "domain": "lidar",
+            "teacher": model,
+            "data": {
+                "scans": str(scans),
+                "radius": facts["network"].get("radius", 50.0),
+                **({"columns": tuple(columns.split())} if columns else {}),
+            },
+            "generate": {"batch_points": 10**9, "precision": precision},
+            "sets": {"completed": {"model": "teacher", "sampler": sampler.model_dump()}},
+        },
+        str(scans),
+    )
