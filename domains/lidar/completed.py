@@ -37,7 +37,9 @@ def write_completed(
     parts = [(scan, _SCANNED)] if with_scan else []
     parts.append((completed, _COMPLETED))
     points = np.concatenate([one for one, _ in parts]).astype(np.float32)
-    colours = np.concatenate([np.tile(np.uint8(colour), (len(one), 1)) for one, colour in parts])
+    colours = np.concatenate(
+        [np.tile(np.array(colour, np.uint8), (len(one), 1)) for one, colour in parts]
+    )
     scanned = np.zeros(len(points), dtype=bool)
     scanned[: len(points) - len(completed)] = True
     names = [f"{name}.ply", f"{name}.png"]

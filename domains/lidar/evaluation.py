@@ -1,5 +1,6 @@
 """Measures of completed scenes, with the tool that computed each."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from domains.lidar.settings import LidarEvaluate
 
 __all__ = ["gallery", "half_truth", "measure", "quick"]
 
+# Measure of completions that keep their scan's points, which are no model's merit.
+WITH_SCAN = "chamfer_with_scan"
 _TRANSPORT = "network simplex, column generation"
 
 # Edge of a cell of the bird's eye view, and half the edge of the view; metre.
@@ -45,14 +48,22 @@ def measure(
         if scene is not None:
             points = sample.points.numpy()
             row |= scene_metrics(points, scene.truth, transport=config.transport)
+            row[WITH_SCAN] = _with_scan(points, scene)
         rows.append(row)
     table = pd.DataFrame(rows)
     if "finite" not in table:
         return Measured(table, ("points",))
-    averaged = [name for name in AVERAGED if name in table]
+    averaged = [name for name in (*AVERAGED, WITH_SCAN) if name in table]
     emd = [name for name in ("emd", "emd_coarse") if name in table]
     tools = dict.fromkeys(emd, f"{named('pot')} {_TRANSPORT}")
     return Measured(table, ("points", *averaged), set_iou(table, seed), tools)
+
+
+def _with_scan(points: Float[np.ndarray, "n 3"], scene: SceneSample) -> float:
+    """Return the Chamfer distance of the completion and its scan's points together."""
+    if not len(points) or not np.isfinite(points).all():
+        return math.nan
+    return chamfer(nearest_distances(np.concatenate([points, scene.partial]), scene.truth))
 
 
 def quick(samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:

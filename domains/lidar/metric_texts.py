@@ -11,6 +11,11 @@ METRICS = {
         "Mean distance to the nearest point, from completion to truth and back, averaged.",
         "lower",
     ),
+    "chamfer_with_scan": Metric(
+        "Chamfer with scan, m",
+        "The same of the completion and its scan's points together, as a user keeps both.",
+        "lower",
+    ),
     "rmse_mean": Metric(
         "“RMSE”, m",
         "As LiDiff publishes it: the mean distance from completion to truth, no root, no square.",

@@ -304,5 +304,5 @@ def test_a_teacher_is_no_student_and_nothing_may_be_completed(run: Path, tmp_pat
     (tmp_path / "scans/broken.bin").write_bytes(b"12345")
     with pytest.raises(FewstepError, match="is no student"):
         complete(tmp_path / "scans", model=str(run / "results/tiny/teacher"))
-    with pytest.raises(FewstepError, match="no scan of .* could be completed"):
+    with pytest.raises(FewstepError, match=r"no scan of .* could be completed"):
         complete(tmp_path / "scans", model=str(run / "results/tiny/student"))
