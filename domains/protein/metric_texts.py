@@ -148,6 +148,11 @@ METRICS = {
     "sc_tm": Metric("scTM", "Largest TM of a refolded design.", "higher"),
     "plddt": Metric("pLDDT", "Confidence of the refolded design.", "higher"),
     "finite": Metric("Finite", "Share of samples whose coordinates are finite numbers."),
+    "exploded": Metric(
+        "Exploded",
+        "Share of chains with two consecutive Cα more than 5 nm apart; they are left out of"
+        " alignments.",
+    ),
     "seconds": Metric("Seconds / sample", "Wall-clock time of sampling, model loaded.", "lower"),
     "network_calls": Metric("Network calls", "Network evaluations per sample.", "lower"),
     "memory_gb": Metric("Memory, GB", "Most that a shard's process held, or its GPU.", "lower"),

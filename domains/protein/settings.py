@@ -196,6 +196,15 @@ class ProteinEvaluate(Evaluate):
 
     proxy: bool = True
     """Measure the designability proxy (needs the ProteinMPNN weights)."""
+    judged: int | None = Field(default=1000, ge=2)
+    """Of the measured samples, those that networks judge (ProteinMPNN, folding, fold classifier),
+    drawn at random; null is all of them."""
+    aligned: int | None = Field(default=500, ge=2)
+    """Of the measured samples, those whose similarity to each other and to known structures is
+    measured, drawn at random; null is all of them."""
+    pairs: int = Field(default=5000, ge=1)
+    """Pairs of one length that the mean TM-score is estimated from, drawn at random; clusters are
+    those of as many samples as have so many pairs."""
     novelty_shortlist: int = Field(default=50, ge=0)
     """Training domains that each sample is aligned to; 0 is off."""
     diversity: bool = True
@@ -231,6 +240,11 @@ class ProteinEvaluate(Evaluate):
         if self.similarity != "foldseek" and (self.foldseek_program or self.novelty_database):
             raise ValueError("foldseek_program and novelty_database need similarity: foldseek")
         return self
+
+    def measures_all(self, count: int) -> bool:
+        """Return whether every measure is of all samples of a set."""
+        drawn = (self.judged, self.aligned)
+        return super().measures_all(count) and all(one is None or one >= count for one in drawn)
 
     @property
     def files(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Contract: scores are TM-align's whichever way it runs, and say whose length they go by."""
 
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +19,14 @@ from domains.protein.metrics.similarity.tm_align import engine, tm_align
 
 
 @pytest.fixture
-def without_tmtools(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def without_tmtools(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(module, "version", missing)
-    return monkeypatch
+    module._package.cache_clear()
+    yield monkeypatch
+    module._package.cache_clear()
 
 
 @needs_tm_align
