@@ -30,14 +30,14 @@ def report(
     from domains.evaluation.report.build import build_report
     from domains.evaluation.report.latex import latex_table
     from domains.evaluation.statistics.published import read_published, rows_beside
-    from domains.evaluation.statistics.sets import published_sets, read_set
+    from domains.evaluation.statistics.sets import bounded, published_sets, read_set
     from domains.evaluation.statistics.table import SUMMARY, read_table, write_table
     from domains.files.aside import make_way
     from domains.files.provenance import write_text
 
     settings = load_config(config)
     field, name = field_settings(settings.domain), settings.name
-    metrics = field.load_metrics()
+    metrics = bounded(field.load_metrics(), settings.equal_within)
     sets = [evaluations / one for one in settings.sets]
     # Two students of one run may agree in all that the other columns say.
     named = [read_table(one / "set.csv", SUMMARY).assign(run=f"{name}/{one.name}") for one in sets]

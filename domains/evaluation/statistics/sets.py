@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ __all__ = [
     "EvaluationSet",
     "Metric",
     "all_metrics",
+    "bounded",
     "of_role",
     "published_sets",
     "read_set",
@@ -195,6 +196,14 @@ def all_metrics(
     known = dict(metrics or {})
     return {key: known[key] for key in known if key in named} | {
         key: _unexplained(key, known) for key in named if key not in known
+    }
+
+
+def bounded(metrics: Mapping[str, Metric], bounds: Mapping[str, float]) -> dict[str, Metric]:
+    """Return metrics with other bounds of equivalence, where some are given; 0 is none."""
+    return {
+        name: replace(metric, same_within=bounds.get(name, metric.same_within))
+        for name, metric in metrics.items()
     }
 
 
