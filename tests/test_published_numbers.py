@@ -14,6 +14,7 @@ PAGES = [
     RESULTS / "protein/README.md",
     RESULTS / "protein_fold/README.md",
     RESULTS / "protein_mini/README.md",
+    RESULTS / "protein_motif/README.md",
 ]
 ALL = [table for page in PAGES for table in tables(page)]
 

@@ -17,6 +17,7 @@ from domains.lazy import torch
 from domains.protein.conditions.folds import agree
 from domains.protein.conditions.told import asked_of
 from domains.protein.data.dataset import SPLITS, load_domains
+from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.metrics.composition.at_equal import (
     chains_at_equal_composition,
     set_at_equal_composition,
@@ -95,6 +96,9 @@ def measure(
             _at(chains, aligned & whole), config, foldseek, workers, _said(aligned), seed
         )
     table = pd.DataFrame(rows)
+    shapes = np.full((len(chains), len(DESCRIPTORS)), np.nan)
+    shapes[whole] = described(counted(_at(chains, whole), "descriptors"))
+    table[list(DESCRIPTORS)] = shapes
     table["nativeness_proxy"], tool = chains_at_equal_composition(chains, table, used)
     used["nativeness_proxy"] = tool
     metrics.append("nativeness_proxy")
@@ -113,7 +117,7 @@ def measure(
         *set_at_equal_composition(table, used, seed),
         *_structure_gaps(table, natives, seed),
         *diverse,
-        *by_descriptors(_at(chains, whole), known, [code for _, code in references], seed),
+        *by_descriptors(shapes[whole], known, [code for _, code in references], seed),
         *by_classifier(_at(chains, whole & judged), config, seed, _said(judged)),
     ]
     return Measured(table, tuple(metrics), tuple(of_set), used, _SHARES, partial)

@@ -1,6 +1,7 @@
 """The report's labels and explanations of the measures of protein backbones."""
 
 from domains.evaluation.statistics.sets import Metric
+from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.settings import FOLD_REFERENCES
 
 __all__ = ["METRICS"]
@@ -136,6 +137,12 @@ METRICS = {
         "Distance of six plain descriptors' distribution to natives': content, size, shape,"
         " contacts. No fold classifier: not FPSD.",
         "lower",
+    ),
+    "descriptors_to_teacher": Metric(
+        "Descriptors, distance to the teacher",
+        "Energy distance of the six descriptors to the teacher's samples, in units of their spread."
+        " 0: the same distribution; a little below it by chance. A copy of the teacher is near it.",
+        columns=DESCRIPTORS,
     ),
     "sse_class_jsd": Metric(
         "Class JSD (by content)",

@@ -53,6 +53,7 @@ class Metric:
         same_within: Bound of equivalence: two sets are equal if the 95 % interval of their
             difference is within it; 0: there is none, and nothing is called equal.
         diversity: Whether it tells how different samples are: quality is drawn against it.
+        columns: Of the samples' tables, where the metric is the distance of two sets in them.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Metric:
     better: Literal["higher", "lower", "none"] = "none"
     same_within: float = 0.0
     diversity: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

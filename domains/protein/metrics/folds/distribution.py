@@ -12,10 +12,10 @@ from domains.evaluation.statistics.energy_distance import EnergyDistance
 from domains.evaluation.statistics.jackknife import all_but_one, jackknife_interval
 from domains.evaluation.statistics.measured import SetMeasure
 from domains.files.provenance import named, sha256
+from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.metrics.folds.fold_judge import ContentJudge
 from domains.protein.metrics.geometry import secondary_structure
 from domains.protein.metrics.similarity import descriptors
-from domains.protein.metrics.similarity.workers import counted
 from domains.protein.settings import ProteinEvaluate
 
 __all__ = ["by_classifier", "by_descriptors", "described"]
@@ -27,11 +27,11 @@ _MOST = 2000  # chains whose distances to each other are taken: 16 MB of numbers
 def described(chains: Iterable[Float[np.ndarray, "_ 3"]]) -> Float[np.ndarray, "n d"]:
     """Return the descriptors of chains; the first two are the shares of helix and strand."""
     rows = [descriptors.describe(chain) for chain in chains]
-    return np.array(rows).reshape(-1, len(descriptors.DESCRIPTORS))
+    return np.array(rows).reshape(-1, len(DESCRIPTORS))
 
 
 def by_descriptors(
-    chains: Sequence[Float[np.ndarray, "_ 3"]],
+    found: Float[np.ndarray, "n d"],
     known: Float[np.ndarray, "m d"],
     codes: Sequence[str],
     seed: int,
@@ -42,19 +42,18 @@ def by_descriptors(
     and strand, and ``sse_class_jsd`` of the classes that these make.
 
     Args:
-        chains: Finite samples, nm.
+        found: Descriptors of the samples.
         known: Descriptors of training domains of their sizes.
         codes: Their CATH codes.
         seed: Of the intervals.
     """
-    if min(len(chains), len(known)) < _LEAST:
+    if min(len(found), len(known)) < _LEAST:
         return
-    found = described(counted(chains, "descriptors"))
-    kinds = f"{len(descriptors.DESCRIPTORS)} descriptors, {len(known)} training domains"
+    kinds = f"{len(DESCRIPTORS)} descriptors, {len(known)} training domains"
     yield _measure(
         "descriptor_frechet",
         lambda rows: descriptors.descriptor_frechet(found[rows], known),
-        len(chains),
+        len(found),
         seed,
         f"{named('fewstep')}, {kinds}",
     )
@@ -72,7 +71,7 @@ def by_descriptors(
     yield _measure(
         "sse_class_jsd",
         lambda rows: descriptors.class_jsd([classes[0][k] for k in rows], classes[1]),
-        len(chains),
+        len(found),
         seed,
         content,
     )

@@ -11,9 +11,8 @@ from domains.protein.metrics.folds.fold_distribution import frechet
 from domains.protein.metrics.geometry.chain import rg_ratio
 from domains.protein.metrics.geometry.secondary_structure import describe as secondary_structure
 
-__all__ = ["DESCRIPTORS", "class_jsd", "contact_order", "describe", "descriptor_frechet"]
+__all__ = ["class_jsd", "contact_order", "describe", "descriptor_frechet"]
 
-DESCRIPTORS = ("helix", "strand", "rg_ratio", "asphericity", "contacts", "contact_order")
 _CONTACT = 0.8  # nm
 _APART = 3  # residues along the chain
 
