@@ -54,8 +54,10 @@ def run(folder: Path, cheap: bool) -> dict[str, object]:
     start, cpu = time.perf_counter(), time.process_time()
     samples: list[Sample] = [FIELD.read(path) for path in sorted(folder.iterdir())]
     reading = time.process_time() - cpu
-    alignments: dict[str, object] = {"novelty_shortlist": 0, "diversity": False} if cheap else {}
-    measured = measure(samples, ProteinEvaluate(proxy=False, **alignments), 0, None)
+    config = ProteinEvaluate(proxy=False)
+    if cheap:
+        config = ProteinEvaluate(proxy=False, novelty_shortlist=0, diversity=False)
+    measured = measure(samples, config, 0, None)
     own, children = (
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )

@@ -121,7 +121,9 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _bounds_are_of_measures(self) -> RunConfig:
-        known = field_settings(self.domain).load_metrics() if self.equal_within else {}
+        if not self.equal_within:
+            return self
+        known = field_settings(self.domain).load_metrics()
         for name in self.equal_within:
             if name not in known:
                 raise ValueError(f"equal_within.{name}: not one of {', '.join(sorted(known))}")

@@ -108,16 +108,16 @@ def _paired(student: EvaluationSet, teacher: EvaluationSet, name: str) -> Interv
         return None
     if set(first.index) != set(second.index):
         return None
-    known = first.notna() | second.reindex(first.index).notna()
-    one, two = (values.reindex(first.index)[known].to_numpy(float) for values in (first, second))
-    estimates = [a_set.estimate(name) for a_set in (student, teacher)]
-    means = [estimate[0] for estimate in estimates]
+    one, two = first.to_numpy(float), second.reindex(first.index).to_numpy(float)
+    known = ~(np.isnan(one) & np.isnan(two))
+    one, two = one[known], two[known]
     if len(one) < 2 or not np.isfinite(one - two).all():
         return None
-    if not np.allclose([one.mean(), two.mean()], means, rtol=1e-6, atol=1e-9):
+    ours, theirs = student.estimate(name), teacher.estimate(name)
+    if not np.allclose([one.mean(), two.mean()], [ours[0], theirs[0]], rtol=1e-6, atol=1e-9):
         return None
     if np.isin([one, two], (0, 1)).all():
-        return _of_two(*estimates, phi(one, two))
+        return _of_two(ours, theirs, phi(one, two))
     return bootstrap_interval(one - two)
 
 

@@ -67,12 +67,12 @@ def _points(one: EvaluationSet, columns: Sequence[str]) -> pd.DataFrame | None:
     """Return finite numbers of at most 1,000 samples by seed and number, or None of too few."""
     if not {*_KEYS, *columns} <= set(one.samples.columns):
         return None
-    table = one.samples.set_index(_KEYS)[list(columns)].apply(pd.to_numeric, errors="coerce")
-    table = table[np.isfinite(table.to_numpy(float)).all(1)]
-    table = table[~table.index.duplicated()]
-    if len(table) > _MOST:
-        table = table.iloc[np.linspace(0, len(table) - 1, _MOST).astype(int)]
-    return table if len(table) >= _LEAST else None
+    table = one.samples.drop_duplicates(_KEYS).set_index(_KEYS).loc[:, pd.Index(columns)]
+    table = table.apply(pd.to_numeric, errors="coerce")
+    places = np.flatnonzero(np.isfinite(table.to_numpy(float)).all(1))
+    if len(places) > _MOST:
+        places = places[np.linspace(0, len(places) - 1, _MOST).astype(int)]
+    return table.iloc[places] if len(places) >= _LEAST else None
 
 
 def _distance(first: pd.DataFrame, second: pd.DataFrame) -> Interval:
