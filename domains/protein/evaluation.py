@@ -141,7 +141,7 @@ def _judges(
         from domains.protein.metrics.designability.proxy import load_proxy
 
         proxy = load_proxy(tools)
-        rows = proxy.describe_all(chains, seed)
+        rows = proxy.describe_all(counted(chains, "ProteinMPNN"), seed)
         yield ("cross_nll", "designability_proxy"), proxy.backend, rows
     if config.folding_model:
         from domains.protein.metrics.designability.folding import load_folding
