@@ -117,7 +117,9 @@ def measure(
         *set_at_equal_composition(table, used, seed),
         *_structure_gaps(table, natives, seed),
         *diverse,
-        *by_descriptors(shapes[whole], known, [code for _, code in references], seed),
+        *by_descriptors(
+            shapes[np.isfinite(shapes).all(1)], known, [code for _, code in references], seed
+        ),
         *by_classifier(_at(chains, whole & judged), config, seed, _said(judged)),
     ]
     return Measured(table, tuple(metrics), tuple(of_set), used, _SHARES, partial)
