@@ -134,9 +134,10 @@ def _of_two(
 ) -> Interval:
     """Build the interval from those of two values and their correlation (MOVER).
 
-    Zou and Donner 2008, Statistics in Medicine 27:1693, eqs. 7 and 12, which need no symmetric
-    errors: low = d − sqrt((s − s_low)² + (t_high − t)² − 2 r (s − s_low)(t_high − t)), and the
-    mirror image for high. With Wilson's intervals of two shares and their ``phi`` that is
+    Zou and Donner 2008, Statistics in Medicine 27:1693, eq. 7, and with the correlation r their
+    form for paired estimates, which need no symmetric errors:
+    low = d − sqrt((s − s_low)² + (t_high − t)² − 2 r (s − s_low)(t_high − t)), and the mirror
+    image for high. With Wilson's intervals of two shares and their ``phi`` that is
     Newcombe's (Statistics in Medicine 17 (1998) 2635, method 10).
     """
     (s, s_low, s_high), (t, t_low, t_high) = student, teacher

@@ -70,6 +70,13 @@ def test_without_tm_align_the_error_says_what_to_install(without_tmtools) -> Non
         tm_align(fold(0), fold(1))
 
 
+def test_the_version_is_read_once(without_tmtools) -> None:
+    """Not for every pair: reading it takes .2 ms."""
+    asked: list[str] = []
+    without_tmtools.setattr(module, "version", lambda name: asked.append(name) or "9.9")
+    assert engine() == engine() == "tmtools 9.9" and asked == ["tmtools"]
+
+
 PRINTED = {
     "2019": """Length of Chain_1:   40 residues
 TM-score= 0.41000 (if normalized by length of Chain_1)
