@@ -124,7 +124,15 @@ def measured(name: str, chains: Sequence[Told], config: ProteinEvaluate, seed: i
     setting = Setting(f"{RUN}/{name}", "protein", role, 0, math.nan, (seed,))
     found = measure([one.sample() for one in chains], config, seed, None)
     rows = [set_row(setting, m.name, m.interval, m.n, m.tool) for m in found.of_set]
-    of_chains = summarise(found.samples, found.metrics, setting, found.tools, seed)
+    of_chains = summarise(
+        found.samples,
+        found.metrics,
+        setting,
+        found.tools,
+        seed,
+        shares=found.shares,
+        drawn=found.drawn,
+    )
     return pd.concat([of_chains, pd.DataFrame(rows, columns=of_chains.columns)])
 
 

@@ -58,6 +58,9 @@ class RunConfig(Config):
     """Students and sets for every combination of a few settings; written out as such."""
     evaluate: Evaluate = Evaluate()
     """What is measured."""
+    equal_within: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Bounds of equivalence by measure, in its unit, in place of the field's own: two sets are
+    equal on it where the 95 % interval of their difference is within them; 0 is none."""
     title: str = ""
     """Title of the report; the run's name if empty."""
     notes: str = ""
@@ -114,6 +117,16 @@ class RunConfig(Config):
                 raise ValueError(f"{key}: there is no weaker model; give it as weaker")
             if weight == 1:
                 raise ValueError(f"{key}: it is of no use with guidance 1")
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_are_of_measures(self) -> RunConfig:
+        if not self.equal_within:
+            return self
+        known = field_settings(self.domain).load_metrics()
+        for name in self.equal_within:
+            if name not in known:
+                raise ValueError(f"equal_within.{name}: not one of {', '.join(sorted(known))}")
         return self
 
     @model_validator(mode="after")

@@ -174,6 +174,10 @@ class Evaluate(Config):
         """Whether a measure is a network of gigabytes."""
         return False
 
+    def measures_all(self, count: int) -> bool:
+        """Return whether every measure is of all samples of a set, not of some drawn from it."""
+        return self.most is None or self.most >= count
+
     @property
     def files(self) -> list[str]:
         """Return the files that must be there before anything is measured."""

@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain as joined
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from domains.batch import Sample
-from domains.evaluation.statistics.bootstrap import bootstrap_groups
 from domains.evaluation.statistics.measured import Measured, SetMeasure
-from domains.evaluation.statistics.table import Interval, bootstrap_interval, bootstrap_pairs
+from domains.evaluation.statistics.subsample import drawn
+from domains.evaluation.statistics.table import Interval, bootstrap_interval
+from domains.lazy import torch
 from domains.protein.conditions.folds import agree
 from domains.protein.conditions.told import asked_of
 from domains.protein.data.dataset import SPLITS, load_domains
+from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.metrics.composition.at_equal import (
     chains_at_equal_composition,
     set_at_equal_composition,
@@ -27,14 +28,27 @@ from domains.protein.metrics.geometry import chain as geometry
 from domains.protein.metrics.geometry import secondary_structure
 from domains.protein.metrics.similarity import diversity as similarity
 from domains.protein.metrics.similarity.foldseek import Foldseek, chosen
+from domains.protein.metrics.similarity.novelty import novelty, novelty_column
 from domains.protein.metrics.similarity.superpose import rmsd
+from domains.protein.metrics.similarity.tm_align import engine
+from domains.protein.metrics.similarity.workers import Workers, counted
 from domains.protein.settings import ProteinEvaluate
 
-__all__ = ["gallery", "measure", "quick"]
+__all__ = ["measure", "quick"]
 
 _MOTIF_KEPT = 0.1  # nm, the field's limit
-_GEOMETRY = ("finite", "bond_fraction", "clashes", "rg_ratio", "right_handed")
+_GEOMETRY = ("finite", "exploded", "bond_fraction", "clashes", "rg_ratio", "right_handed")
 _STRUCTURE = ("helix", "strand")
+_SHARES = (
+    "finite",
+    "exploded",
+    "designability",
+    "designability_proxy",
+    "asked_class",
+    "asked_fold",
+    "motif_kept",
+    "scaffold_proxy",
+)
 _QUICK = ("bond_fraction", *_STRUCTURE, "rg_ratio")
 # Said of measures that compare with training domains of the samples' sizes.
 _NO_REFERENCES = "no training domain has these sizes"
@@ -53,19 +67,38 @@ def measure(
     """
     foldseek = chosen(config)  # a program that can't be used is said before anything is measured
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
-    rows = [{**geometry.describe(c), **secondary_structure.describe(c)} for c in chains]
+    rows = [
+        {**geometry.describe(c), **secondary_structure.describe(c)}
+        for c in counted(chains, "geometry")
+    ]
     metrics = [*_GEOMETRY, *_STRUCTURE]
     used: dict[str, str] = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
     target_codes = [tuple(asked_of(sample).get("cath_code", ())) for sample in samples]
     sizes = [len(chain) for chain in chains]
     references, known = _references(min(sizes), max(sizes))
-    judged = _judges(chains, config, seed, tools)
-    known_folds = _nearest(chains, target_codes, references, config, foldseek)
-    for names, tool, columns in joined(judged, known_folds):
-        rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
-        metrics += names
-        used |= dict.fromkeys(names, tool)
+    names = [sample.name for sample in samples]
+    judged, aligned = (drawn(names, most, seed) for most in (config.judged, config.aligned))
+    whole = np.array([geometry.is_whole(chain) for chain in chains])
+    partial: dict[str, Bool[np.ndarray, " n"]] = {}
+    with Workers(torch.get_num_threads()) as workers:
+        near = (_at(chains, aligned), _at(target_codes, aligned), references)
+        for part, measures in (
+            (judged, _judges(_at(chains, judged), config, seed, tools)),
+            (aligned, _nearest(*near, config, foldseek, workers)),
+        ):
+            for columns, tool, more in measures:
+                for row, one in zip(_at(rows, part), more, strict=True):
+                    row |= one
+                metrics += columns
+                used |= dict.fromkeys(columns, tool + _said(part))
+                partial |= dict.fromkeys(columns, part)
+        diverse = similarity.of_set(
+            _at(chains, aligned & whole), config, foldseek, workers, _said(aligned), seed
+        )
     table = pd.DataFrame(rows)
+    shapes = np.full((len(chains), len(DESCRIPTORS)), np.nan)
+    shapes[whole] = described(counted(_at(chains, whole), "descriptors"))
+    table[list(DESCRIPTORS)] = shapes
     table["nativeness_proxy"], tool = chains_at_equal_composition(chains, table, used)
     used["nativeness_proxy"] = tool
     metrics.append("nativeness_proxy")
@@ -76,18 +109,30 @@ def measure(
         metrics.append("asked_class")
         used["asked_class"] = f"{secondary_structure.tool()}, {len(references)} training domains"
         table["asked_class"] = _of_class(table, target_codes, references, natives)
-    finite = [chain for chain in chains if np.isfinite(chain).all()]
     motifs = [asked_of(sample).get("motif") for sample in samples]
     if any(motifs):
         metrics += _of_motifs(table, chains, motifs)
+        partial["scaffold_proxy"] = judged
     of_set = [
         *set_at_equal_composition(table, used, seed),
         *_structure_gaps(table, natives, seed),
-        *_diversity(finite, config, foldseek, seed),
-        *by_descriptors(finite, known, [code for _, code in references], seed),
-        *by_classifier(finite, config, seed),
+        *diverse,
+        *by_descriptors(
+            shapes[np.isfinite(shapes).all(1)], known, [code for _, code in references], seed
+        ),
+        *by_classifier(_at(chains, whole & judged), config, seed, _said(judged)),
     ]
-    return Measured(table, tuple(metrics), tuple(of_set), used)
+    return Measured(table, tuple(metrics), tuple(of_set), used, _SHARES, partial)
+
+
+def _at(rows: Sequence[Any], chosen: Bool[np.ndarray, " n"]) -> list[Any]:
+    """Return the rows where ``chosen`` holds."""
+    return [row for row, here in zip(rows, chosen, strict=True) if here]
+
+
+def _said(chosen: Bool[np.ndarray, " n"]) -> str:
+    """Return what a tool adds where it saw some of the samples only."""
+    return "" if chosen.all() else f", {int(chosen.sum())} samples drawn at random"
 
 
 def _judges(
@@ -98,7 +143,7 @@ def _judges(
         from domains.protein.metrics.designability.proxy import load_proxy
 
         proxy = load_proxy(tools)
-        rows = proxy.describe_all(chains, seed)
+        rows = proxy.describe_all(counted(chains, "ProteinMPNN"), seed)
         yield ("cross_nll", "designability_proxy"), proxy.backend, rows
     if config.folding_model:
         from domains.protein.metrics.designability.folding import load_folding
@@ -116,6 +161,7 @@ def _nearest(
     references: list,
     config: ProteinEvaluate,
     foldseek: Foldseek | None,
+    workers: Workers,
 ) -> Iterator[tuple[tuple[str, ...], str, list[dict[str, Any]]]]:
     """Find the most similar known structures: novelty, and whether the fold is the target."""
     database = Path(config.novelty_database) if config.novelty_database else None
@@ -131,8 +177,8 @@ def _nearest(
         best, nearest = foldseek.novelty(chains, known)
         tool = f"{foldseek.search_tool}, {len(known)} training domains"
     elif known:
-        best, nearest = similarity.novelty(chains, known, config.novelty_shortlist)
-        tool = f"{similarity.engine()}, {similarity.novelty_column(config.novelty_shortlist)}"
+        best, nearest = novelty(chains, known, config.novelty_shortlist, workers)
+        tool = f"{engine()}, {novelty_column(config.novelty_shortlist)}"
     if not database:
         yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
     if any(target_codes) and references:
@@ -201,24 +247,6 @@ def _structure_gaps(
     return gaps
 
 
-def _diversity(
-    finite: list, config: ProteinEvaluate, foldseek: Foldseek | None, seed: int
-) -> list[SetMeasure]:
-    if not config.diversity or len(finite) < 2:
-        return []
-    if foldseek:
-        share = bootstrap_groups(foldseek.clusters(finite), seed, draws=200)
-        return [SetMeasure("cluster_share", share, len(finite), foldseek.cluster_tool)]
-    pairs = similarity.pairwise_tm(finite, seed=seed)
-    tool = similarity.engine()
-    mean: Interval = bootstrap_pairs(pairs.tm, similarity.mean_tm, seed, bounds=(0, 1))
-    share = bootstrap_pairs(pairs.tm, similarity.cluster_share, seed, draws=200, bounds=(0, 1))
-    return [
-        SetMeasure("pairwise_tm", mean, len(finite), tool),
-        SetMeasure("cluster_share", share, len(finite), tool),
-    ]
-
-
 def quick(samples: Sequence[Sample]) -> dict[str, float]:
     """Return measures that cost milliseconds, to choose checkpoints by.
 
@@ -251,25 +279,3 @@ def quick(samples: Sequence[Sample]) -> dict[str, float]:
 
 # Mean helix + strand content of the packed CATH domains.
 _NATIVE_CONTENT = 0.55
-
-
-def gallery(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Return traces and distance maps of samples for the report."""
-    scenes, matrices = [], []
-    for sample in samples:
-        points = 10 * sample.points.numpy().astype(float)
-        distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
-        scenes.append(
-            {
-                "title": sample.name,
-                "caption": f"{len(points)} residues",
-                "kind": "trace",
-                "points": points.round(2).tolist(),
-                "colour": None,
-                "link": None,
-            }
-        )
-        matrices.append(
-            {"title": f"{sample.name}: Cα distances (Å)", "values": distances.round(1).tolist()}
-        )
-    return {"scenes": scenes, "matrices": matrices}

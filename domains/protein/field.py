@@ -25,9 +25,10 @@ from domains.protein.data import natives
 from domains.protein.data.dataset import CathDomains, load_domains
 from domains.protein.data.token_batches import TokenBatches, rotated
 from domains.protein.denoiser import ProteinaDenoiser
-from domains.protein.evaluation import gallery, measure, quick
+from domains.protein.evaluation import measure, quick
 from domains.protein.files.remarks import format_remarks, read_condition
 from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.gallery import gallery
 from domains.protein.losses.flow_loss import proteina_loss
 from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors

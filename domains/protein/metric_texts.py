@@ -1,6 +1,7 @@
 """The report's labels and explanations of the measures of protein backbones."""
 
 from domains.evaluation.statistics.sets import Metric
+from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.settings import FOLD_REFERENCES
 
 __all__ = ["METRICS"]
@@ -137,6 +138,12 @@ METRICS = {
         " contacts. No fold classifier: not FPSD.",
         "lower",
     ),
+    "descriptors_to_teacher": Metric(
+        "Descriptors, distance to the teacher",
+        "Energy distance of the six descriptors to the teacher's samples, in units of their spread."
+        " 0: the same distribution; a little below it by chance. A copy of the teacher is near it.",
+        columns=DESCRIPTORS,
+    ),
     "sse_class_jsd": Metric(
         "Class JSD (by content)",
         "How differently often the CATH classes are met than in natives (0 to 0.69), told by"
@@ -148,6 +155,11 @@ METRICS = {
     "sc_tm": Metric("scTM", "Largest TM of a refolded design.", "higher"),
     "plddt": Metric("pLDDT", "Confidence of the refolded design.", "higher"),
     "finite": Metric("Finite", "Share of samples whose coordinates are finite numbers."),
+    "exploded": Metric(
+        "Exploded",
+        "Share of chains with two consecutive Cα more than 5 nm apart; they are left out of"
+        " alignments.",
+    ),
     "seconds": Metric("Seconds / sample", "Wall-clock time of sampling, model loaded.", "lower"),
     "network_calls": Metric("Network calls", "Network evaluations per sample.", "lower"),
     "memory_gb": Metric("Memory, GB", "Most that a shard's process held, or its GPU.", "lower"),

@@ -9,10 +9,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from domains.config.fields import FieldSettings
 from domains.config.run import RunConfig
-from domains.config.sections import Data, Evaluate, Generate
+from domains.config.sections import Data, Generate
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
 from domains.protein.conditions.contig import readable_contig
+from domains.protein.evaluate_settings import ProteinEvaluate
 from domains.settings import Config, FoldClass, Name
 
 __all__ = [
@@ -189,57 +190,6 @@ class ProteinGenerate(Generate):
         if isinstance(self.fold, FoldDistribution) and self.fold.distribution != TRAINING_DOMAINS:
             found.append(self.fold.distribution)
         return found
-
-
-class ProteinEvaluate(Evaluate):
-    """What is measured of backbones."""
-
-    proxy: bool = True
-    """Measure the designability proxy (needs the ProteinMPNN weights)."""
-    novelty_shortlist: int = Field(default=50, ge=0)
-    """Training domains that each sample is aligned to; 0 is off."""
-    diversity: bool = True
-    """Measure pairwise similarity and clusters."""
-    similarity: Literal["tmalign", "foldseek"] = "tmalign"
-    """Program behind clusters and novelty: TM-align for small sets, Foldseek as published."""
-    foldseek_program: str | None = None
-    """Foldseek's path; the one on the PATH if not given."""
-    novelty_database: str | None = None
-    """Foldseek database to search for novelty, such as the PDB; training domains if not given."""
-    folding_model: str | None = None
-    """Folding weights (path, or hub name of ESMFold's) for real designability; off if not given."""
-    folding_program: Literal["esmfold", "openfold3"] = "esmfold"
-    """What folds the designed sequences; published numbers are ESMFold's."""
-    fold_classifier: str | None = None
-    """GearNet-Cα weights (`gearnet_ca.pth`) for FPSD, fS and fJSD; off if not given."""
-    fold_references: dict[Literal["pdb", "afdb"], str] = Field(default={})
-    """Reference statistics for FPSD and fJSD (`pdb_eval_ca_features.pth` and its like)."""
-
-    @property
-    def needs_gpu(self) -> bool:
-        """Whether designed sequences are folded."""
-        return self.folding_model is not None
-
-    @model_validator(mode="after")
-    def _references_need_a_classifier(self) -> ProteinEvaluate:
-        if self.fold_references and not self.fold_classifier:
-            raise ValueError("fold_references are of no use without fold_classifier")
-        return self
-
-    @model_validator(mode="after")
-    def _foldseek_is_chosen(self) -> ProteinEvaluate:
-        if self.similarity != "foldseek" and (self.foldseek_program or self.novelty_database):
-            raise ValueError("foldseek_program and novelty_database need similarity: foldseek")
-        return self
-
-    @property
-    def files(self) -> list[str]:
-        """Return the files that must be there before anything is measured."""
-        return [
-            *([f"{self.novelty_database}.dbtype"] if self.novelty_database else []),
-            *([self.fold_classifier] if self.fold_classifier else []),
-            *self.fold_references.values(),
-        ]
 
 
 class ProteinRun(RunConfig):

@@ -162,7 +162,15 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
     per_sample = [*measured.metrics]
     if sample_set.model not in UNMODELLED:
         per_sample += _costs(table)
-    rows = summarise(table, per_sample, setting, measured.tools, settings.seed)
+    rows = summarise(
+        table,
+        per_sample,
+        setting,
+        measured.tools,
+        settings.seed,
+        shares=measured.shares,
+        drawn=measured.drawn,
+    )
     of_set = [set_row(setting, m.name, m.interval, m.n, m.tool) for m in measured.of_set]
     return pd.concat([rows, pd.DataFrame(of_set, columns=rows.columns)]) if of_set else rows
 

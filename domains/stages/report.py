@@ -30,18 +30,19 @@ def report(
     from domains.evaluation.report.build import build_report
     from domains.evaluation.report.latex import latex_table
     from domains.evaluation.statistics.published import read_published, rows_beside
-    from domains.evaluation.statistics.sets import published_sets, read_set
-    from domains.evaluation.statistics.table import SUMMARY, read_table, write_table
+    from domains.evaluation.statistics.sets import bounded, published_sets, read_set
+    from domains.evaluation.statistics.table import SUMMARY, write_table
+    from domains.evaluation.statistics.to_teacher import with_distances
     from domains.files.aside import make_way
     from domains.files.provenance import write_text
 
     settings = load_config(config)
     field, name = field_settings(settings.domain), settings.name
-    metrics = field.load_metrics()
+    metrics = bounded(field.load_metrics(), settings.equal_within)
     sets = [evaluations / one for one in settings.sets]
+    read = with_distances([read_set(one) for one in sets], metrics)
     # Two students of one run may agree in all that the other columns say.
-    named = [read_table(one / "set.csv", SUMMARY).assign(run=f"{name}/{one.name}") for one in sets]
-    results = pd.concat(named)
+    results = pd.concat([one.metrics.assign(run=f"{name}/{one.path.name}") for one in read])
     papers = rows_beside(settings, read_published(field.published), teacher)
     build_report(
         sets,
@@ -53,7 +54,7 @@ def report(
         metrics=metrics,
     )
     write_table(table, results, SUMMARY)
-    shown = [*map(read_set, sets), *published_sets(papers)]
+    shown = [*read, *published_sets(papers)]
     latex = latex_table(shown, metrics, settings.title or name)
     make_way(table.with_suffix(".tex"), latex.partition("\n")[0])
     write_text(table.with_suffix(".tex"), latex)

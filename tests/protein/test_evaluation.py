@@ -10,11 +10,14 @@ import torch
 from protein.designers import untrained_proxy
 
 from domains.batch import Sample
+from domains.evaluation.statistics.subsample import drawn
 from domains.protein.data.dataset import load_domains
-from domains.protein.evaluation import gallery, measure, quick
+from domains.protein.evaluation import measure, quick
+from domains.protein.gallery import gallery
 from domains.protein.metric_texts import METRICS
 from domains.protein.metrics.composition.relative_cross_nll import relative_cross_nll
 from domains.protein.metrics.designability import proxy
+from domains.protein.metrics.folds import distribution
 from domains.protein.metrics.folds.fold_distribution import FoldStatistics, save_reference
 from domains.protein.metrics.folds.gearnet import load_gearnet
 from domains.protein.settings import ProteinEvaluate, ProteinGenerate
@@ -80,6 +83,46 @@ def test_nan_is_in_its_row() -> None:
     for name in ("bond_fraction", "clashes", "helix", "nativeness_proxy", "novelty_tm"):
         assert math.isnan(table[name][0]) and np.isfinite(table[name][1:]).all()
     assert next(one.n for one in measured.of_set if one.name == "pairwise_tm") == 2
+
+
+def test_exploded_chains_are_told_and_not_aligned() -> None:
+    """TM-align takes seconds for a pair with such a chain, and its score says nothing."""
+    good = natives("test", 2)
+    far = Sample("far", 1000 * good[0].points)
+    measured = measure([good[0], far, good[1]], CHEAP, 0, None)
+    table = measured.samples
+    assert table["exploded"].tolist() == [0, 1, 0] and "exploded" in measured.metrics
+    for name in ("helix", "nativeness_proxy", "novelty_tm"):
+        assert np.isnan(table[name]).tolist() == [False, True, False]
+    assert table["bond_fraction"][1] == 0
+    assert {one.n for one in measured.of_set if one.name in ("pairwise_tm", "cluster_share")} == {2}
+
+
+def test_what_costs_much_is_measured_of_a_stated_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "load_proxy", lambda _: untrained_proxy())
+    samples = natives("test", 5)
+    config = CHEAP.model_copy(update={"proxy": True, "judged": 3, "aligned": 4})
+    measured = measure(samples, config, 0, None)
+    table, names = measured.samples, [one.name for one in samples]
+    for name, most in (("cross_nll", 3), ("designability_proxy", 3), ("novelty_tm", 4)):
+        assert (measured.drawn[name] == drawn(names, most, 0)).all()
+        assert (np.isfinite(table[name]) == measured.drawn[name]).all()
+        assert measured.tools[name].endswith(f", {most} samples drawn at random")
+    assert "helix" not in measured.drawn and np.isfinite(table["helix"]).all()
+    of_set = {one.name: one for one in measured.of_set}
+    assert of_set["pairwise_tm"].n == 4 and "4 samples drawn" in of_set["pairwise_tm"].tool
+    assert of_set["relative_cross_nll"].n == 3
+    # What is measured of one sample does not depend on the others.
+    alone = measure([samples[int(np.flatnonzero(measured.drawn["cross_nll"])[0])]], config, 0, None)
+    assert alone.samples["cross_nll"][0] == table["cross_nll"].dropna().iloc[0]
+
+
+def test_distances_of_many_pairs_are_of_a_stated_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distribution, "_MOST", 12)
+    cheap = CHEAP.model_copy(update={"novelty_shortlist": 0, "diversity": False})
+    of_set = {one.name: one for one in measure(natives("test", 15, 50, 80), cheap, 0, None).of_set}
+    assert of_set["sse_energy_distance"].n == 12 and of_set["descriptor_frechet"].n == 15
+    assert of_set["sse_energy_distance"].tool.endswith("12 samples drawn at random")
 
 
 def test_sizes_without_references_are_said() -> None:

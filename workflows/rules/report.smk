@@ -18,6 +18,7 @@ rule report:
         config=SETTINGS,
         title=lambda w: RUN.title,
         notes=lambda w: RUN.notes,
+        bounds=lambda w: dict(RUN.equal_within),
         evaluations=lambda w, input: Path(input.evaluations[0]).parent,
         curves=curves_of,
         teacher=f"{OUT}/teacher",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from domains.evaluation.matrix.results import Entry, FieldResults, over_seeds
+from domains.evaluation.matrix.results import Entry, FieldResults, of_cell
 from domains.evaluation.report.bars import Bar, bar_panel
 from domains.evaluation.report.figures import Band, Series, line_panel
 from domains.evaluation.statistics.sets import Metric
@@ -56,7 +56,7 @@ def _against_steps(
     field: FieldResults, line: str, key: str, styles: Mapping[str, str]
 ) -> Series | None:
     steps = sorted({e.steps for e in field.entries if e.line == line and not e.variation})
-    found = [(k, *over_seeds(field.cell(line, k), key)) for k in steps]
+    found = [(k, *of_cell(field.cell(line, k), key)) for k in steps]
     known = [point for point in found if math.isfinite(point[1])]
     return Series(line, styles[line], *np.array(known).T) if known else None
 
@@ -76,7 +76,7 @@ def diversity_panels(field: FieldResults, styles: Mapping[str, str]) -> list[dic
             series = []
             for line in field.lines:
                 cell = field.cell(line, field.main_steps)
-                x, y = over_seeds(cell, key), over_seeds(cell, field.primary)
+                x, y = of_cell(cell, key), of_cell(cell, field.primary)
                 if math.isfinite(x.value + y.value):
                     low, high = [y.low], [y.high]
                     series.append(Series(line, styles[line], [x.value], [y.value], low, high))

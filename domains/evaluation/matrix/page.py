@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from domains.evaluation.matrix import figures as figures
-from domains.evaluation.matrix.results import MATRIX, Entry, FieldResults, over_seeds, tidy
+from domains.evaluation.matrix.results import MATRIX, Entry, FieldResults, of_cell, tidy
 from domains.evaluation.report.page import download, render
 from domains.evaluation.statistics.table import write_table
 from domains.files.provenance import write_text
@@ -73,7 +73,7 @@ def _grid(field: FieldResults) -> list[dict[str, Any]]:
     """Return the first measure by line and steps; in each column the best is marked."""
     steps, key = _steps(field), field.primary
     rows = [
-        {"line": line, "cells": [over_seeds(field.cell(line, k), key) for k in steps]}
+        {"line": line, "cells": [of_cell(field.cell(line, k), key) for k in steps]}
         for line in field.lines
     ]
     sign = -1 if key and field.metrics[key].better == "lower" else 1
@@ -93,7 +93,7 @@ def _rows(field: FieldResults) -> list[dict[str, Any]]:
             "line": line,
             "steps": steps,
             "seeds": len(cell),
-            "values": [over_seeds(cell, key) for key in field.metrics],
+            "values": [of_cell(cell, key) for key in field.metrics],
             **_cost(field, cell),
         }
         for line, steps, cell in cells

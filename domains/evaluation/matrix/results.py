@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from domains.evaluation.statistics.seeds import over_seeds
 from domains.evaluation.statistics.sets import EvaluationSet, Metric
 from domains.evaluation.statistics.table import Interval, Kind, Schema
 from domains.evaluation.statistics.trainings import Training
 
-__all__ = ["MATRIX", "Entry", "FieldResults", "over_seeds", "tidy"]
+__all__ = ["MATRIX", "Entry", "FieldResults", "of_cell", "tidy"]
 
 # A target that is reached this near to the best quality of students with as many steps.
 _NEAR = 0.95
@@ -101,18 +102,10 @@ class FieldResults:
         return float(_NEAR * best) if best > 0 else math.nan
 
 
-def over_seeds(entries: Sequence[Entry], metric: str) -> Interval:
-    """Return the mean over seeds, and the ends that the seeds' own intervals reach.
-
-    Each seed's interval holds the luck of drawing these samples, their hull that of the seeds
-    that were trained, too. It is no confidence interval for another seed.
-    """
-    estimates = np.array([entry.evaluation.estimate(metric) for entry in entries]).reshape(-1, 3)
-    estimates = estimates[np.isfinite(estimates[:, 0])]
-    if not len(estimates):
-        return Interval(math.nan, math.nan, math.nan)
-    low, high = estimates[:, 1].min(), estimates[:, 2].max()
-    return Interval(float(estimates[:, 0].mean()), float(low), float(high))
+def of_cell(entries: Sequence[Entry], metric: str) -> Interval:
+    """Return a measure's mean over the seeds of a cell, with the luck of seeds and samples."""
+    estimates = [entry.evaluation.estimate(metric) for entry in entries]
+    return over_seeds(np.array(estimates, dtype=float).reshape(-1, 3))
 
 
 def tidy(matrix: str, fields: Sequence[FieldResults]) -> pd.DataFrame:

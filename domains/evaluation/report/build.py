@@ -27,6 +27,7 @@ from domains.evaluation.statistics.sets import (
     published_sets,
     read_set,
 )
+from domains.evaluation.statistics.to_teacher import with_distances
 from domains.files.provenance import sha256, write_text
 
 __all__ = ["Metric", "build_report"]
@@ -139,7 +140,7 @@ def build_report(
         )
     order = {role: index for index, role in enumerate(ROLES)}
     measured = sorted(
-        (read_set(Path(path)) for path in evaluations),
+        with_distances([read_set(Path(path)) for path in evaluations], metrics or {}),
         key=lambda one: (order[one.role], one.number("steps")),
     )
     sets = [*measured, *published_sets(published)]

@@ -55,36 +55,50 @@ def bootstrap_interval(
 
 
 def bootstrap_pairs(
-    matrix: Float[np.ndarray, "n n"],
-    statistic: Callable[[Float[np.ndarray, "n n"], Int[np.ndarray, " k"]], float],
+    pairs: Int[np.ndarray, "m 2"],
+    values: Float[np.ndarray, " m"],
+    count: int,
     seed: int = 0,
     draws: int = 1000,
     level: float = 0.95,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
-    """Return a statistic of pairs and its interval from resampling the *samples*.
+    """Return the mean of pairs and its interval from resampling the *samples*.
 
-    Pairs that share a sample are not independent, so samples are drawn, not pairs. A draw
-    holds only about 63 % different samples, which shifts a count of groups; so the draws
-    give the spread only, and the interval is laid around the value.
+    Pairs that share a sample are not independent, so samples are drawn, not pairs: a pair counts
+    as often as both of its samples were drawn, the product of how often each was (Owen 2007, The
+    pigeonhole bootstrap, Annals of Applied Statistics 1:386). All pairs may be given or some that
+    were drawn at random; then the interval holds the luck of that draw too, and is a little too
+    wide. It is laid around the value.
 
     Args:
-        matrix: One number per pair, such as a similarity; computed once.
-        statistic: Function of the matrix and of the drawn indices, with repeats.
+        pairs: The two samples of each pair, which differ.
+        values: One finite number per pair, such as a similarity.
+        count: Number of samples.
         seed: Of the draws.
         draws: Number of resamples.
         level: Share of intervals that should hold the true value.
         bounds: Smallest and largest possible value; the interval is cut to them.
     """
-    return _resample(
-        len(matrix), lambda chosen: float(statistic(matrix, chosen)), seed, draws, level, bounds
-    )
+    if not len(pairs):
+        return Interval(math.nan, math.nan, math.nan)
+
+    def mean(chosen: Int[np.ndarray, " k"]) -> float:
+        times = np.bincount(chosen, minlength=count)
+        weights = times[pairs[:, 0]] * times[pairs[:, 1]]
+        total = int(weights.sum())
+        return float(weights @ values) / total if total else math.nan
+
+    return _resample(count, mean, seed, draws, level, bounds)
 
 
 def bootstrap_groups(
     groups: Int[np.ndarray, " n"], seed: int = 0, draws: int = 1000, level: float = 0.95
 ) -> Interval:
-    """Return groups / samples, and its interval as in ``bootstrap_pairs``.
+    """Return groups / samples, and its interval from resampling the samples.
+
+    A draw holds only about 63 % different samples, which shifts a count of groups; so the draws
+    give the spread only, and the interval is laid around the value.
 
     Args:
         groups: The group of each sample; the groups stay as they are in every draw.

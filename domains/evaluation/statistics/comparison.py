@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from domains.evaluation.report.axis import format_number
-from domains.evaluation.statistics.difference import Verdict, compare
+from domains.evaluation.statistics.difference import Comparison, Verdict, compare
+from domains.evaluation.statistics.multiplicity import corrected
 from domains.evaluation.statistics.sets import GENERATED, TIDY, EvaluationSet, Metric, of_role
 
 __all__ = [
@@ -17,7 +18,10 @@ __all__ = [
     "headline",
     "primary_metric",
     "student_rows",
+    "verdicts",
 ]
+
+_FEWER = 0.95  # of the measured samples, a metric is of: fewer are told
 
 
 def primary_metric(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> str | None:
@@ -34,9 +38,14 @@ def primary_metric(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric])
 
 
 def _mute(sets: Sequence[EvaluationSet], key: str) -> bool:
-    """Return whether several sets have one and the same value, without any spread."""
+    """Return whether several sets have one value that all of their samples have.
+
+    That is one without any spread, or a share of none or of all.
+    """
     estimates = [one.estimate(key) for one in sets]
-    return len(sets) > 1 and all(len({*e, *estimates[0]}) == 1 for e in estimates)
+    values = {value for value, _, _ in estimates}
+    flat = all(len(set(estimate)) == 1 for estimate in estimates)
+    return len(sets) > 1 and len(values) == 1 and (flat or values <= {0.0, 1.0})
 
 
 def best_set(
@@ -93,33 +102,50 @@ def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> st
             else f"{name}: quality and speed-up are n/a."
         )
     values = student.estimate(key), teacher.estimate(key)
-    verdict = compare(student, teacher, key, metrics[key]).verdict
+    found = verdicts(of_role(sets, "student"), teacher, metrics, key)[id(student)]
     phrase = {
         "equal": "equals its teacher on",
         "better": "is better than its teacher on",
         "worse": "is worse than its teacher on",
         "same": "can't be told apart from its teacher on",
         "n/a": "can't be compared with its teacher on",
-    }[verdict]
+    }[found[key].verdict]
     numbers = f"({format_number(values[0][0])} against {format_number(values[1][0])})"
     slower = "slower" in speed or speed.startswith("its")
-    joint = "but" if (verdict in ("worse", "n/a")) != slower else "and"
-    alike = _equal_on(student, teacher, key, metrics)
+    joint = "but" if (found[key].verdict in ("worse", "n/a")) != slower else "and"
+    equal = [metrics[k].label for k in found if k != key and found[k].verdict == "equal"]
+    alike = f", equals it on {', '.join(equal)}" if equal else ""
     return f"{name} {phrase} {metrics[key].label} {numbers}{alike}, {joint} {speed}."
 
 
-def _equal_on(
-    student: EvaluationSet, teacher: EvaluationSet, key: str, metrics: Mapping[str, Metric]
-) -> str:
-    """Name the other metrics with bounds of equivalence that two sets are equal on."""
-    equal = [
-        metric.label
-        for name, metric in metrics.items()
-        if metric.same_within
-        and name != key
-        and compare(student, teacher, name, metric).verdict == "equal"
-    ]
-    return f", equals it on {', '.join(equal)}" if equal else ""
+def verdicts(
+    students: Sequence[EvaluationSet],
+    teacher: EvaluationSet,
+    metrics: Mapping[str, Metric],
+    key: str | None,
+) -> dict[int, dict[str, Comparison]]:
+    """Compare students with a teacher on all metrics that can say something.
+
+    Verdicts are corrected for their number (Holm): those on the metric ``key`` for the number of
+    students, because the best of them is reported, and all others together.
+
+    Returns:
+        By the ``id`` of the set, then by metric.
+    """
+    asked = {k: m for k, m in metrics.items() if m.better != "none" or m.same_within}
+    found = {
+        (id(one), name): (compare(one, teacher, name, metric), metric)
+        for one in students
+        for name, metric in asked.items()
+        # A metric that only one of the two has is n/a, not left out.
+        if any(name in set(a_set.metrics["metric"]) for a_set in (one, teacher))
+    }
+    first = corrected({place: pair for place, pair in found.items() if place[1] == key})
+    others = corrected({place: pair for place, pair in found.items() if place[1] != key})
+    table: dict[int, dict[str, Comparison]] = {id(one): {} for one in students}
+    for one, name in found:
+        table[one][name] = {**first, **others}[one, name]
+    return table
 
 
 def student_rows(
@@ -129,35 +155,41 @@ def student_rows(
     key = primary_metric(sets, metrics)
     teacher = best_set(of_role(sets, "teacher"), key, metrics)
     best = best_set(of_role(sets, "student"), key, metrics)
-    rows = []
-    for student in of_role(sets, "student") if teacher else []:
-        assert teacher is not None
+    if teacher is None:
+        return []
+    rows, students = [], of_role(sets, "student")
+    table = verdicts(students, teacher, metrics, key)
+    for student in students:
+        found = table[id(student)]
         counts: dict[str, list[str]] = {v: [] for v in get_args(Verdict)}
-        for name, metric in metrics.items():
-            # A metric that only one of the two has is n/a, not left out.
-            if metric.better != "none" and any(
-                name in set(one.metrics["metric"]) for one in (student, teacher)
-            ):
-                counts[compare(student, teacher, name, metric).verdict].append(metric.label)
+        for name, one in found.items():
+            if metrics[name].better != "none":
+                counts[one.verdict].append(metrics[name].label)
         rows.append(
             {
                 "set": student,
                 "chosen": student is best,
                 "counts": counts,
                 "speed": _speed(student, teacher),
-                "primary": compare(student, teacher, key, metrics[key]) if key else None,
+                "primary": found.get(key) if key else None,
             }
         )
     return rows
 
 
-def _incomplete(one: EvaluationSet) -> list[str]:
+def _incomplete(one: EvaluationSet, metrics: Mapping[str, Metric]) -> list[str]:
     """List notes on the samples of a set that were not measured."""
     measured, made, skipped = (one.number(fact) for fact in ("n", "made", "skipped"))
     notes = []
     if made > measured:
         drawn, of = format_number(measured), format_number(made)
         notes.append(f"{one.label}: {drawn} of {of} samples, drawn at random, were measured.")
+    fewer: dict[int, list[str]] = {}
+    for name, count in zip(one.metrics["metric"], one.metrics["n"], strict=True):
+        if str(name) in metrics and count < _FEWER * measured:
+            fewer.setdefault(int(count), []).append(metrics[str(name)].label)
+    for count, labels in fewer.items():
+        notes.append(f"{one.label}: of {format_number(count)} samples: {', '.join(labels)}.")
     if skipped > 0:
         many = format_number(skipped)
         notes.append(f"{one.label}: {many} could not be made; samples/{one.path.name}/skipped.csv.")
@@ -176,7 +208,7 @@ def cautions(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> li
                 "it can't rank them, and the headline doesn't use it."
             )
     shown = of_role(sets, *GENERATED)
-    notes += [note for one in shown for note in _incomplete(one)]
+    notes += [note for one in shown for note in _incomplete(one, metrics)]
     sizes = {one.number("n") for one in shown}
     if len(sizes) > 1:
         notes.append(

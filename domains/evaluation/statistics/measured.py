@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from domains.evaluation.statistics.table import Interval
 
@@ -28,9 +30,13 @@ class Measured:
         metrics: Columns of ``samples`` to average over the set.
         of_set: Measures of the set.
         tools: Program or model behind a column, with its version; else it is this package.
+        shares: Columns that are 1 or 0 in each row: their mean is a share of the samples.
+        drawn: Rows that a column was measured of, where it was not of all; NaN in the others.
     """
 
     samples: pd.DataFrame
     metrics: tuple[str, ...]
     of_set: tuple[SetMeasure, ...] = ()
     tools: dict[str, str] = field(default_factory=dict)
+    shares: tuple[str, ...] = ()
+    drawn: dict[str, Bool[np.ndarray, " n"]] = field(default_factory=dict)

@@ -44,10 +44,10 @@ class Published(_Model):
 
     def fits(self, settings: RunConfig, teacher: dict[str, Any]) -> bool:
         """Return whether a run of these settings measures as the paper did, all its samples."""
-        most, written = settings.evaluate.most, settings.model_dump(mode="json")
+        written = settings.model_dump(mode="json")
         return (
             Path(settings.teacher).name == self.teacher
-            and (most is None or most >= settings.generate.count)
+            and settings.evaluate.measures_all(settings.generate.count)
             and all(_at(teacher, path) == value for path, value in self.model.items())
             and all(_at(written, path) == value for path, value in self.protocol.items())
         )

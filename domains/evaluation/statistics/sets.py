@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ __all__ = [
     "EvaluationSet",
     "Metric",
     "all_metrics",
+    "bounded",
     "of_role",
     "published_sets",
     "read_set",
@@ -52,6 +53,7 @@ class Metric:
         same_within: Bound of equivalence: two sets are equal if the 95 % interval of their
             difference is within it; 0: there is none, and nothing is called equal.
         diversity: Whether it tells how different samples are: quality is drawn against it.
+        columns: Of the samples' tables, where the metric is the distance of two sets in them.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Metric:
     better: Literal["higher", "lower", "none"] = "none"
     same_within: float = 0.0
     diversity: bool = False
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,14 @@ def all_metrics(
     known = dict(metrics or {})
     return {key: known[key] for key in known if key in named} | {
         key: _unexplained(key, known) for key in named if key not in known
+    }
+
+
+def bounded(metrics: Mapping[str, Metric], bounds: Mapping[str, float]) -> dict[str, Metric]:
+    """Return metrics with other bounds of equivalence, where some are given; 0 is none."""
+    return {
+        name: replace(metric, same_within=bounds.get(name, metric.same_within))
+        for name, metric in metrics.items()
     }
 
 

@@ -4,17 +4,18 @@ Two kinds of table. ``SAMPLE``: one row per sample, key columns first, then any 
 ``SUMMARY``: one row per measure of a set, with its interval.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from domains.errors import FewstepError
-from domains.evaluation.statistics.bootstrap import Interval, bootstrap_interval, bootstrap_pairs
+from domains.evaluation.statistics.bootstrap import Interval, bootstrap_interval
+from domains.evaluation.statistics.shares import wilson
 from domains.files.provenance import atomic_path, named
 from domains.files.regular import check_regular
 
@@ -25,7 +26,6 @@ __all__ = [
     "Schema",
     "Setting",
     "bootstrap_interval",
-    "bootstrap_pairs",
     "read_table",
     "set_row",
     "summarise",
@@ -101,6 +101,8 @@ def summarise(
     seed: int = 0,
     draws: int = 1000,
     level: float = 0.95,
+    shares: Collection[str] = (),
+    drawn: Mapping[str, Bool[np.ndarray, " n"]] | None = None,
 ) -> pd.DataFrame:
     """Return the mean of each measure over a set, one ``SUMMARY`` row each.
 
@@ -115,6 +117,9 @@ def summarise(
         seed: Of the bootstrap.
         draws: Of the bootstrap.
         level: Of the intervals.
+        shares: Columns of ones and zeros: their interval is Wilson's, that of all others is a
+            bootstrap over samples.
+        drawn: Rows that a measure is of, where it was not taken of all.
 
     Raises:
         FewstepError: A metric has no column, or a column that doesn't hold numbers.
@@ -122,12 +127,16 @@ def summarise(
     rows = []
     for name in metrics:
         values = _numbers(samples, name)
+        values = values[drawn[name]] if drawn and name in drawn else values
         defined = np.isfinite(values)
         tool = (tools or {}).get(name, "")
-        kept = bootstrap_interval(values[defined], np.mean, seed, draws, level)
+        if name in shares:
+            kept = wilson(values[defined], level)
+        else:
+            kept = bootstrap_interval(values[defined], np.mean, seed, draws, level)
         rows.append(set_row(setting, name, kept, int(defined.sum()), tool))
         if not defined.all():
-            lost = bootstrap_interval((~defined).astype(float), np.mean, seed, draws, level)
+            lost = wilson((~defined).astype(float), level)
             rows.append(set_row(setting, f"{name}_undefined", lost, len(values), tool))
     return pd.DataFrame(rows, columns=list(SUMMARY.columns))
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from evaluation.report_files import METRICS, write_set
 
-from domains.evaluation.statistics.comparison import cautions, headline
+from domains.evaluation.statistics.comparison import cautions, headline, student_rows
 from domains.evaluation.statistics.sets import read_set
 
 
@@ -78,3 +78,48 @@ def test_samples_that_were_not_measured_are_counted(tmp_path: Path) -> None:
     assert "A student: 3 could not be made; samples/s/skipped.csv." in notes
     complete = write_set(tmp_path, "t", "student", label="Another", n=500)
     assert "Another" not in " ".join(cautions([read_set(complete)], METRICS))
+
+
+def test_a_share_that_is_none_for_all_is_no_merit_whatever_its_interval(tmp_path: Path) -> None:
+    paths = [
+        write_set(tmp_path, "t", "teacher", steps=400, seconds=10.0, far=2.0),
+        write_set(tmp_path, "s", "student", seconds=0.5, far=4.0),
+    ]
+    for path in paths:
+        table = pd.read_csv(path / "set.csv")
+        table.loc[table["metric"] == "good", ["value", "low", "high"]] = [0.0, 0.0, 0.11]
+        table.to_csv(path / "set.csv", index=False)
+    assert "worse than its teacher on Distance" in _say(*paths)
+
+
+def test_measures_of_fewer_samples_are_named(tmp_path: Path) -> None:
+    path = write_set(tmp_path, "s", "student", label="A student", n=500)
+    table = pd.read_csv(path / "set.csv")
+    table.loc[table["metric"] == "good", "n"] = 100
+    table.to_csv(path / "set.csv", index=False)
+    notes = cautions([read_set(path)], METRICS)
+    assert "A student: of 100 samples: Goodness." in notes
+    assert not any("Distance" in note for note in notes)
+
+
+def test_verdicts_of_the_table_hold_together(tmp_path: Path) -> None:
+    """One student of eight is better by a p-value of .02, which eight students give by chance."""
+    teacher = read_set(write_set(tmp_path, "t", "teacher", 0.5, steps=400))
+    students = []
+    for k in range(8):
+        path = write_set(tmp_path, f"s{k}", "student", 0.5)
+        table = pd.read_csv(path / "set.csv")
+        value = 0.75 if not k else 0.5
+        table.loc[table["metric"] == "good", ["value", "low", "high"]] = [
+            value,
+            value - 0.2,
+            value + 0.2,
+        ]
+        table.to_csv(path / "set.csv", index=False)
+        students.append(read_set(path))
+    only = {"good": METRICS["good"]}
+    (alone,) = student_rows([teacher, students[0]], only)
+    assert alone["primary"].verdict == "better" and alone["primary"].p_different < 0.05
+    rows = student_rows([teacher, *students], only)
+    assert {row["primary"].verdict for row in rows} == {"same"}
+    assert rows[0]["primary"].low == alone["primary"].low

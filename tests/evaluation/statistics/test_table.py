@@ -49,6 +49,23 @@ def test_undefined_values_are_counted() -> None:
     assert "finite_undefined" not in table.index
 
 
+def test_shares_have_a_width_where_all_agree() -> None:
+    samples = pd.DataFrame({"passes": [0.0] * 32, "clashes": [0.0] * 32})
+    table = summarise(samples, ["passes", "clashes"], SETTING, shares=("passes",))
+    assert table["high"].round(3).tolist() == [0.107, 0.0]
+    samples.loc[0, "clashes"] = np.nan
+    lost = summarise(samples, ["clashes"], SETTING).set_index("metric").loc["clashes_undefined"]
+    assert 0 < lost["low"] < lost["value"] == 1 / 32 < lost["high"] < 0.2
+
+
+def test_what_was_not_drawn_is_not_undefined() -> None:
+    samples = pd.DataFrame({"x": [1.0, np.nan, np.nan, 2.0]})
+    drawn = {"x": np.array([True, False, True, True])}
+    table = summarise(samples, ["x"], SETTING, drawn=drawn).set_index("metric")
+    assert table.loc["x", "n"] == 2 and table.loc["x_undefined", "n"] == 3
+    assert table.loc["x_undefined", "value"] == pytest.approx(1 / 3)
+
+
 def test_a_metric_without_one_defined_value_stays_undefined() -> None:
     table = summarise(pd.DataFrame({"x": [np.nan, np.nan]}), ["x"], SETTING).set_index("metric")
     assert math.isnan(table.loc["x", "value"])

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float
 
-from domains.protein.metrics.geometry.chain import check_chain
+from domains.protein.metrics.geometry.chain import check_chain, is_whole
 from domains.protein.metrics.geometry.secondary_structure import assign
 from domains.protein.metrics.similarity.descriptors import contact_order
 
@@ -40,7 +40,7 @@ def describe(points: Float[np.ndarray, "n 3"], letters: str | None = None) -> di
         ``close_contacts``: pairs five or more apart closer than .40 nm, per residue.
         ``closest``: the smallest distance (nm) of residues four or more apart, at most .60.
     """
-    if not np.isfinite(points).all() or len(points) < _SHORTEST:
+    if len(points) < _SHORTEST or not is_whole(points):
         return dict.fromkeys(TERTIARY, math.nan)
     chain = check_chain(points)
     apart = np.linalg.norm(chain[:, None] - chain[None], axis=-1)

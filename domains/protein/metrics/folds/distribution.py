@@ -1,6 +1,6 @@
 """Fold distributions of a set of chains, compared with those of natives."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from domains.evaluation.statistics.energy_distance import EnergyDistance
 from domains.evaluation.statistics.jackknife import all_but_one, jackknife_interval
 from domains.evaluation.statistics.measured import SetMeasure
 from domains.files.provenance import named, sha256
+from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.metrics.folds.fold_judge import ContentJudge
 from domains.protein.metrics.geometry import secondary_structure
 from domains.protein.metrics.similarity import descriptors
@@ -20,16 +21,17 @@ from domains.protein.settings import ProteinEvaluate
 __all__ = ["by_classifier", "by_descriptors", "described"]
 
 _LEAST = 10  # chains of which a covariance says something
+_MOST = 2000  # chains whose distances to each other are taken: 16 MB of numbers
 
 
-def described(chains: Sequence[Float[np.ndarray, "_ 3"]]) -> Float[np.ndarray, "n d"]:
+def described(chains: Iterable[Float[np.ndarray, "_ 3"]]) -> Float[np.ndarray, "n d"]:
     """Return the descriptors of chains; the first two are the shares of helix and strand."""
     rows = [descriptors.describe(chain) for chain in chains]
-    return np.array(rows).reshape(-1, len(descriptors.DESCRIPTORS))
+    return np.array(rows).reshape(-1, len(DESCRIPTORS))
 
 
 def by_descriptors(
-    chains: Sequence[Float[np.ndarray, "_ 3"]],
+    found: Float[np.ndarray, "n d"],
     known: Float[np.ndarray, "m d"],
     codes: Sequence[str],
     seed: int,
@@ -40,40 +42,43 @@ def by_descriptors(
     and strand, and ``sse_class_jsd`` of the classes that these make.
 
     Args:
-        chains: Finite samples, nm.
+        found: Descriptors of the samples.
         known: Descriptors of training domains of their sizes.
         codes: Their CATH codes.
         seed: Of the intervals.
     """
-    if min(len(chains), len(known)) < _LEAST:
+    if min(len(found), len(known)) < _LEAST:
         return
-    found = described(chains)
-    kinds = f"{len(descriptors.DESCRIPTORS)} descriptors, {len(known)} training domains"
+    kinds = f"{len(DESCRIPTORS)} descriptors, {len(known)} training domains"
     yield _measure(
         "descriptor_frechet",
         lambda rows: descriptors.descriptor_frechet(found[rows], known),
-        len(chains),
+        len(found),
         seed,
         f"{named('fewstep')}, {kinds}",
     )
     content = f"{secondary_structure.tool()}, {len(known)} training domains"
-    shares = EnergyDistance(known[:, :2])
+    shares, some = EnergyDistance(known[:, :2]), found[:, :2]
+    said = ""
+    if len(some) > _MOST:
+        some = some[np.random.default_rng(seed).choice(len(some), _MOST, replace=False)]
+        said = f", {_MOST} samples drawn at random"
     yield _measure(
-        "sse_energy_distance", lambda rows: shares.to(found[rows, :2]), len(chains), seed, content
+        "sse_energy_distance", lambda rows: shares.to(some[rows]), len(some), seed, content + said
     )
     judge = ContentJudge(known[:, :2], codes)
     classes = [[judge.judge(*row) for row in values[:, :2]] for values in (found, known)]
     yield _measure(
         "sse_class_jsd",
         lambda rows: descriptors.class_jsd([classes[0][k] for k in rows], classes[1]),
-        len(chains),
+        len(found),
         seed,
         content,
     )
 
 
 def by_classifier(
-    chains: Sequence[Float[np.ndarray, "_ 3"]], config: ProteinEvaluate, seed: int
+    chains: Sequence[Float[np.ndarray, "_ 3"]], config: ProteinEvaluate, seed: int, drawn: str = ""
 ) -> Iterator[SetMeasure]:
     """Yield fS, and FPSD and fJSD to each reference file; nothing without a classifier.
 
@@ -81,6 +86,7 @@ def by_classifier(
         chains: Finite samples, nm.
         config: Where the classifier and the reference files are.
         seed: Of the intervals.
+        drawn: End of the tool's name, where these are not all samples.
     """
     if not config.fold_classifier or len(chains) < 2:
         return
@@ -92,7 +98,7 @@ def by_classifier(
     }
     weights = Path(config.fold_classifier)
     classified = load_gearnet(weights).classify(chains)
-    tool = f"{named('fewstep')}, GearNet-Cα of sha256 {sha256(weights)[:12]}"
+    tool = f"{named('fewstep')}, GearNet-Cα of sha256 {sha256(weights)[:12]}{drawn}"
     if classified.capped:
         tool += f", {classified.capped} residues with more than 64 neighbours"
 

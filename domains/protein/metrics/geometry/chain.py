@@ -13,12 +13,15 @@ from scipy.spatial import KDTree
 from domains.errors import FewstepError
 
 __all__ = [
+    "LONGEST_STEP",
     "bond_fraction",
     "check_chain",
     "clashes",
     "describe",
     "dihedrals",
+    "exploded",
     "handedness",
+    "is_whole",
     "radius_of_gyration",
     "rg_ratio",
 ]
@@ -30,6 +33,9 @@ BOND_RANGE = (0.36, 0.40)
 # of the sample, never of nature. Nearer neighbours are held by bond lengths and angles.
 CLASH_DISTANCE = 0.3
 CLASH_SEPARATION = 3
+# No gap within a folded domain is as wide; with 100 nm TM-align takes seconds a pair, and P-SEA's
+# cells of space terabytes.
+LONGEST_STEP = 5.0
 # P-SEA's alpha helix (Labesse et al. 1997): Cα distances i to i+2, i+3 and i+4 in nm.
 HELIX_DISTANCES = {2: (0.50, 0.60), 3: (0.48, 0.58), 4: (0.58, 0.70)}
 HELIX_DIHEDRAL = (30.0, 70.0)
@@ -71,6 +77,17 @@ def bond_fraction(points: Float[np.ndarray, "n 3"]) -> float:
     if not len(steps):
         return math.nan
     return float(((steps >= BOND_RANGE[0]) & (steps <= BOND_RANGE[1])).mean())
+
+
+def exploded(points: Float[np.ndarray, "n 3"]) -> bool:
+    """Return whether two consecutive Cα are more than 5 nm apart: that is no chain any more."""
+    steps = np.linalg.norm(np.diff(check_chain(points), axis=0), axis=-1)
+    return bool((steps > LONGEST_STEP).any())
+
+
+def is_whole(points: Float[np.ndarray, "n 3"]) -> bool:
+    """Return whether a chain is finite and not exploded: only such have a structure to assign."""
+    return bool(np.isfinite(points).all()) and not exploded(points)
 
 
 def clashes(points: Float[np.ndarray, "n 3"]) -> int:
@@ -135,16 +152,25 @@ def describe(points: Float[np.ndarray, "n 3"]) -> dict[str, float]:
     """Return all columns of one chain; a chain that isn't finite gives ``finite`` 0 and NaN.
 
     Returns:
-        ``length``, ``finite`` (0 or 1), ``bond_fraction``, ``clashes``, ``rg`` (nm),
-        ``rg_ratio``, ``helix_windows`` and ``right_handed`` (NaN without helix).
+        ``length``, ``finite`` (0 or 1), ``exploded`` (0 or 1), ``bond_fraction``, ``clashes``,
+        ``rg`` (nm), ``rg_ratio``, ``helix_windows`` and ``right_handed`` (NaN without helix).
     """
-    columns = ("bond_fraction", "clashes", "rg", "rg_ratio", "helix_windows", "right_handed")
+    columns = (
+        "exploded",
+        "bond_fraction",
+        "clashes",
+        "rg",
+        "rg_ratio",
+        "helix_windows",
+        "right_handed",
+    )
     finite = bool(np.isfinite(points).all())
     row = {"length": float(len(points)), "finite": float(finite)}
     if not finite:
         return row | dict.fromkeys(columns, math.nan)
     right, windows = handedness(points)
     values = (
+        exploded(points),
         bond_fraction(points),
         clashes(points),
         radius_of_gyration(points),

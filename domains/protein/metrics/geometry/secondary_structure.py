@@ -5,8 +5,9 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from domains.errors import FewstepError
 from domains.files.provenance import named
-from domains.protein.metrics.geometry.chain import check_chain
+from domains.protein.metrics.geometry.chain import LONGEST_STEP, check_chain, exploded, is_whole
 
 __all__ = ["assign", "describe", "fractions", "tool"]
 
@@ -24,11 +25,17 @@ def assign(points: Float[np.ndarray, "n 3"]) -> str:
         points: Cα coordinates [n, 3] of one unbroken chain, nanometre.
 
     Raises:
-        FewstepError: The coordinates are not finite.
+        FewstepError: The coordinates are not finite, or the chain has exploded.
     """
     from biotite.structure import AtomArray, annotate_sse
 
     chain = check_chain(points)
+    if exploded(chain):
+        raise FewstepError(
+            "an exploded chain has no secondary structure",
+            expected=f"steps of at most {LONGEST_STEP:g} nm",
+            do="Leave the sample out, and count it",
+        )
     atoms = AtomArray(len(chain))
     atoms.coord = (chain * 10.0).astype(np.float32)  # biotite works in angstrom
     annotations = {
@@ -57,6 +64,6 @@ def tool() -> str:
 
 
 def describe(points: Float[np.ndarray, "n 3"]) -> dict[str, float | str]:
-    """Return the three shares and ``secondary_structure``; NaN and "" when not finite."""
-    letters = assign(points) if np.isfinite(points).all() else ""
+    """Return the three shares and ``secondary_structure``; NaN and "" if it isn't whole."""
+    letters = assign(points) if is_whole(points) else ""
     return {**fractions(letters), "secondary_structure": letters}

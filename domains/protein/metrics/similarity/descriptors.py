@@ -11,9 +11,8 @@ from domains.protein.metrics.folds.fold_distribution import frechet
 from domains.protein.metrics.geometry.chain import rg_ratio
 from domains.protein.metrics.geometry.secondary_structure import describe as secondary_structure
 
-__all__ = ["DESCRIPTORS", "class_jsd", "contact_order", "describe", "descriptor_frechet"]
+__all__ = ["class_jsd", "contact_order", "describe", "descriptor_frechet"]
 
-DESCRIPTORS = ("helix", "strand", "rg_ratio", "asphericity", "contacts", "contact_order")
 _CONTACT = 0.8  # nm
 _APART = 3  # residues along the chain
 
@@ -34,7 +33,8 @@ def describe(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " d"]:
     asphericity = 1.5 * spread / axes.sum() ** 2
     along = _contacts(points)
     values = (content["helix"], content["strand"], rg_ratio(points), asphericity)
-    return np.array([*map(float, values), len(along) / len(points), contact_order(points)])
+    contacts = len(along) / len(points), _order(along, len(points))
+    return np.array([*map(float, values), *contacts])
 
 
 def contact_order(points: Float[np.ndarray, "n 3"]) -> float:
@@ -42,8 +42,11 @@ def contact_order(points: Float[np.ndarray, "n 3"]) -> float:
 
     Relative contact order (Plaxco et al. 1998), of Cα within 0.8 nm, three or more apart.
     """
-    along = _contacts(points)
-    return float(along.mean()) / len(points) if len(along) else 0.0
+    return _order(_contacts(points), len(points))
+
+
+def _order(along: Int[np.ndarray, " c"], residues: int) -> float:
+    return float(along.mean()) / residues if len(along) else 0.0
 
 
 def _contacts(points: Float[np.ndarray, "n 3"]) -> Int[np.ndarray, " c"]:

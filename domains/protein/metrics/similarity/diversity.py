@@ -1,189 +1,175 @@
-"""Diversity of a set and novelty to another set, by TM-scores of chains of any length.
+"""Diversity of a set: mean TM-score of pairs, and clusters, among chains of one length.
 
-The published numbers use Foldseek's TM-score over the aligned part; these scores are
-normalised by chain length, so a short perfect match doesn't count as the same fold. The
-published kind is in ``foldseek``.
+Both align a bounded number of pairs, whatever the number of chains. The published clusters are
+Foldseek's, see ``foldseek``.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import combinations
-from multiprocessing import get_context
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from domains.errors import FewstepError
-from domains.protein.metrics.folds.fold_screen import FoldScreen
+from domains.evaluation.statistics.bootstrap import Interval, bootstrap_groups, bootstrap_pairs
+from domains.evaluation.statistics.measured import SetMeasure
 from domains.protein.metrics.geometry.chain import check_chain
+from domains.protein.metrics.similarity.foldseek import Foldseek
 from domains.protein.metrics.similarity.tm_align import SHORTEST, engine, tm_align
+from domains.protein.metrics.similarity.workers import Workers
+from domains.protein.settings import ProteinEvaluate
 
-__all__ = [
-    "Pairwise",
-    "cluster_share",
-    "engine",
-    "mean_tm",
-    "novelty",
-    "novelty_column",
-    "pairwise_tm",
-]
+__all__ = ["Alignments", "clusters", "drawn_pairs", "mean_tm", "of_set"]
 
 SAME_FOLD = 0.5  # chains above this TM-score mostly share a fold (Xu & Zhang 2010)
 
 
-@dataclass(frozen=True)
-class Pairwise:
-    """TM-scores within a set; NaN where a pair was not compared, 1 on the diagonal.
+def of_set(
+    chains: Sequence[Float[np.ndarray, "_ 3"]],
+    config: ProteinEvaluate,
+    foldseek: Foldseek | None,
+    workers: Workers,
+    said: str,
+    seed: int,
+) -> list[SetMeasure]:
+    """Measure clusters, and the mean TM-score where it is TM-align's.
 
     Args:
-        tm: Symmetric matrix [n, n].
-        complete: False when ``max_pairs`` left out pairs that should have been compared.
+        chains: Those to align: finite and not exploded, nm.
+        config: Whether to, and of how many pairs.
+        foldseek: What clusters, instead of TM-align.
+        workers: What aligns.
+        said: End of the tool's name: which samples these are.
+        seed: Of the pairs and of the intervals.
     """
-
-    tm: Float[np.ndarray, "n n"]
-    complete: bool
-
-
-def pairwise_tm(
-    samples: Sequence[Float[np.ndarray, "_ 3"]],
-    max_pairs: int | None = None,
-    seed: int = 0,
-    workers: int = 1,
-    same_length: bool = True,
-) -> Pairwise:
-    """Return the TM-score of each pair of samples.
-
-    Args:
-        samples: Finite Cα chains, nanometre.
-        max_pairs: Compare only so many pairs, drawn at random; all when None.
-        seed: Of that draw.
-        workers: Processes, started by spawn; more than one needs an importable main module.
-        same_length: Compare only chains of one length, as published; otherwise pairs of
-            different lengths count with the mean of their two scores.
-
-    Raises:
-        FewstepError: TM-align is missing, or a sample isn't finite.
-    """
-    lengths = [len(check_chain(sample, least=SHORTEST)) for sample in samples]
-    pairs = [
-        (i, j)
-        for i, j in combinations(range(len(samples)), 2)
-        if not same_length or lengths[i] == lengths[j]
+    if not config.diversity or len(chains) < 2:
+        return []
+    if foldseek:
+        share = bootstrap_groups(foldseek.clusters(chains), seed, draws=200)
+        return [SetMeasure("cluster_share", share, len(chains), foldseek.cluster_tool + said)]
+    alignments = Alignments(chains, workers)
+    mean, of_all = mean_tm(alignments, config.pairs, seed)
+    chosen, groups = clusters(alignments, config.pairs, seed)
+    share = bootstrap_groups(groups, seed, draws=200)
+    pairs = said if of_all else f", {config.pairs} pairs drawn at random{said}"
+    some = said if of_all else f", {len(chosen)} samples drawn at random"
+    return [
+        SetMeasure("pairwise_tm", mean, len(chains), f"{engine()}{pairs}"),
+        SetMeasure("cluster_share", share, len(chosen), f"{engine()}{some}"),
     ]
-    complete = max_pairs is None or len(pairs) <= max_pairs
-    if max_pairs is not None and not complete:
-        drawn = np.random.default_rng(seed).choice(len(pairs), size=max_pairs, replace=False)
-        pairs = [pairs[i] for i in np.sort(drawn)]
-    scores = _each(_mean_score, [(samples[i], samples[j]) for i, j in pairs], workers)
-    tm = np.full((len(samples), len(samples)), np.nan)
-    np.fill_diagonal(tm, 1.0)
-    for (i, j), score in zip(pairs, scores, strict=True):
-        tm[i, j] = tm[j, i] = score
-    return Pairwise(tm, complete)
 
 
-def mean_tm(tm: Float[np.ndarray, "n n"], indices: Int[np.ndarray, " k"] | None = None) -> float:
-    """Return the mean over compared pairs of two different samples; low is diverse.
+class Alignments:
+    """TM-scores of pairs of a set, each aligned once.
 
     Args:
-        tm: Matrix of ``pairwise_tm``.
-        indices: Samples to use, repeats allowed (a bootstrap draw); all when None.
-    """
-    chosen = np.arange(len(tm)) if indices is None else indices
-    part = tm[np.ix_(chosen, chosen)]
-    used = (chosen[:, None] != chosen[None]) & ~np.isnan(part)
-    return float(part[used].mean()) if used.any() else math.nan
-
-
-def cluster_share(
-    tm: Float[np.ndarray, "n n"],
-    indices: Int[np.ndarray, " k"] | None = None,
-    threshold: float = SAME_FOLD,
-) -> float:
-    """Return clusters / samples: 1 when all folds differ.
-
-    Single linkage: samples joined by any chain of pairs above ``threshold`` are one cluster,
-    so this is the smallest number of clusters, and doesn't depend on the order. Pairs that
-    were not compared don't join. Repeated indices count once.
-    """
-    chosen = np.arange(len(tm)) if indices is None else np.unique(indices)
-    if not len(chosen):
-        return math.nan
-    joined = tm[np.ix_(chosen, chosen)] > threshold
-    return int(connected_components(joined, directed=False)[0]) / len(chosen)
-
-
-def novelty_column(shortlist: int | None) -> str:
-    """Return the name that a result of ``novelty`` must carry: it says what was searched."""
-    return "novelty_tm" if shortlist is None else f"novelty_tm_shortlist{shortlist}"
-
-
-def novelty(
-    samples: Sequence[Float[np.ndarray, "_ 3"]],
-    references: Sequence[Float[np.ndarray, "_ 3"]],
-    shortlist: int | None = 50,
-    workers: int = 1,
-) -> tuple[Float[np.ndarray, " s"], Int[np.ndarray, " s"]]:
-    """Return each sample's highest TM-score, by the sample's length, to any reference.
-
-    High means close to a known structure. A shortlist (see ``FoldScreen``) can miss the
-    best reference and then makes a sample look *more* novel than it is; hence the column
-    name. On 24 CATH domains against 1,200 others, the ones that the screen was chosen on, a
-    shortlist of 50 held the best reference for 71 % and lost 0.011 of score on average (0.13
-    at most); 200 held 83 % and lost 0.001 (0.016 at most). Screening costs 0.03 ms a
-    reference, TM-align 14.
-
-    Args:
-        samples: Cα chains, nanometre; one that isn't finite gives NaN and -1.
-        references: Finite Cα chains, nanometre, such as the training set.
-        shortlist: References to align with each sample; None aligns all.
-        workers: Processes, started by spawn.
-
-    Returns:
-        Highest score, and the index of its reference.
+        chains: Finite Cα chains, nanometre, five residues or more.
+        workers: What aligns; this process if not given.
 
     Raises:
-        FewstepError: TM-align is missing, there are no references, or one isn't finite.
+        FewstepError: A chain is too short or isn't finite.
     """
-    if not len(references):
-        raise FewstepError("novelty has no references", expected="at least one chain", got=0)
-    for chain in references:
-        check_chain(chain, least=SHORTEST)
-    usable = [i for i, sample in enumerate(samples) if np.isfinite(sample).all()]
-    if shortlist is None or shortlist >= len(references):
-        near = np.tile(np.arange(len(references)), (len(usable), 1))
-    else:
-        screen = FoldScreen(references)
-        near = np.array([screen.shortlist(samples[i], shortlist) for i in usable])
-    jobs = [(samples[i], [references[j] for j in row]) for i, row in zip(usable, near, strict=True)]
-    best, nearest = np.full(len(samples), np.nan), np.full(len(samples), -1)
-    found = _each(_best_score, jobs, workers)
-    for i, row, (score, place) in zip(usable, near, found, strict=True):
-        best[i], nearest[i] = score, row[place]
-    return best, nearest
+
+    def __init__(self, chains: Sequence[Float[np.ndarray, "_ 3"]], workers: Workers | None = None):
+        self.chains = [check_chain(chain, least=SHORTEST) for chain in chains]
+        self.lengths = np.array([len(chain) for chain in self.chains], dtype=int)
+        self._workers = workers or Workers()
+        self._known: dict[tuple[int, int], float] = {}
+
+    def tm(self, pairs: Int[np.ndarray, "m 2"]) -> Float[np.ndarray, " m"]:
+        """Return the TM-score of each pair, the mean of those by either length.
+
+        Raises:
+            FewstepError: TM-align is missing.
+        """
+        keys = [(int(i), int(j)) for i, j in pairs]
+        new = [key for key in dict.fromkeys(keys) if key not in self._known]
+        jobs = [(self.chains[i], self.chains[j]) for i, j in new]
+        self._known |= zip(new, self._workers.each(_score, jobs, "pairs"), strict=True)
+        return np.array([self._known[key] for key in keys], dtype=float)
 
 
-def _mean_score(pair: tuple[np.ndarray, np.ndarray]) -> float:
-    """Return the symmetric score of a pair."""
+def _score(pair: tuple[np.ndarray, np.ndarray]) -> float:
     return tm_align(*pair, normalise="mean")
 
 
-def _best_score(job: tuple[np.ndarray, list[np.ndarray]]) -> tuple[float, int]:
-    """Return a sample's best score by its own length, and the place of that reference."""
-    sample, references = job
-    scores = [tm_align(sample, reference) for reference in references]
-    return max(scores), int(np.argmax(scores))
+def drawn_pairs(
+    lengths: Int[np.ndarray, " n"], most: int, seed: int
+) -> tuple[Int[np.ndarray, "m 2"], bool]:
+    """Draw pairs of chains of one length, none twice; every such pair is as likely.
+
+    Args:
+        lengths: Of the chains.
+        most: Number of pairs; where there are no more than that, it is all of them.
+        seed: Of the draw.
+
+    Returns:
+        Pairs (i, j) with i > j, and whether it is all of them.
+    """
+    groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+    ends = np.cumsum([len(group) * (len(group) - 1) // 2 for group in groups], dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    if total <= most:
+        numbers = np.arange(total)
+    else:
+        numbers = np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
+    which = np.searchsorted(ends, numbers, side="right")
+    found = np.empty((len(numbers), 2), dtype=int)
+    for k, group in enumerate(groups):
+        here = which == k
+        first, second = _pair_of(numbers[here] - (ends[k - 1] if k else 0))
+        found[here] = np.stack([group[first], group[second]], axis=1)
+    return found, total <= most
 
 
-def _each(function: Callable[[Any], Any], jobs: Iterable[Any], workers: int) -> list[Any]:
-    """Return the function of every job, in order, in this process or in spawned ones."""
-    jobs = list(jobs)
-    if workers <= 1 or len(jobs) < 2:
-        return [function(job) for job in jobs]
-    size = max(1, len(jobs) // (4 * workers))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(function, jobs, chunksize=size))
+def _pair_of(number: Int[np.ndarray, " m"]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pair i > j at a place of the list (1, 0), (2, 0), (2, 1), (3, 0) and so on."""
+    first = ((1 + np.sqrt(1 + 8 * number.astype(float))) / 2).astype(int)  # exact up to 2⁵⁰
+    return first, number - first * (first - 1) // 2
+
+
+def mean_tm(alignments: Alignments, most: int, seed: int) -> tuple[Interval, bool]:
+    """Return the mean TM-score over pairs of one length; low is diverse.
+
+    Args:
+        alignments: Of the set.
+        most: Pairs that are aligned, drawn at random.
+        seed: Of the draw and of the interval, which is a bootstrap over samples.
+
+    Returns:
+        The mean, NaN without pairs, and whether it is of all pairs.
+    """
+    pairs, all_of_them = drawn_pairs(alignments.lengths, most, seed)
+    values = alignments.tm(pairs)
+    count = len(alignments.chains)
+    return bootstrap_pairs(pairs, values, count, seed, bounds=(0, 1)), all_of_them
+
+
+def clusters(
+    alignments: Alignments, most: int, seed: int
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Find the clusters of some chains: single linkage among those of one length.
+
+    Chains joined by any path of pairs above a TM-score of .5 are one cluster, whatever their
+    order. All pairs count, so it is the chains that are drawn: as many as have no more than
+    ``most`` pairs of one length. There is no cheap screen that finds the pairs to align
+    (docs/similarity.md has what was tried), and the share of clusters falls with the number of
+    chains, so it compares sets of equal numbers only.
+
+    Args:
+        alignments: Of the set.
+        most: Pairs that are aligned.
+        seed: Of the draw.
+
+    Returns:
+        The chains, rising, and the number of each one's cluster.
+    """
+    lengths = alignments.lengths
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    partners = pd.Series(lengths[order]).groupby(lengths[order]).cumcount().to_numpy()
+    chosen = np.sort(order[np.cumsum(partners) <= most])
+    pairs, _ = drawn_pairs(lengths[chosen], most, seed)
+    joined = pairs[alignments.tm(chosen[pairs]) > SAME_FOLD]
+    edges = coo_array((np.ones(len(joined)), tuple(joined.T)), shape=(len(chosen),) * 2)
+    return chosen, connected_components(edges, directed=False)[1]

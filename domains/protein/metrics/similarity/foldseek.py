@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from domains.errors import FewstepError
 from domains.lazy import torch
 from domains.protein.files.structure import format_pdb
-from domains.protein.metrics.geometry.chain import check_chain
+from domains.protein.metrics.geometry.chain import check_chain, is_whole
 from domains.protein.settings import ProteinEvaluate
 
 __all__ = ["Foldseek", "chosen", "find_foldseek"]
@@ -102,7 +102,7 @@ class Foldseek:
         """Return each sample's highest TM-score to any entry of a database, and that entry.
 
         Args:
-            samples: Cα chains, nm; one that isn't finite has NaN and no entry, and so has
+            samples: Cα chains, nm; one that isn't whole has NaN and no entry, and so has
                 one that Foldseek aligned to nothing.
             database: Made by ``foldseek databases`` or ``foldseek createdb``.
 
@@ -146,7 +146,7 @@ class Foldseek:
     ) -> tuple[Float[np.ndarray, " n"], list[str]]:
         """Search a database or a directory of PDB files."""
         best, names = np.full(len(samples), np.nan), [""] * len(samples)
-        usable = [i for i, sample in enumerate(samples) if np.isfinite(sample).all()]
+        usable = [i for i, sample in enumerate(samples) if is_whole(sample)]
         for start in range(0, len(usable), _BATCH):
             part = usable[start : start + _BATCH]
             found = self._search_batch([samples[i] for i in part], target)

@@ -15,6 +15,7 @@ from domains.protein.metrics.geometry.chain import (
     clashes,
     describe,
     dihedrals,
+    exploded,
     handedness,
     radius_of_gyration,
     rg_ratio,
@@ -85,6 +86,16 @@ def test_all_but_handedness_is_blind_to_motion_and_mirrors() -> None:
     for name, value in before.items():
         expected = 1 - value if name == "right_handed" and flipped else value
         assert after[name] == pytest.approx(expected), name
+
+
+def test_a_gap_of_a_loop_is_no_explosion() -> None:
+    chain = helix()
+    assert not exploded(chain) and not exploded(chain[:1])
+    chain[20:] += 2.0
+    assert not exploded(chain) and describe(chain)["exploded"] == 0.0
+    chain[20:] += 4.0
+    assert exploded(chain) and describe(chain)["exploded"] == 1.0
+    assert exploded(100 * helix())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -1,6 +1,7 @@
 """Contract: scores are TM-align's whichever way it runs, and say whose length they go by."""
 
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +19,14 @@ from domains.protein.metrics.similarity.tm_align import engine, tm_align
 
 
 @pytest.fixture
-def without_tmtools(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def without_tmtools(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(module, "version", missing)
-    return monkeypatch
+    module._package.cache_clear()
+    yield monkeypatch
+    module._package.cache_clear()
 
 
 @needs_tm_align
@@ -65,6 +68,13 @@ def test_without_tm_align_the_error_says_what_to_install(without_tmtools) -> Non
     without_tmtools.setattr(shutil, "which", lambda name: None)
     with pytest.raises(FewstepError, match=r"pip install tmtools.*apt-get install tm-align"):
         tm_align(fold(0), fold(1))
+
+
+def test_the_version_is_read_once(without_tmtools) -> None:
+    """Not for every pair: reading it takes .2 ms."""
+    asked: list[str] = []
+    without_tmtools.setattr(module, "version", lambda name: asked.append(name) or "9.9")
+    assert engine() == engine() == "tmtools 9.9" and asked == ["tmtools"]
 
 
 PRINTED = {
