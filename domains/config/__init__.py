@@ -14,12 +14,13 @@ from domains.config.fields import (
 )
 from domains.config.matrix import MatrixConfig, is_matrix
 from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
-from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
+from domains.config.sections import FILES, UNMODELLED, Data, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain, deciding
 from domains.config.unwise import advice
 from domains.files.yaml_file import read_yaml
 
 __all__ = [
+    "FILES",
     "PRETRAIN",
     "UNMODELLED",
     "Cell",

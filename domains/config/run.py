@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from domains.config.explain import explained
 from domains.config.fields import field_names, field_settings
-from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
+from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, Listed, SampleSet
 from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
+from domains.files.given import given_files
 from domains.files.yaml_file import read_yaml
 from domains.settings import MOST_SEED, Config, Name
 
@@ -29,7 +30,7 @@ class RunConfig(Config):
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
     abilities: ClassVar[frozenset[str]] = frozenset()
-    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`."""
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`, `chains`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
@@ -43,7 +44,8 @@ class RunConfig(Config):
     """A weaker model of the same kind, such as an early checkpoint, which autoguidance pushes away
     from; given as `teacher` is (proteins)."""
     models: Mapping[Name, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
-    """Other models to sample from, such as a finished student: file, directory or bundled name."""
+    """Other models to sample from, such as a finished student from elsewhere: its checkpoint, the
+    directory that `fewstep prepare` makes of one, or a bundled name."""
     data: Data = Data()
     """Where its data are."""
     pretrain: Pretrain | None = None
@@ -142,6 +144,8 @@ class RunConfig(Config):
                     raise ValueError(f"{where}.{key}: its networks have no self-conditioning")
             if sampler.kind == "tuned" and sampler.judge not in {"quick", *self.abilities}:
                 raise ValueError(f"{where}.judge: this field compares nothing with natives")
+            if sample_set.chain and "chains" not in self.abilities:
+                raise ValueError(f"sets.{name}.chain: files of the {self.domain} field have none")
             if sample_set.refine and "refine" not in self.abilities:
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
         return self
@@ -193,6 +197,17 @@ class RunConfig(Config):
         if name not in self.sets:
             raise FewstepError("unknown set", expected=f"one of {sorted(self.sets)}", got=name)
         return self.sets[name]
+
+    def plan(self, name: str) -> Generate:
+        """Return which samples a set has, in which shards: the run's, or one for each of its files.
+
+        Raises:
+            FewstepError: There is no such set, or there are no files.
+        """
+        place = self.sample_set(name).files
+        if place is None:
+            return self.generate
+        return Listed(listed=len(given_files(place)), shard_size=self.generate.shard_size)
 
 
 def load_config(path: Path) -> RunConfig:

@@ -26,8 +26,7 @@ from domains.protein.data.dataset import CathDomains, load_domains
 from domains.protein.data.token_batches import TokenBatches, rotated
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import gallery, measure, quick
-from domains.protein.files.remarks import format_remarks, read_condition
-from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.files.samples import adopt_sample, read_sample, write_sample
 from domains.protein.losses.flow_loss import proteina_loss
 from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors
@@ -244,18 +243,15 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
         """Write a PDB file, and mmCIF beside it on request."""
-        points = sample.points.numpy()
-        names = [f"{sample.name}.pdb"]
-        write_pdb(directory / names[0], points, remarks=format_remarks(sample.condition))
-        if "cif" in options.get("formats", ()):
-            names.append(f"{sample.name}.cif")
-            write_mmcif(directory / names[1], points)
-        return names
+        return write_sample(sample, directory, options.get("formats", ()))
 
     def read(self, path: Path) -> Sample:
         """Read the Cα of a PDB or mmCIF file."""
-        points = torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32))
-        return Sample(path.stem, points, read_condition(path))
+        return read_sample(path)
+
+    def adopt(self, path: Path, chain: str | None) -> Sample:
+        """Read one chain of another program's PDB or mmCIF file."""
+        return adopt_sample(path, chain)
 
     def held_out(
         self, plan: ProteinGenerate, numbers: Sequence[int], seed: int

@@ -247,7 +247,7 @@ class ProteinRun(RunConfig):
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"autoguidance", "natives", "self_conditioning"}
+        {"autoguidance", "chains", "natives", "self_conditioning"}
     )
 
     domain: Literal["protein"]

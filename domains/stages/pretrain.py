@@ -18,10 +18,11 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished model.
     """
+    from domains.capabilities import Pretraining, Recomputing, capability
     from domains.distillation.objectives.teacher import TeacherTraining
     from domains.distillation.training.distiller import STUDENT, Distiller
     from domains.distillation.training.plan import Plan
-    from domains.field import Pretraining, Recomputing, capability, load_field
+    from domains.field import load_field
     from domains.stages.training import train_and_save
 
     settings = load_config(config)

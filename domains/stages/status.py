@@ -90,7 +90,7 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
 
 def _sampled(settings: RunConfig, run: Path, name: str) -> dict[str, Any]:
     """Return the row of a set's shards."""
-    plan = settings.generate
+    plan = settings.plan(name)
     shards = [run / "samples" / name / f"shard_{k:04d}" for k in range(plan.shards)]
     parts = [
         Part(shard / "index.csv", run / f"logs/generate_{name}_{k:04d}.log", shard)

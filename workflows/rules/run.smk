@@ -15,6 +15,7 @@ from domains.config import (
     parse_config,
 )
 from domains.errors import FewstepError
+from domains.files.given import given_files
 
 RUN = parse_config(config, "the config")
 OUT = f"results/{RUN.name}"
