@@ -21,9 +21,7 @@ try:
     GIVEN = {name: given_files(one.files) for name, one in RUN.sets.items() if one.files}
 except FewstepError as error:
     raise WorkflowError(str(error))
-PARTS = {
-    name: [range(*ends) for ends in pairwise((0, *plan.ends))] for name, plan in PLANS.items()
-}
+PARTS = {name: [range(*ends) for ends in pairwise((0, *plan.ends))] for name, plan in PLANS.items()}
 
 
 def model_of(wildcards):

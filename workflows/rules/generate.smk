@@ -1,5 +1,6 @@
 # Sample sets in shards; models, held-out data and given files by the same command.
 
+
 rule generate:
     input:
         model=model_of,

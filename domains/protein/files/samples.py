@@ -13,6 +13,7 @@ from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
 __all__ = ["adopt_sample", "read_sample", "write_sample"]
 
 _FEWEST, _MOST = 5, 9999  # residues: what TM-align takes, and a PDB file
+_WIDEST = 99.9  # nm from the centre: what a PDB file has columns for
 
 
 def write_sample(sample: Sample, directory: Path, formats: tuple[str, ...] = ()) -> list[str]:
@@ -44,14 +45,15 @@ def adopt_sample(path: Path, chain: str | None) -> Sample:
 
     Raises:
         FewstepError: It can't be read, there is no such chain or which one is not said, or it has
-            fewer residues than TM-align takes or more than a PDB file.
+            fewer residues than TM-align takes, more than a PDB file, or is too wide for one.
     """
     points = read_ca(path, chain)
-    if not _FEWEST <= len(points) <= _MOST:
+    points = points - points.mean(0)  # a crystal can lie where a PDB file has no columns for it
+    wide = float(np.abs(points).max())
+    if not _FEWEST <= len(points) <= _MOST or wide > _WIDEST:
         raise FewstepError(
             f"the chain in {path} can't be measured",
-            expected=f"{_FEWEST} to {_MOST} residues",
-            got=len(points),
+            expected=f"{_FEWEST} to {_MOST} residues within {_WIDEST:g} nm of their centre",
+            got=f"{len(points)} within {wide:.3g} nm",
         )
-    # Crystals can lie far from the origin, where a PDB file has no columns for them.
-    return Sample(path.stem, torch.from_numpy((points - points.mean(0)).astype(np.float32)))
+    return Sample(path.stem, torch.from_numpy(points.astype(np.float32)))
