@@ -18,6 +18,7 @@ from domains.config import Distil, Generate, Pretrain
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss
 from domains.errors import FewstepError
+from domains.evaluation.screening.gate import Distinct, Gate
 from domains.field import Field
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Ranking",
     "RealData",
     "Recomputing",
+    "Screening",
     "Simulating",
     "Structural",
     "capability",
@@ -177,6 +179,24 @@ class Adopting(Protocol):
         Raises:
             FewstepError: It can't be read, or is nothing that could be measured.
         """
+        ...
+
+
+@runtime_checkable
+class Screening(Protocol):
+    """Has gates that samples must pass to be kept."""
+
+    def gates(self, run: Any, tools: Path | None) -> list[Gate]:
+        """Return the gates that judge samples by themselves, in their order.
+
+        Args:
+            run: Settings of the run, of this field.
+            tools: Directory of fetched tools; None: the usual places.
+        """
+        ...
+
+    def distinct(self, run: Any) -> Distinct | None:
+        """Return the gate that compares a sample with those kept before, if there is one."""
         ...
 
 

@@ -24,6 +24,8 @@ from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
 from domains.stages.score import score
+from domains.stages.screen import screen
+from domains.stages.sift import sift
 from domains.stages.simulate import simulate
 from domains.stages.status import status
 from domains.stages.tune import tune
@@ -40,6 +42,8 @@ STAGES: tuple[Callable[..., None], ...] = (
     generate,
     merge,
     evaluate,
+    sift,
+    screen,
     report,
     compare,
 )

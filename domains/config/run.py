@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from domains.config.explain import explained
 from domains.config.fields import field_names, field_settings
-from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, Listed, SampleSet
+from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, Listed, SampleSet, Screen
 from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
@@ -30,7 +30,8 @@ class RunConfig(Config):
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
     abilities: ClassVar[frozenset[str]] = frozenset()
-    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`, `chains`."""
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`, `chains`, or
+    `screen`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
@@ -60,6 +61,9 @@ class RunConfig(Config):
     """Students and sets for every combination of a few settings; written out as such."""
     evaluate: Evaluate = Evaluate()
     """What is measured."""
+    screen: Screen | None = None
+    """Gates that the samples have to pass, and which sets are sent through them; none if not
+    given."""
     title: str = ""
     """Title of the report; the run's name if empty."""
     notes: str = ""
@@ -150,6 +154,15 @@ class RunConfig(Config):
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
         return self
 
+    @model_validator(mode="after")
+    def _screened_sets_are_there(self) -> RunConfig:
+        if self.screen and "screen" not in self.abilities:
+            raise ValueError(f"screen: the {self.domain} field has no gates")
+        for name in self.screen.sets if self.screen else ():
+            if name not in self.sets:
+                raise ValueError(f"screen.sets names {name!r}, not one of {sorted(self.sets)}")
+        return self
+
     def written_out(self) -> dict[str, Any]:
         """Write out the students and sets of the sweep."""
         written = dict(self)
@@ -177,6 +190,14 @@ class RunConfig(Config):
     def needs_weaker(self) -> bool:
         """Whether a set or a student is guided away from the weaker model."""
         return bool(self._autoguided())
+
+    @property
+    def screened(self) -> list[str]:
+        """Names of the sets that are screened."""
+        if self.screen is None:
+            return []
+        made = [n for n, one in self.sets.items() if one.files or one.model not in UNMODELLED]
+        return [*(self.screen.sets or made)]
 
     @property
     def located_data(self) -> Data:

@@ -12,7 +12,17 @@ from pydantic import Field, model_validator
 from domains.distillation.sampling.settings import Euler, Renoise, Solver, Tuned
 from domains.settings import Config, Name
 
-__all__ = ["FILES", "UNMODELLED", "Data", "Evaluate", "Generate", "Listed", "SampleSet", "Sampler"]
+__all__ = [
+    "FILES",
+    "UNMODELLED",
+    "Data",
+    "Evaluate",
+    "Generate",
+    "Listed",
+    "SampleSet",
+    "Sampler",
+    "Screen",
+]
 
 # A teacher with fewer steps than this is not what its authors would run.
 _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
@@ -200,3 +210,15 @@ class Evaluate(Config):
     def files(self) -> list[str]:
         """Return the files that must be there before anything is measured."""
         return []
+
+
+class Screen(Config):
+    """From all samples of a set to the few that pass gates; each field has its own gates."""
+
+    sets: tuple[Name, ...] = ()
+    """Sets that are screened; all but `data` and `decoys` if not given."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether a gate needs weights that have to be fetched."""
+        return False

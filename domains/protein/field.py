@@ -13,6 +13,7 @@ from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
 from domains.errors import FewstepError
+from domains.evaluation.screening.gate import Gate
 from domains.evaluation.statistics.measured import Measured
 from domains.field import Field
 from domains.files.model_files import write_model
@@ -34,7 +35,8 @@ from domains.protein.metrics.designability.proxy import load_proxy
 from domains.protein.metrics.nearness import Nearness, matched, nearness_to
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
-from domains.protein.network.initialise import initialise
+from domains.protein.screening.distinct import GreedyDistinct
+from domains.protein.screening.gates import gates_of
 from domains.protein.settings import (
     Lengths,
     ProteinData,
@@ -42,6 +44,7 @@ from domains.protein.settings import (
     ProteinEvaluate,
     ProteinGenerate,
     ProteinPretrain,
+    ProteinRun,
     Told,
 )
 
@@ -79,11 +82,7 @@ class ProteinField(Field[ProteinaDenoiser]):
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
         labelled = "fold_emb" in network_config.feats_cond_seq
         mapping = mapping_of(self._training_data(config.lengths) if labelled else None)
-        classes = mapping.classes
-        network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
-        initialise(network, seed)
-        motif = any("motif" in name for name in network_config.feats_init_seq)
-        return ProteinaDenoiser(network, "v", mapping, motif)
+        return ProteinaDenoiser.untrained(network_config, mapping, seed)
 
     def recompute(self, denoiser: ProteinaDenoiser) -> None:
         """Keep each trunk layer's inputs only."""
@@ -240,6 +239,14 @@ class ProteinField(Field[ProteinaDenoiser]):
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""
         return structure_errors(points, batch.mask)
+
+    def gates(self, run: ProteinRun, tools: Path | None) -> list[Gate]:
+        """Return the gates of the run's screen that judge samples by themselves."""
+        return gates_of(run, self._training_data, tools)
+
+    def distinct(self, run: ProteinRun) -> GreedyDistinct | None:
+        """Return the gate that compares samples with those kept, if the run has one."""
+        return GreedyDistinct.of(run.screen)
 
     def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
         """Write a PDB file, and mmCIF beside it on request."""

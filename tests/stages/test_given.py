@@ -15,11 +15,11 @@ from tiny_run import content, write_config
 
 from domains.config import parse_config
 from domains.errors import FewstepError
-from domains.field import load_field
 from domains.files.given import distinct_names, given_files
 from domains.lidar.field import FIELD as LIDAR
 from domains.lidar.files import write_points
 from domains.lidar.settings import LidarData, LidarGenerate
+from domains.protein.field import FIELD as PROTEIN
 from domains.protein.files.structure import read_ca, write_pdb
 from domains.stages.evaluate import evaluate
 from domains.stages.generate import generate
@@ -109,25 +109,25 @@ def test_files_are_a_set_of_their_own_size(given: Path) -> None:
 def test_of_a_complex_one_chain_counts(given: Path) -> None:
     """Insertion codes count as residues, the likelier place counts, ligands and gaps do not."""
     expected = np.delete(native(5, 40, 44), 30, axis=0)
-    sample = load_field("protein").adopt(Path("theirs/b/complex.pdb"), "A")
+    sample = PROTEIN.adopt(Path("theirs/b/complex.pdb"), "A")
     moved = expected - expected.mean(0)
     assert np.abs(sample.points.numpy() - moved).max() < 2e-4
-    assert len(load_field("protein").adopt(Path("theirs/b/complex.pdb"), "B").points) == 9
+    assert len(PROTEIN.adopt(Path("theirs/b/complex.pdb"), "B").points) == 9
     with pytest.raises(FewstepError, match="several chains"):
-        load_field("protein").adopt(Path("theirs/b/complex.pdb"), None)
+        PROTEIN.adopt(Path("theirs/b/complex.pdb"), None)
 
 
 def test_a_chain_far_from_the_origin_is_written(given: Path) -> None:
     chain = native(0, 40, 44)
     atoms = [line(k, "CA", "GLY", "A", str(k), point + 500) for k, point in enumerate(chain)]
     Path("far.pdb").write_text("\n".join(atoms) + "\nEND\n")
-    sample = load_field("protein").adopt(Path("far.pdb"), None)
+    sample = PROTEIN.adopt(Path("far.pdb"), None)
     assert np.abs(sample.points.numpy() - (chain - chain.mean(0))).max() < 2e-4
-    load_field("protein").write(sample, Path(), {})
+    PROTEIN.write(sample, Path(), {})
     atoms[0] = line(0, "CA", "GLY", "A", "0", chain[0] + 800)
     Path("far.pdb").write_text("\n".join(atoms) + "\nEND\n")
     with pytest.raises(FewstepError, match=r"within 99\.9 nm of their centre, got"):
-        load_field("protein").adopt(Path("far.pdb"), None)
+        PROTEIN.adopt(Path("far.pdb"), None)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,17 @@ def shards_of(wildcards):
     return [f"{place}/shard_{k:04d}" for k in range(len(PARTS[wildcards.set]))]
 
 
+def sifted_of(wildcards):
+    """Return the sifted tables of a set's shards."""
+    place = f"{OUT}/screening/{wildcards.set}/sifted"
+    return [f"{place}/shard_{k:04d}.csv" for k in range(len(PARTS[wildcards.set]))]
+
+
+def screen_of(run):
+    """Return all settings of the gates; which sets are screened decides nothing."""
+    return run.screen.model_dump_json(exclude={"sets"}) if run.screen else ""
+
+
 def weaker_of(wildcards):
     """Return the directory of the weaker model if a set's or a student's autoguidance needs it."""
     if "set" in wildcards.keys():
