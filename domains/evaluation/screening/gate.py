@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domains.batch import Sample
 
@@ -37,6 +37,7 @@ class Verdict:
     designs: Sequence[Design] = field(default=())
 
 
+@runtime_checkable
 class Gate(Protocol):
     """Judges samples one by one, each by itself: so the order and the shards do not matter."""
 
@@ -60,6 +61,7 @@ class Gate(Protocol):
         ...
 
 
+@runtime_checkable
 class Distinct(Protocol):
     """Tells whether a sample is another than all that were kept before; holds those in memory."""
 
