@@ -206,7 +206,7 @@ class RunConfig(Config):
 
     @property
     def needs_tools(self) -> bool:
-        """Whether a measure needs weights that have to be fetched."""
+        """Whether a measure or a gate needs weights that have to be fetched."""
         return False
 
     def sample_set(self, name: str) -> SampleSet:

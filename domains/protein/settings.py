@@ -239,8 +239,9 @@ class ProteinRun(RunConfig):
 
     @property
     def needs_tools(self) -> bool:
-        """Whether a measure needs weights that have to be fetched."""
-        return self.evaluate.proxy or self.evaluate.folding_model is not None
+        """Whether a measure or a gate needs weights that have to be fetched."""
+        designs = self.screen is not None and self.screen.needs_tools
+        return self.evaluate.proxy or self.evaluate.folding_model is not None or designs
 
 
 def check_programs(run: RunConfig) -> None:

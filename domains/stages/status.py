@@ -84,6 +84,8 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
         yield _row("merge", name, [merged])
         measured = Part(evaluation / "set.json", logs / f"evaluate_{name}.log", evaluation)
         yield _row("evaluate", name, [measured])
+        if name in settings.screened:
+            yield from _screened(settings, run, name)
     if settings.sets:
         yield _row("report", "", [Part(run / "results.csv", logs / "report.log", run / "report")])
 
@@ -97,6 +99,23 @@ def _sampled(settings: RunConfig, run: Path, name: str) -> dict[str, Any]:
         for k, shard in enumerate(shards)
     ]
     return _row("generate", name, parts, sampling(shards, plan.count))
+
+
+def _screened(settings: RunConfig, run: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a set's gates."""
+    place, logs = run / "screening" / name, run / "logs"
+    shards = [f"{k:04d}" for k in range(settings.plan(name).shards)]
+    parts = [
+        Part(
+            place / f"sifted/shard_{k}.csv",
+            logs / f"sift_{name}_{k}.log",
+            place / f"state/shard_{k}",
+        )
+        for k in shards
+    ]
+    yield _row("sift", name, parts)
+    kept = run / "screened" / name / "screen.json"
+    yield _row("screen", name, [Part(kept, logs / f"screen_{name}.log", place / "state")])
 
 
 def _row(

@@ -27,6 +27,7 @@ from domains.stages.generate import generate
 from domains.stages.report import report
 from domains.stages.screen import screen
 from domains.stages.sift import sift
+from domains.stages.status import status
 
 GATES: dict[str, Any] = {"design": None, "distinct": {"tm": 0.6, "shortlist": 0}}
 # Natives 0 to 5, of which 2 and 4 come again; one mirrored, one stretched.
@@ -294,6 +295,20 @@ def test_the_workflow_sifts_each_shard_and_screens_each_set(place: Path) -> None
     path.write_text(json.dumps(settings))
     jobs = planned(place, path)
     assert (jobs["sift"], jobs["screen"], jobs["fetch"]) == (2, 1, 1)
+
+
+def test_the_status_shows_gates(place: Path, capsys: pytest.CaptureFixture) -> None:
+    run = place / "results/x"
+    run.mkdir(parents=True)
+    config(place).rename(run / "config.json")
+    table = run / "screening/theirs/sifted/shard_0001.csv"
+    table.parent.mkdir(parents=True)
+    table.touch()
+    status(run, json=True)
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    rows = {row["stage"]: row for row in stages}
+    assert rows["sift"]["parts"] == {"waiting": 2, "done": 1}
+    assert rows["screen"]["state"] == "waiting"
 
 
 def test_tables_begin_as_the_page_says() -> None:
