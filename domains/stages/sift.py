@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,12 +70,12 @@ def sift(
         make_way(output, ",".join(FIRST))
         with Ledger(path, _columns(gates)) as ledger:
             done = {row["sample"] for row in ledger.rows()}
-            told = time.monotonic()
+            told, now = time.monotonic(), clock()
             for count, row in enumerate(index.to_dict("records")):
                 if str(row["sample"]) in done:
                     continue
                 made = {**row, "shard": samples.name, "sampling_seconds": row["seconds"]}
-                ledger.add({**made, **_judged(field.read(samples / row["file"]), gates)})
+                ledger.add({**made, **_judged(field.read(samples / row["file"]), gates, now)})
                 if time.monotonic() - told > _SAID_EVERY:
                     told = time.monotonic()
                     _log.info("%d of %d samples are judged", count + 1, len(index))
@@ -110,7 +111,13 @@ def clock() -> Callable[[], float]:
     """Return a clock of the work done: CPU seconds, or where a GPU does it seconds that pass."""
     import torch
 
-    return time.perf_counter if torch.cuda.is_available() else time.process_time
+    return time.perf_counter if torch.cuda.is_available() else _cpu_seconds
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU time of this process and of the programs that it has called."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def _columns(gates: list[Gate]) -> list[str]:
@@ -118,9 +125,9 @@ def _columns(gates: list[Gate]) -> list[str]:
     return [*FIRST, *measures, *(f"{gate.name}_seconds" for gate in gates), "designs"]
 
 
-def _judged(sample: Sample, gates: list[Gate]) -> Mapping[str, Any]:
+def _judged(sample: Sample, gates: list[Gate], now: Callable[[], float]) -> Mapping[str, Any]:
     """Return the rest of a sample's row; designs are there where it passed all gates."""
-    now, row, designs = clock(), dict[str, Any](gate="", failed="", designs=""), ""
+    row, designs = dict[str, Any](gate="", failed="", designs=""), ""
     for gate in gates:
         began = now()
         verdict = gate.judge(sample)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from domains.config import PRETRAIN, RunConfig, load_config
+from domains.config import PRETRAIN, Generate, RunConfig, load_config
 from domains.errors import FewstepError
 from domains.monitoring.parts import STATES, Part
 from domains.monitoring.progress import sampling, training
@@ -92,7 +92,7 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
 
 def _sampled(settings: RunConfig, run: Path, name: str) -> dict[str, Any]:
     """Return the row of a set's shards."""
-    plan = settings.plan(name)
+    plan = _plan(settings, name)
     shards = [run / "samples" / name / f"shard_{k:04d}" for k in range(plan.shards)]
     parts = [
         Part(shard / "index.csv", run / f"logs/generate_{name}_{k:04d}.log", shard)
@@ -101,10 +101,18 @@ def _sampled(settings: RunConfig, run: Path, name: str) -> dict[str, Any]:
     return _row("generate", name, parts, sampling(shards, plan.count))
 
 
+def _plan(settings: RunConfig, name: str) -> Generate:
+    """Return a set's plan; the run's where the set's files can't be seen from here."""
+    try:
+        return settings.plan(name)
+    except FewstepError:
+        return settings.generate
+
+
 def _screened(settings: RunConfig, run: Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a set's gates."""
     place, logs = run / "screening" / name, run / "logs"
-    shards = [f"{k:04d}" for k in range(settings.plan(name).shards)]
+    shards = [f"{k:04d}" for k in range(_plan(settings, name).shards)]
     parts = [
         Part(
             place / f"sifted/shard_{k}.csv",

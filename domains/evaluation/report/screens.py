@@ -53,7 +53,7 @@ class Screened:
 
     @property
     def per_hour(self) -> float:
-        """Kept samples per hour of sampling and gates; NaN where no time was taken."""
+        """Kept samples per hour of sampling and gates; NaN where sampling took none."""
         value = self.facts["kept_per_hour"]
         return math.nan if value is None else float(value)
 
@@ -73,10 +73,12 @@ def _read(path: Path) -> dict[str, Any]:
         wrong = [name for name in _NUMBERS if not 0 <= float(facts[name]) < math.inf]
         for gate in facts["gates"]:
             wrong += [n for n in ("seen", "passed", "seconds") if not float(gate[n]) >= 0]
-            wrong += [] if isinstance(gate["failed"], dict) else ["failed"]
+            right = isinstance(gate["failed"], dict) and isinstance(gate["name"], str)
+            wrong += [] if right else ["name or failed"]
+        wrong += [name for name in ("label", "role") if not isinstance(facts[name], str)]
         curve = np.array(facts["curve"], dtype=float)
-        if wrong or curve.ndim != 2 or curve.shape[1] != 3 or not isinstance(facts["label"], str):
-            raise ValueError(f"a wrong {wrong[0] if wrong else 'curve or label'}")
+        if wrong or curve.ndim != 2 or curve.shape[1] != 3:
+            raise ValueError(f"a wrong {wrong[0] if wrong else 'curve'}")
         float(facts["kept_per_hour"] or 0)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FewstepError(
@@ -86,11 +88,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def panel(screens: Sequence[Screened]) -> Markup | None:
-    """Draw how many are kept after how many hours, for each set that took time."""
+    """Draw how many are kept after how many hours, for each set whose sampling took time."""
     series = []
     for k, one in enumerate(screens):
         curve = np.array(one.facts["curve"], dtype=float)
-        if one.facts["hours"] > 0:
+        if one.facts["sampling_seconds"] > 0:
             series.append(Series(one.label, style(k), curve[:, 1], curve[:, 2], dots=False))
     if not series:
         return None

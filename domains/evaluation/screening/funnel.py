@@ -84,7 +84,7 @@ class Funnel:
             "gates": gates,
             "kept": self.kept,
             "hours": self.hours,
-            "kept_per_hour": self.kept / self.hours if self.hours else None,
-            "kept_per_sampling_hour": self.kept * _HOUR / self.sampling if self.sampling else None,
+            # What natives and other programs' samples cost is not known.
+            "kept_per_hour": self.kept / self.hours if self.sampling else None,
             "curve": self._curve if self._curve[-1:] == [last] else [*self._curve, last],
         }

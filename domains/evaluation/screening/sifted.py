@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ __all__ = ["FIRST", "gates_in", "header_of", "rows_of"]
 # What a table begins with; then measures, seconds of each gate, and the designed sequences.
 FIRST = ("sample", "shard", "file", "length", "sampling_seconds", "gate", "failed")
 _SECONDS, _SAMPLING = "_seconds", "sampling_seconds"
+_DESIGN = re.compile(r"[-+.0-9a-z]+:[A-Z]+")  # score and sequence
 _AGAIN = "Delete it and run the workflow again: only this shard is sifted again"
 
 
@@ -53,21 +55,39 @@ def rows_of(tables: Sequence[Path]) -> Iterator[dict[str, str]]:
     """Yield the rows of the tables one after another.
 
     Raises:
-        FewstepError: One can't be read, is cut off, or has a time that is none.
+        FewstepError: One can't be read, is cut off, or has a value that no sift writes.
     """
     for path in tables:
         try:
             with path.open(newline="", encoding="utf-8") as stream:
-                for row in csv.DictReader(stream, restkey="", strict=True):
-                    _check(row)
+                table = csv.DictReader(stream, restkey="", strict=True)
+                gates = gates_in(table.fieldnames or ())
+                for row in table:
+                    _check(row, gates)
                     yield row
         except (OSError, ValueError, csv.Error) as error:  # no UTF-8 is a ValueError
             raise FewstepError(f"{path} is damaged", got=error, do=_AGAIN) from error
 
 
-def _check(row: dict[str, str]) -> None:
+def _check(row: dict[str, str], gates: Sequence[str]) -> None:
+    """Refuse a row that no sift writes; files are beside the shard's table, and nowhere else.
+
+    Raises:
+        ValueError: A value is of another kind; it is named.
+    """
     if None in row.values() or "" in row:
         raise ValueError(f"the row of sample {row.get('sample')} has other columns")
-    for name, value in row.items():
-        if name.endswith(_SECONDS) and value and not 0 <= float(value) < math.inf:
-            raise ValueError(f"{name} can't be {value[:40]!r}")
+    for name in ("sample", "length"):
+        if not row[name].isdecimal():
+            raise ValueError(f"{name} can't be {row[name][:40]!r}")
+    for name in ("shard", "file"):
+        if row[name] != Path(row[name]).name or row[name] in ("", ".."):
+            raise ValueError(f"{name} can't be {row[name][:40]!r}")
+    if row["gate"] not in ("", *gates):
+        raise ValueError(f"there is no gate {row['gate'][:40]!r}")
+    seen = gates[: gates.index(row["gate"]) + 1] if row["gate"] else gates
+    for name in (_SAMPLING, *(f"{gate}{_SECONDS}" for gate in seen)):
+        if not 0 <= float(row[name]) < math.inf:
+            raise ValueError(f"{name} can't be {row[name][:40]!r}")
+    if not all(map(_DESIGN.fullmatch, row["designs"].split())):
+        raise ValueError(f"designs can't be {row['designs'][:40]!r}")

@@ -26,7 +26,6 @@ def test_counts_and_hours() -> None:
     assert facts["kept"] == 1 and facts["sampling_seconds"] == 60
     assert facts["hours"] == pytest.approx((60 + 6 + 6 + 300) / 3600)
     assert facts["kept_per_hour"] == pytest.approx(3600 / 372)
-    assert facts["kept_per_sampling_hour"] == pytest.approx(60)
 
 
 def test_without_work_nothing_is_divided() -> None:
