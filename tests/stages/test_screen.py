@@ -12,72 +12,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from protein.chains import helix, native, screw
+from protein.chains import helix
 from protein.designers import untrained_proxy
-from snakemake_run import planned
-from tiny_run import content, write_config
+from stages.screen_files import BAD, COUNT, OF_THE_WAY, config, facts, make_place, screened, sifted
+from tiny_run import write_config
 
 from domains.errors import FewstepError
-from domains.evaluation.report.screens import panel, read_screens
-from domains.evaluation.screening.sifted import FIRST
 from domains.protein.files.structure import write_pdb
 from domains.protein.screening import distinct, gates
-from domains.stages.evaluate import evaluate
 from domains.stages.generate import generate
-from domains.stages.report import report
 from domains.stages.screen import screen
 from domains.stages.sift import sift
-from domains.stages.status import status
-
-GATES: dict[str, Any] = {"design": None, "distinct": {"tm": 0.6, "shortlist": 0}}
-# Natives 0 to 5, of which 2 and 4 come again; one mirrored, one stretched.
-COUNT, COPIES, BAD = 10, {6: 2, 7: 4}, {8: "right_handed", 9: "bond_fraction"}
-# What differs from run to run, and from shard to shard.
-OF_THE_WAY = ["shard", "geometry_seconds", "design_seconds", "sampling_seconds"]
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ten chains of another program in a directory."""
+    """A directory with chains to screen, in which the test works."""
     monkeypatch.chdir(tmp_path)
-    chains = [native(k, 40, 48) for k in (0, 1, 2, 4, 5, 6)]
-    chains += [chains[k] + 1.0 for k in COPIES.values()]
-    chains += [screw(40, -100.0) * 1.0, 1.2 * chains[0]]
-    for k, chain in enumerate(chains):
-        write_pdb(Path(f"theirs/{k}.pdb"), chain)
-    return tmp_path
-
-
-def config(place: Path, shard_size: int = 4, **gates_: Any) -> Path:
-    limits = {"rg_ratio": [0, 9], "bond_fraction": 0.5}
-    wanted = {"geometry": limits, **GATES, **gates_}
-    settings = content(
-        sets={"theirs": {"files": "theirs", "label": "Theirs"}},
-        generate={"shard_size": shard_size},
-        screen=wanted,
-    )
-    settings["sets"] = {"theirs": settings["sets"]["theirs"]}
-    path = place / "run.json"
-    path.write_text(json.dumps(settings))
-    return path
-
-
-def sifted(path: Path, out: Path, shards: int) -> None:
-    for k in range(shards):
-        shard = out / f"samples/shard_{k:04d}"
-        if not shard.exists():
-            generate(path, "theirs", k, shard)
-        sift(path, "theirs", k, shard, out / f"state/{k}", out / f"sifted/shard_{k:04d}.csv")
-
-
-def screened(path: Path, out: Path, shards: int = 3) -> pd.DataFrame:
-    sifted(path, out, shards)
-    screen(path, "theirs", out / "samples", out / "sifted", out / "state/all", out / "kept")
-    return pd.read_csv(out / "kept/kept.csv")
-
-
-def facts(out: Path) -> dict[str, Any]:
-    return json.loads((out / "kept/screen.json").read_text())
+    return make_place(tmp_path)
 
 
 def test_what_is_kept_and_what_is_counted(place: Path) -> None:
@@ -252,71 +204,3 @@ def test_a_damaged_shard_is_not_sifted(place: Path) -> None:
     with pytest.raises(FewstepError, match="is damaged"):
         sift(path, "theirs", 0, place / "samples/shard_0000", place / "s", place / "o.csv")
     assert not (place / "o.csv").exists()
-
-
-def test_the_report_shows_the_funnel(place: Path) -> None:
-    path = config(place)
-    screened(path, place)
-    (place / "kept").rename(place / "theirs_kept")
-    (place / "screened").mkdir()
-    (place / "theirs_kept").rename(place / "screened/theirs")
-    evaluate(path, "theirs", place / "samples", place / "evaluation/theirs")
-    page = place / "report.html"
-    report(path, place / "evaluation", page, place / "r.csv", screened=place / "screened")
-    text = page.read_text()
-    assert "passed geometry" in text and "1 right_handed, 1 bond_fraction" in text
-    assert "Kept an hour" in text and "Kept against hours" not in text
-    file = place / "screened/theirs/screen.json"
-    told = json.loads(file.read_text())
-    file.write_text(json.dumps({**told, "sampling_seconds": 5, "kept_per_hour": 7.25}))
-    report(path, place / "evaluation", page, place / "r.csv", screened=place / "screened")
-    assert "Kept against hours" in page.read_text() and ">7.25<" in page.read_text()
-    report(path, place / "evaluation", page, place / "r.csv")
-    assert "passed geometry" not in page.read_text()
-    for wrong in ({"curve": [[1, 2]]}, {"kept": -1}, {"gates": [1]}, {"hours": None}):
-        file.write_text(json.dumps(told | wrong))
-        with pytest.raises(FewstepError, match=r"screen\.json is none of a screen"):
-            read_screens([place / "screened/theirs"])
-
-
-def test_without_time_there_is_no_curve(tmp_path: Path) -> None:
-    curve = {"curve": [[0, 0, 0]], "gates": [], "label": "<none>", "role": "files"}
-    numbers = dict.fromkeys(("asked", "samples", "sampling_seconds", "kept", "hours"), 0)
-    (tmp_path / "screen.json").write_text(json.dumps({**curve, **numbers, "kept_per_hour": None}))
-    (one,) = read_screens([tmp_path])
-    assert np.isnan(one.per_hour) and panel([one]) is None
-
-
-def test_the_workflow_sifts_each_shard_and_screens_each_set(place: Path) -> None:
-    """The held-out natives only where they are named."""
-    settings = content(screen={"design": None}, sets={"theirs": {"files": "theirs"}})
-    del settings["sets"]["student_2"]
-    (place / "teacher").mkdir()
-    path = place / "run.json"
-    path.write_text(json.dumps(settings))
-    jobs = planned(place, path)
-    assert (jobs["sift"], jobs["screen"]) == (2 + 5, 2)
-    assert "fetch" not in jobs
-    settings["screen"] = {"sets": ["data"]}
-    path.write_text(json.dumps(settings))
-    jobs = planned(place, path)
-    assert (jobs["sift"], jobs["screen"], jobs["fetch"]) == (2, 1, 1)
-
-
-def test_the_status_shows_gates(place: Path, capsys: pytest.CaptureFixture) -> None:
-    run = place / "results/x"
-    run.mkdir(parents=True)
-    config(place).rename(run / "config.json")
-    table = run / "screening/theirs/sifted/shard_0001.csv"
-    table.parent.mkdir(parents=True)
-    table.touch()
-    status(run, json=True)
-    stages = json.loads(capsys.readouterr().out)["stages"]
-    rows = {row["stage"]: row for row in stages}
-    assert rows["sift"]["parts"] == {"waiting": 2, "done": 1}
-    assert rows["screen"]["state"] == "waiting"
-
-
-def test_tables_begin_as_the_page_says() -> None:
-    page = (Path(__file__).parents[2] / "docs/screen.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in page for name in FIRST)
