@@ -25,6 +25,9 @@ from domains.stages.places import check_places
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
+from domains.stages.score import score
+from domains.stages.screen import screen
+from domains.stages.sift import sift
 from domains.stages.simulate import simulate
 from domains.stages.status import status
 from domains.stages.tune import tune
@@ -42,11 +45,13 @@ STAGES: tuple[Callable[..., None], ...] = (
     generate,
     merge,
     evaluate,
+    sift,
+    screen,
     report,
     compare,
 )
-# Commands for people, which no rule calls: a smaller file, what stages and machine have.
-CHECKS: tuple[Callable[..., None], ...] = (complete, compact, status, doctor)
+# Commands for people, which no rule calls.
+CHECKS: tuple[Callable[..., None], ...] = (complete, score, compact, status, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,26 +69,39 @@ def _argument_help(docstring: str) -> dict[str, str]:
 
 
 def _command(stage: Callable[..., None]) -> Callable[..., None]:
-    """Return a stage whose parameters are all options, described by its docstring."""
+    """Return a stage as a command, described by its docstring: parameters are options.
+
+    Those before a "/" are the command's arguments.
+    """
     docstring = inspect.getdoc(stage) or ""
     texts, hints = _argument_help(docstring), get_type_hints(stage)
     parameters = [
         parameter.replace(
             kind=inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[hints[name], typer.Option(help=texts[name])],
+            annotation=Annotated[hints[name], _kind(parameter)(help=texts[name])],
         )
         for name, parameter in inspect.signature(stage).parameters.items()
     ]
+    arguments = [p.name for p in inspect.signature(stage).parameters.values() if _leads(p)]
 
     def command(**options: Any) -> None:
         check_places(options)
-        stage(**options)
+        leading = [options.pop(name) for name in arguments]
+        stage(*leading, **options)
 
     command.__name__ = stage.__name__
     command.__doc__ = docstring.partition("\n")[0]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _leads(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+
+
+def _kind(parameter: inspect.Parameter) -> Callable[..., Any]:
+    return typer.Argument if _leads(parameter) else typer.Option
 
 
 for _stage in (*STAGES, *CHECKS):

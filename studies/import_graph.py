@@ -21,7 +21,7 @@ ROOMS = {
     "distillation": ("domains.distillation",),
     "config": ("domains.config",),
     "evaluation": ("domains.evaluation",),
-    "field": ("domains.field",),
+    "field": ("domains.field", "domains.capabilities"),
     "protein": ("domains.protein",),
     "lidar": ("domains.lidar",),
     "monitoring": ("domains.monitoring",),

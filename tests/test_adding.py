@@ -10,7 +10,7 @@ import pytest
 import yaml
 from test_plane_field import PLANE, run
 
-import domains.field
+import domains.capabilities
 from domains.distillation.objectives.registry import GROUP, objectives
 
 ROOT = Path(__file__).parents[1]
@@ -68,9 +68,9 @@ def test_the_page_names_what_there_is() -> None:
     for kind in ("vsd", "consistency"):
         assert f"{kind}.py" in PAGE and kind in objectives()
     rows = re.findall(r"\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", PAGE)
-    assert len(rows) == 9
+    assert len(rows) == 13
     for name, methods in rows:
-        capability = getattr(domains.field, name)
+        capability = getattr(domains.capabilities, name)
         assert all(hasattr(capability, method) for method in re.findall(r"`(\w+)`", methods))
     settings = (PLANE / "fewstep_plane/settings.py").read_text()
     assert blocks("python")[1].strip() in settings

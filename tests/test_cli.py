@@ -1,6 +1,6 @@
 """Contract: stages are commands are rules; errors are one line on stderr and exit code 2.
 
-Two commands are no stages: ``status`` and ``doctor`` look, and no rule calls them.
+Some commands are no stages: no rule calls them.
 """
 
 import inspect
@@ -40,7 +40,7 @@ def shell_line(rule: str) -> str:
 
 def test_commands_are_stages_and_checks() -> None:
     assert set(COMMANDS) == set(STAGES) | set(CHECKS)
-    assert set(CHECKS) == {"compact", "status", "doctor"}
+    assert set(CHECKS) == {"complete", "score", "compact", "status", "doctor"}
 
 
 @pytest.mark.parametrize("name", [*STAGES, *CHECKS])
@@ -52,7 +52,8 @@ def test_every_option_is_documented_once(name: str) -> None:
     for key, parameter in parameters.items():
         option = options[key]
         assert option.help and option.help.endswith("."), key
-        assert option.opts == [f"--{key.replace('_', '-')}"]
+        leads = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+        assert option.opts == [key if leads else f"--{key.replace('_', '-')}"]
         assert option.required == (parameter.default is inspect.Parameter.empty)
     assert COMMANDS[name].help == (inspect.getdoc(function) or "").partition("\n")[0]
 

@@ -13,13 +13,15 @@ from domains.config.fields import (
     located,
 )
 from domains.config.matrix import MatrixConfig, is_matrix
-from domains.config.run import PRETRAIN, RunConfig, continued, load_config, parse_config
-from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
+from domains.config.parse import continued, load_config, parse_config
+from domains.config.run import PRETRAIN, RunConfig
+from domains.config.sections import FILES, UNMODELLED, Data, Evaluate, Generate, SampleSet
 from domains.config.training import Distil, Pretrain, deciding
 from domains.config.unwise import advice
 from domains.files.yaml_file import read_yaml
 
 __all__ = [
+    "FILES",
     "PRETRAIN",
     "UNMODELLED",
     "Cell",

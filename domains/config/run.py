@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from domains.config.explain import explained
-from domains.config.fields import field_names, field_settings
-from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, SampleSet
+from domains.config.fields import field_settings
+from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, Listed, SampleSet, Screen
 from domains.config.sweep import Sweep, combined
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
-from domains.files.yaml_file import read_yaml
+from domains.files.given import given_files
 from domains.settings import MOST_SEED, Config, Name
 
-__all__ = ["PRETRAIN", "RunConfig", "continued", "load_config", "parse_config", "run_settings"]
+__all__ = ["PRETRAIN", "RunConfig"]
 
 # As the teacher: train one from scratch.
 PRETRAIN = "pretrain"
@@ -29,7 +27,8 @@ class RunConfig(Config):
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
     abilities: ClassVar[frozenset[str]] = frozenset()
-    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`."""
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`, `chains`, or
+    `screen`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
@@ -43,7 +42,8 @@ class RunConfig(Config):
     """A weaker model of the same kind, such as an early checkpoint, which autoguidance pushes away
     from; given as `teacher` is (proteins)."""
     models: Mapping[Name, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
-    """Other models to sample from, such as a finished student: file, directory or bundled name."""
+    """Other models to sample from, such as a finished student from elsewhere: its checkpoint, the
+    directory that `fewstep prepare` makes of one, or a bundled name."""
     data: Data = Data()
     """Where its data are."""
     pretrain: Pretrain | None = None
@@ -61,6 +61,9 @@ class RunConfig(Config):
     equal_within: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Bounds of equivalence by measure, in its unit, in place of the field's own: two sets are
     equal on it where the 95 % interval of their difference is within them; 0 is none."""
+    screen: Screen | None = None
+    """Gates that the samples have to pass, and which sets are sent through them; none if not
+    given."""
     title: str = ""
     """Title of the report; the run's name if empty."""
     notes: str = ""
@@ -155,12 +158,23 @@ class RunConfig(Config):
                     raise ValueError(f"{where}.{key}: its networks have no self-conditioning")
             if sampler.kind == "tuned" and sampler.judge not in {"quick", *self.abilities}:
                 raise ValueError(f"{where}.judge: this field compares nothing with natives")
+            if sample_set.chain and "chains" not in self.abilities:
+                raise ValueError(f"sets.{name}.chain: files of the {self.domain} field have none")
             if sample_set.refine and "refine" not in self.abilities:
                 raise ValueError(f"sets.{name}.refine: the {self.domain} field refines nothing")
             if sample_set.points and sample_set.model not in UNMODELLED:
                 raise ValueError(f"sets.{name}.points: is for data and decoys only")
             if sample_set.points and "thin" not in self.abilities:
                 raise ValueError(f"sets.{name}.points: samples of this field cannot be thinned")
+        return self
+
+    @model_validator(mode="after")
+    def _screened_sets_are_there(self) -> RunConfig:
+        if self.screen and "screen" not in self.abilities:
+            raise ValueError(f"screen: the {self.domain} field has no gates")
+        for name in self.screen.sets if self.screen else ():
+            if name not in self.sets:
+                raise ValueError(f"screen.sets names {name!r}, not one of {sorted(self.sets)}")
         return self
 
     def written_out(self) -> dict[str, Any]:
@@ -192,6 +206,14 @@ class RunConfig(Config):
         return bool(self._autoguided())
 
     @property
+    def screened(self) -> list[str]:
+        """Names of the sets that are screened."""
+        if self.screen is None:
+            return []
+        made = [n for n, one in self.sets.items() if one.files or one.model not in UNMODELLED]
+        return [*(self.screen.sets or made)]
+
+    @property
     def located_data(self) -> Data:
         """Where the data are, those to simulate too."""
         return self.data.located(f"results/{self.name}/streets")
@@ -203,7 +225,7 @@ class RunConfig(Config):
 
     @property
     def needs_tools(self) -> bool:
-        """Whether a measure needs weights that have to be fetched."""
+        """Whether a measure or a gate needs weights that have to be fetched."""
         return False
 
     def sample_set(self, name: str) -> SampleSet:
@@ -216,64 +238,13 @@ class RunConfig(Config):
             raise FewstepError("unknown set", expected=f"one of {sorted(self.sets)}", got=name)
         return self.sets[name]
 
+    def plan(self, name: str) -> Generate:
+        """Return which samples a set has, in which shards: the run's, or one for each of its files.
 
-def load_config(path: Path) -> RunConfig:
-    """Read and validate a run's YAML.
-
-    Raises:
-        FewstepError: The file is missing, no YAML, or says something that can't be.
-    """
-    return parse_config(read_yaml(path), str(path))
-
-
-def parse_config(content: Any, source: str = "config") -> RunConfig:
-    """Validate a run's settings as read from YAML; ``source`` names them in messages."""
-    settings = run_settings(content, source)
-    try:
-        run = settings.model_validate(content)
-        return settings.model_validate(run.written_out())
-    except ValidationError as error:
-        raise explained(error, source) from error
-
-
-class _Named(BaseModel):
-    """What every run says, whatever its field."""
-
-    name: Name
-    domain: str
-
-
-def run_settings(content: Any, source: str = "config") -> type[RunConfig]:
-    """Return the settings class of the field that a run names.
-
-    Raises:
-        FewstepError: It names none that there is.
-    """
-    try:
-        name = _Named.model_validate(content).domain
-    except ValidationError as error:
-        raise explained(error, source) from error
-    if name not in field_names():
-        raise FewstepError(
-            f"{source}, domain: no such field",
-            expected=" or ".join(field_names()),
-            got=repr(name),
-            do="See docs/configuration.md for the keys and their ranges",
-        )
-    return field_settings(name).run
-
-
-def continued(settings: RunConfig, path: Path) -> RunConfig:
-    """Return settings that keep the shards of the run's earlier ones.
-
-    Args:
-        settings: Of a run that is about to start.
-        path: Where it wrote its settings the last time; none, or of another version, is no
-            earlier run.
-    """
-    try:
-        earlier = load_config(path)
-    except FewstepError:
-        return settings
-    plan = settings.generate.following(earlier.generate)
-    return settings.model_copy(update={"generate": plan})
+        Raises:
+            FewstepError: There is no such set, or there are no files.
+        """
+        place = self.sample_set(name).files
+        if place is None:
+            return self.generate
+        return Listed(listed=len(given_files(place)), shard_size=self.generate.shard_size)

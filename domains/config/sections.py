@@ -12,14 +12,25 @@ from pydantic import Field, model_validator
 from domains.distillation.sampling.settings import Euler, Jitter, Renoise, Solver, Tuned
 from domains.settings import Config, Name
 
-__all__ = ["UNMODELLED", "Data", "Evaluate", "Generate", "SampleSet", "Sampler"]
+__all__ = [
+    "FILES",
+    "UNMODELLED",
+    "Data",
+    "Evaluate",
+    "Generate",
+    "Listed",
+    "SampleSet",
+    "Sampler",
+    "Screen",
+]
 
 # A teacher with fewer steps than this is not what its authors would run.
 _FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
-# Sets that no model samples: held-out data, and objects that are wrong on purpose.
-UNMODELLED = ("data", "decoys")
+# Sets that no model of the run samples: held-out data, objects that are wrong on purpose, files.
+FILES = "files"
+UNMODELLED = ("data", "decoys", FILES)
 
 Sampler = Annotated[Renoise | Euler | Solver | Tuned | Jitter, Field(discriminator="kind")]
 
@@ -54,12 +65,18 @@ class Data(Config):
 
 
 class SampleSet(Config):
-    """One set of samples: a model and how it is sampled."""
+    """One set of samples: a model and how it is sampled, or the files of another program."""
 
-    model: Name
-    """`teacher`, a student's name, `data` (held-out) or `decoys` (what is wrong on purpose)."""
+    model: Name = FILES
+    """`teacher`, the name of a student or of one of `models`, `data` (held-out) or `decoys` (what
+    is wrong on purpose); left out where there are `files`."""
+    files: str | None = Field(default=None, min_length=1)
+    """Instead of a model: samples that another program has made, as a directory or a pattern such
+    as `rfdiffusion/**/*.pdb`. LiDAR: completions that are called like their scenes."""
+    chain: str | None = Field(default=None, min_length=1, max_length=4)
+    """Of `files`: the chain that counts in a structure; needed where it has several (proteins)."""
     sampler: Sampler = Renoise()
-    """How it is sampled; unused for `data` and `decoys`."""
+    """How it is sampled; unused without a model."""
     label: str = ""
     """Its name in the report; that of the model if empty."""
     reference: bool = False
@@ -70,9 +87,17 @@ class SampleSet(Config):
     """Of `data` and `decoys`, draw so many points of each sample at random, to compare with samples
     of as many (LiDAR)."""
 
+    @model_validator(mode="after")
+    def _samples_come_from_somewhere(self) -> SampleSet:
+        if (self.files is None) == (self.model == FILES):
+            raise ValueError("give either model or files")
+        if self.chain is not None and self.files is None:
+            raise ValueError("chain is of use with files only")
+        return self
+
     @property
     def role(self) -> str:
-        """Return data, decoys, student, teacher, or teacher_naive (re-noised, or few steps)."""
+        """Return data, decoys, files, student, teacher, or teacher_naive (few or noisy steps)."""
         if self.model in UNMODELLED:
             return self.model
         if self.sampler.kind == "jitter":
@@ -161,6 +186,18 @@ class Generate(Config, ABC):
         return []
 
 
+class Listed(Generate):
+    """The samples of a set that is there already, one for each file."""
+
+    listed: int = Field(ge=1)
+    """Number of files."""
+
+    @property
+    def count(self) -> int:
+        """Number of samples of the set."""
+        return self.listed
+
+
 class Evaluate(Config):
     """What is measured; each field has its own measures."""
 
@@ -182,3 +219,15 @@ class Evaluate(Config):
     def files(self) -> list[str]:
         """Return the files that must be there before anything is measured."""
         return []
+
+
+class Screen(Config):
+    """From all samples of a set to the few that pass gates; each field has its own gates."""
+
+    sets: tuple[Name, ...] = ()
+    """Sets that are screened; all but `data` and `decoys` if not given."""
+
+    @property
+    def needs_tools(self) -> bool:
+        """Whether a gate needs weights that have to be fetched."""
+        return False

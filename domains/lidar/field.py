@@ -26,7 +26,7 @@ from domains.lidar.completed import write_completed
 from domains.lidar.conditions import asked_of
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.denoiser import LidarDenoiser, parse_network
-from domains.lidar.files import read_whole, write_points
+from domains.lidar.files import read_scan, read_whole, write_points
 from domains.lidar.local_noise import LocalNoise
 from domains.lidar.losses.noise_loss import lidiff_loss
 from domains.lidar.losses.refinement_loss import refinement_loss
@@ -248,6 +248,15 @@ class LidarField(Field[LidarDenoiser]):
     def read(self, path: Path) -> Sample:
         """Read a file that ``write`` has written."""
         return Sample(path.stem, torch.from_numpy(read_whole(path)))
+
+    def adopt(self, path: Path, chain: str | None) -> Sample:
+        """Read a completion of another program, called like its scene."""
+        if path.stem not in self.scenes.names():
+            raise FewstepError(f"{path} is called like no scene of the data", got=path.stem)
+        scan = read_scan(path, self.data.columns)
+        if scan.dropped:
+            raise FewstepError(f"{path}: {scan.loss}")
+        return Sample(path.stem, torch.from_numpy(scan.points))
 
     def held_out(self, plan: LidarGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return half of the ground truth: nearly what no completion can beat."""

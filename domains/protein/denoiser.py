@@ -16,6 +16,7 @@ from domains.protein.conditions.told import told_to
 from domains.protein.data.cath import CathMapping
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs
+from domains.protein.network.initialise import initialise
 from domains.protein.network.proteina import Prediction
 
 __all__ = ["ProteinaDenoiser"]
@@ -36,6 +37,17 @@ class ProteinaDenoiser(nn.Module):
         if target not in ("v", "x_1"):
             raise FewstepError("prediction target of the network", expected="v or x_1", got=target)
         self.network, self.target, self.mapping, self.motif = network, target, mapping, motif
+
+    @classmethod
+    def untrained(
+        cls, config: NetworkConfig, mapping: CathMapping, seed: int
+    ) -> "ProteinaDenoiser":
+        """Build a network of velocities with initial weights that the seed decides."""
+        classes = mapping.classes
+        network = Proteina(config, (classes["C"], classes["A"], classes["T"]))
+        initialise(network, seed)
+        motif = any("motif" in name for name in config.feats_init_seq)
+        return cls(network, "v", mapping, motif)
 
     def forward(
         self,

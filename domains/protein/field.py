@@ -13,6 +13,7 @@ from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
 from domains.distillation.roles import Draws, Loss
 from domains.errors import FewstepError
+from domains.evaluation.screening.gate import Gate
 from domains.evaluation.statistics.measured import Measured
 from domains.field import Field
 from domains.files.model_files import write_model
@@ -26,8 +27,7 @@ from domains.protein.data.dataset import CathDomains, load_domains
 from domains.protein.data.token_batches import TokenBatches, rotated
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import measure, quick
-from domains.protein.files.remarks import format_remarks, read_condition
-from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
+from domains.protein.files.samples import adopt_sample, read_sample, write_sample
 from domains.protein.gallery import gallery
 from domains.protein.losses.flow_loss import proteina_loss
 from domains.protein.losses.preference import ByCrossNLL, by_quality
@@ -36,7 +36,8 @@ from domains.protein.metrics.designability.proxy import load_proxy
 from domains.protein.metrics.nearness import Nearness, matched, nearness_to
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
-from domains.protein.network.initialise import initialise
+from domains.protein.screening.distinct import GreedyDistinct
+from domains.protein.screening.gates import gates_of
 from domains.protein.settings import (
     Lengths,
     ProteinData,
@@ -44,6 +45,7 @@ from domains.protein.settings import (
     ProteinEvaluate,
     ProteinGenerate,
     ProteinPretrain,
+    ProteinRun,
     Told,
 )
 
@@ -81,11 +83,7 @@ class ProteinField(Field[ProteinaDenoiser]):
         network_config = NetworkConfig.parse(config.network, "pretrain.network")
         labelled = "fold_emb" in network_config.feats_cond_seq
         mapping = mapping_of(self._training_data(config.lengths) if labelled else None)
-        classes = mapping.classes
-        network = Proteina(network_config, (classes["C"], classes["A"], classes["T"]))
-        initialise(network, seed)
-        motif = any("motif" in name for name in network_config.feats_init_seq)
-        return ProteinaDenoiser(network, "v", mapping, motif)
+        return ProteinaDenoiser.untrained(network_config, mapping, seed)
 
     def recompute(self, denoiser: ProteinaDenoiser) -> None:
         """Keep each trunk layer's inputs only."""
@@ -243,20 +241,25 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""
         return structure_errors(points, batch.mask)
 
+    def gates(self, run: ProteinRun, tools: Path | None) -> list[Gate]:
+        """Return the gates of the run's screen that judge samples by themselves."""
+        return gates_of(run, self._training_data, tools)
+
+    def distinct(self, run: ProteinRun) -> GreedyDistinct | None:
+        """Return the gate that compares samples with those kept, if the run has one."""
+        return GreedyDistinct.of(run.screen)
+
     def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
         """Write a PDB file, and mmCIF beside it on request."""
-        points = sample.points.numpy()
-        names = [f"{sample.name}.pdb"]
-        write_pdb(directory / names[0], points, remarks=format_remarks(sample.condition))
-        if "cif" in options.get("formats", ()):
-            names.append(f"{sample.name}.cif")
-            write_mmcif(directory / names[1], points)
-        return names
+        return write_sample(sample, directory, options.get("formats", ()))
 
     def read(self, path: Path) -> Sample:
         """Read the Cα of a PDB or mmCIF file."""
-        points = torch.from_numpy(np.asarray(read_ca(path), dtype=np.float32))
-        return Sample(path.stem, points, read_condition(path))
+        return read_sample(path)
+
+    def adopt(self, path: Path, chain: str | None) -> Sample:
+        """Read one chain of another program's PDB or mmCIF file."""
+        return adopt_sample(path, chain)
 
     def held_out(
         self, plan: ProteinGenerate, numbers: Sequence[int], seed: int

@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from domains.config.fields import FieldSettings
 from domains.config.run import RunConfig
 from domains.config.sections import Data, Generate
 from domains.config.training import Distil, Pretrain
 from domains.errors import FewstepError
-from domains.protein.conditions.contig import readable_contig
+from domains.protein.conditions.settings import (
+    PACKED,
+    TRAINING_DOMAINS,
+    FoldDistribution,
+    Scaffold,
+    Told,
+)
 from domains.protein.evaluate_settings import ProteinEvaluate
+from domains.protein.screening.settings import ProteinScreen
 from domains.settings import Config, FoldClass, Name
 
 __all__ = [
@@ -33,39 +40,9 @@ __all__ = [
     "Told",
 ]
 
-# What a name of a packed domain starts with.
-PACKED = "cath:"
 _ASSETS = Path(__file__).parent / "assets"
 # Sets of structures that the paper of Proteina compares folds with.
 FOLD_REFERENCES = ("pdb", "afdb")
-# The distribution of the run's own data.
-TRAINING_DOMAINS = "cath"
-
-_Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _whole(shares: tuple[float, ...]) -> tuple[float, ...]:
-    if abs(sum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares must sum to 1, not {sum(shares):g}")
-    return shares
-
-
-# A level of CATH, or the shares of samples that are told nothing, C, C and A, and C, A and T.
-Told = (
-    Literal["C", "A", "T"]
-    | Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_whole)]
-)
-
-
-class FoldDistribution(Config):
-    """Fold classes drawn for each sample, as they occur among proteins of about its length."""
-
-    distribution: str = Field(min_length=1)
-    """`cath`: the run's training domains; or a file of Proteina's, such as
-    `D_FS_afdb_cath_codes.pth`: pairs of a length and its CATH codes."""
-    told: Told = "T"
-    """The level of CATH down to which each sample is told its class; or four numbers, the shares of
-    samples that are told nothing, C, C and A, and all of C, A, T."""
 
 
 class Lengths(Config):
@@ -128,19 +105,6 @@ class ProteinDistil(Distil):
         return told[-1] if told else ""
 
 
-class Scaffold(Config):
-    """A motif, and the chains to be designed around it."""
-
-    structure: str
-    """PDB or mmCIF file that the motif is of, or a packed domain: `cath:1abcA01` is its chain A
-    with residues from 1."""
-    contig: Annotated[str, AfterValidator(readable_contig)]
-    """Where its residues sit, such as `10-30/A14-25/5/A40-44/10-30`: a letter starts residues of a
-    chain, anything else is how many new ones; each sample has a length of `lengths`. Chains and
-    residues are named as in the file: `A-5-3` from −5 to 3, `H111A-112` with insertion codes in the
-    file's order, `AA14`, `_14` of a chain without a name, `A1:14-16` of one with digits."""
-
-
 class ProteinGenerate(Generate):
     """How many chains of which lengths, in shards."""
 
@@ -197,7 +161,7 @@ class ProteinRun(RunConfig):
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"autoguidance", "natives", "self_conditioning"}
+        {"autoguidance", "chains", "natives", "screen", "self_conditioning"}
     )
 
     domain: Literal["protein"]
@@ -212,11 +176,22 @@ class ProteinRun(RunConfig):
     """How many samples of which sizes."""
     evaluate: ProteinEvaluate = ProteinEvaluate()
     """What is measured."""
+    screen: ProteinScreen | None = None
+    """Gates that the samples have to pass, and which sets are sent through them; none if not
+    given."""
+
+    @model_validator(mode="after")
+    def _folds_are_there(self) -> ProteinRun:
+        gate = self.screen.design if self.screen else None
+        if gate and gate.judge == "folding" and not self.evaluate.folding_model:
+            raise ValueError("screen.design.judge: folding needs evaluate.folding_model")
+        return self
 
     @property
     def needs_tools(self) -> bool:
-        """Whether a measure needs weights that have to be fetched."""
-        return self.evaluate.proxy or self.evaluate.folding_model is not None
+        """Whether a measure or a gate needs weights that have to be fetched."""
+        designs = self.screen is not None and self.screen.needs_tools
+        return self.evaluate.proxy or self.evaluate.folding_model is not None or designs
 
 
 def check_programs(run: RunConfig) -> None:

@@ -15,8 +15,9 @@ def calibrate(config: Path, source: Path, output: Path) -> None:
         source: Directory of the model; its weights are kept as they are.
         output: Directory of the calibrated model.
     """
+    from domains.capabilities import Calibrating, capability
     from domains.errors import FewstepError
-    from domains.field import Calibrating, capability, load_field
+    from domains.field import load_field
 
     settings = load_config(config)
     if not settings.calibrates:

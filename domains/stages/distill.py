@@ -45,8 +45,9 @@ def distill(
         weaker: Directory of the weaker model, for autoguidance of the teacher.
         start: Directory or bundled name of the student to go on from; the teacher if not given.
     """
+    from domains.capabilities import Recomputing, capability
     from domains.distillation.training.distiller import Distiller
-    from domains.field import Recomputing, capability, load_field
+    from domains.field import load_field
     from domains.files.provenance import sha256
     from domains.stages.training import train_and_save
     from domains.stages.weaker import load_weaker

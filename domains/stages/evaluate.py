@@ -5,7 +5,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from domains.config import UNMODELLED, RunConfig, SampleSet, load_config
+from domains.config import UNMODELLED, Generate, RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
 
 __all__ = ["evaluate"]
@@ -36,8 +36,9 @@ def evaluate(
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
     field = load_field(settings.domain).with_data(settings.located_data)
-    made = _index(samples, settings)
-    index = _drawn(made, settings)
+    plan = settings.plan(set_name)
+    made = _index(samples, plan)
+    index = _drawn(made, settings, plan)
     files = zip(index["shard"], index["file"], strict=True)
     read = [field.read(samples / shard / file) for shard, file in files]
     measured = field.evaluate(read, settings.evaluate, settings.seed, tools)
@@ -51,7 +52,7 @@ def evaluate(
         write_table(output / "set.csv", summary, SUMMARY)
         write_json(output / "gallery.json", field.gallery(read[: settings.evaluate.gallery]))
         facts = _facts(settings, sample_set, index, made)
-        write_json(output / "set.json", {**facts, "skipped": _skipped(samples, settings)})
+        write_json(output / "set.json", {**facts, "skipped": _skipped(samples, plan)})
 
 
 # How the files of an evaluation begin: others of their names are not replaced.
@@ -63,13 +64,12 @@ _BEGINNINGS = {
 }
 
 
-def _index(samples: Path, settings: RunConfig) -> Any:
+def _index(samples: Path, plan: Generate) -> Any:
     """Return the tables of all shards as one; set damaged ones aside, and say so."""
     import pandas as pd
 
     from domains.stages.shard_index import check_owned, read_index, set_aside
 
-    plan = settings.generate
     shards = {samples / f"shard_{k:04d}": plan.shard(k) for k in range(plan.shards)}
     for shard in shards:  # all of them before any is moved
         check_owned(shard)
@@ -95,7 +95,7 @@ def _index(samples: Path, settings: RunConfig) -> Any:
 _AGAIN = "What was there is now in *.damaged; run the workflow again: only this is sampled again"
 
 
-def _drawn(index: Any, settings: RunConfig) -> Any:
+def _drawn(index: Any, settings: RunConfig, plan: Generate) -> Any:
     """Return at most ``evaluate.most`` samples; sets share their numbers, so they stay paired."""
     import numpy as np
 
@@ -103,21 +103,21 @@ def _drawn(index: Any, settings: RunConfig) -> Any:
     if most is None or len(index) <= most:
         return index
     generator = np.random.default_rng([settings.seed, _DRAWN])
-    rank = generator.permutation(settings.generate.count)[index["sample"]]
+    rank = generator.permutation(plan.count)[index["sample"]]
     return index.iloc[np.sort(np.argsort(rank)[:most])]
 
 
 _DRAWN = 0xE7A1  # parts this draw from others of the seed
 
 
-def _skipped(samples: Path, settings: RunConfig) -> int:
+def _skipped(samples: Path, plan: Generate) -> int:
     """Count the samples that the shards list as skipped."""
     import pandas as pd
 
     from domains.files.regular import check_regular
     from domains.stages.shard_index import SKIPPED
 
-    tables = [samples / f"shard_{k:04d}" / SKIPPED for k in range(settings.generate.shards)]
+    tables = [samples / f"shard_{k:04d}" / SKIPPED for k in range(plan.shards)]
     found = [table for table in tables if table.exists()]
     try:
         for table in found:
@@ -183,13 +183,14 @@ def _facts(settings: RunConfig, sample_set: SampleSet, index: Any, made: Any) ->
         setting["noise_scale"] = None
     return record(
         **setting,
-        label=sample_set.label or f"{sample_set.model}",
+        label=sample_set.label or sample_set.files or sample_set.model,
         model=sample_set.model,
         sampler=sample_set.sampler.kind,
         seeds=[settings.seed],
         n=len(index),
         made=len(made),
-        seconds_per_sample=float(made["seconds"].mean()),
+        # What another program took is not known.
+        seconds_per_sample=None if sample_set.files else float(made["seconds"].mean()),
         network_calls=int(made["network_calls"].max()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -32,14 +32,14 @@ def generate(
     weaker: Path | None = None,
     sampler: Path | None = None,
 ) -> None:
-    """Sample one shard of a set; teacher, student and held-out data by the same command.
+    """Sample one shard of a set; models, held-out data and given files by the same command.
 
     Args:
         config: Run configuration (YAML).
         set_name: Which of its sets.
         shard: Number of the shard, from 0.
         output: Directory of the shard: sample files and index.csv.
-        model: Directory of the model; none for the set of held-out data.
+        model: Directory of the model; none for sets of held-out data, decoys or files.
         weaker: Directory of the weaker model, for autoguidance.
         sampler: File that tune has written, for a set of which the sampler is tuned.
     """
@@ -54,7 +54,7 @@ def generate(
     settings = load_config(config)
     sample_set = _settled(_known(settings, set_name, shard), sampler)
     field = load_field(settings.domain).with_data(settings.located_data)
-    numbers = list(settings.generate.shard(shard))
+    numbers = list(settings.plan(set_name).shard(shard))
     with exclusive(output):
         for name, columns in COLUMNS.items():
             make_way(output / name, ",".join(columns[:2]))
@@ -92,10 +92,9 @@ def _list_skipped(path: Path, skipped: dict[int, str]) -> None:
 
 def _known(settings: RunConfig, set_name: str, shard: int) -> SampleSet:
     sample_set = settings.sample_set(set_name)
-    if not 0 <= shard < settings.generate.shards:
-        raise FewstepError(
-            "no such shard", expected=f"0 to {settings.generate.shards - 1}", got=shard
-        )
+    shards = settings.plan(set_name).shards
+    if not 0 <= shard < shards:
+        raise FewstepError("no such shard", expected=f"0 to {shards - 1}", got=shard)
     return sample_set
 
 
@@ -120,10 +119,14 @@ def _samples(
 ) -> Iterator[tuple[Sample, dict[str, Any]]]:
     """Yield samples and their index rows, batch by batch; note those that can't be made."""
     from domains.batch import Request, Sample
-    from domains.field import HeldOut, capability
+    from domains.capabilities import HeldOut, capability
     from domains.stages.sampling import Sampling, batches
 
     plan, seed = settings.generate, settings.seed
+    if sample_set.files is not None:
+        for number, sample in _adopted(field, sample_set, numbers, skipped):
+            yield sample, _row(number, len(sample.points), 0, 0.0, 0)
+        return
     if sample_set.model in UNMODELLED:
         known = capability(field, HeldOut, "has no held-out data")
         source = known.held_out if sample_set.model == "data" else known.decoys
@@ -161,6 +164,27 @@ def _thinned(sample: Sample, points: int | None, number: int) -> Sample:
         return sample
     rows = np.random.default_rng([number, 0x7417]).permutation(len(sample.points))[:points]
     return replace(sample, points=sample.points[torch.from_numpy(np.sort(rows))])
+
+
+def _adopted(
+    field: Field, sample_set: SampleSet, numbers: list[int], skipped: dict[int, str]
+) -> Iterator[tuple[int, Sample]]:
+    """Yield the samples in files of another program; note the files that are none."""
+    from dataclasses import replace
+
+    from domains.capabilities import Adopting, capability
+    from domains.files.given import distinct_names, given_files
+
+    reader = capability(field, Adopting, "reads no samples of other programs")
+    paths = given_files(sample_set.files or "")
+    names = distinct_names(paths)
+    for number in numbers:
+        try:
+            sample = reader.adopt(paths[number], sample_set.chain)
+        except FewstepError as error:
+            skipped[number] = str(error)
+        else:
+            yield number, replace(sample, name=names[number])
 
 
 def _loaded(

@@ -12,7 +12,9 @@ from domains.errors import FewstepError
 __all__ = ["merge"]
 
 
-def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
+def merge(
+    config: Path, samples: Path, output: Path, skipped: Path, set_name: str | None = None
+) -> None:
     """Merge the tables of a set's shards; memory does not grow with the set.
 
     Args:
@@ -20,6 +22,7 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
         samples: Directory of the set's shards.
         output: One row per sample, with its shard; files by their path from the shards' directory.
         skipped: One row per sample that could not be made, with the reason; maybe none.
+        set_name: Which of the run's sets; needed for one of files, whose shards are its own.
 
     Raises:
         FewstepError: A shard's table is not of its samples; the shard is set aside. Or there is
@@ -27,7 +30,8 @@ def merge(config: Path, samples: Path, output: Path, skipped: Path) -> None:
     """
     from domains.stages.shard_index import INDEX, SKIPPED, check_owned
 
-    plan = load_config(config).generate
+    settings = load_config(config)
+    plan = settings.plan(set_name) if set_name else settings.generate
     parts = (range(*ends) for ends in pairwise((0, *plan.ends)))
     shards = {samples / f"shard_{k:04d}": part for k, part in enumerate(parts)}
     for shard in shards:  # all of them before any is moved

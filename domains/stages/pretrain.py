@@ -24,10 +24,11 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished model.
     """
+    from domains.capabilities import Pretraining, Recomputing, capability
     from domains.distillation.objectives.teacher import TeacherTraining
     from domains.distillation.training.distiller import STUDENT, Distiller
     from domains.distillation.training.plan import Plan
-    from domains.field import Pretraining, Recomputing, capability, load_field
+    from domains.field import load_field
     from domains.stages.training import train_and_save
 
     settings = load_config(config)
@@ -57,7 +58,7 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
 
 def _validation(field: Field, seed: int) -> Callable[[Distiller], dict[str, float]]:
     """Return a function that measures the averaged teacher on held-out data."""
-    from domains.field import Validating, capability
+    from domains.capabilities import Validating, capability
 
     measuring = capability(field, Validating, "has no held-out loss; set fit.validate_every: 0")
     return lambda distiller: measuring.held_out_error(distiller.average, seed)

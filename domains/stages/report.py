@@ -14,6 +14,7 @@ def report(
     table: Path,
     training_log: Path | None = None,
     teacher: Path | None = None,
+    screened: Path | None = None,
 ) -> None:
     """Write one HTML file that opens offline, and all results as one tidy table.
 
@@ -24,6 +25,7 @@ def report(
         table: All results as tidy CSV; a LaTeX table is written beside it, as .tex.
         training_log: A student's log.csv, for its curves.
         teacher: Directory of the teacher, to tell whether papers' numbers are of it.
+        screened: Directory of the screened sets, if the run has any.
     """
     import pandas as pd
 
@@ -52,6 +54,7 @@ def report(
         training_log=training_log,
         notes=settings.notes,
         metrics=metrics,
+        screened=[screened / one for one in settings.screened] if screened else [],
     )
     write_table(table, results, SUMMARY)
     shown = [*read, *published_sets(papers)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from domains.field import Forgetting, Judging, Ranking, RealData, Structural, capability
+from domains.capabilities import Forgetting, Judging, Ranking, RealData, Structural, capability
 
 if TYPE_CHECKING:
     from domains.batch import Batch

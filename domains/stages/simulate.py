@@ -15,7 +15,8 @@ def simulate(config: Path, output: Path) -> None:
         config: Run configuration (YAML) with ``data.simulate``.
         output: Directory that the data are made in.
     """
-    from domains.field import Simulating, capability, load_field
+    from domains.capabilities import Simulating, capability
+    from domains.field import load_field
 
     settings = load_config(config)
     if not settings.data.is_simulated:

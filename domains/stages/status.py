@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from domains.config import PRETRAIN, RunConfig, load_config
+from domains.config import PRETRAIN, Generate, RunConfig, load_config
 from domains.errors import FewstepError
 from domains.monitoring.parts import STATES, Part
 from domains.monitoring.progress import sampling, training
@@ -84,19 +84,46 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
         yield _row("merge", name, [merged])
         measured = Part(evaluation / "set.json", logs / f"evaluate_{name}.log", evaluation)
         yield _row("evaluate", name, [measured])
+        if name in settings.screened:
+            yield from _screened(settings, run, name)
     if settings.sets:
         yield _row("report", "", [Part(run / "results.csv", logs / "report.log", run / "report")])
 
 
 def _sampled(settings: RunConfig, run: Path, name: str) -> dict[str, Any]:
     """Return the row of a set's shards."""
-    plan = settings.generate
+    plan = _plan(settings, name)
     shards = [run / "samples" / name / f"shard_{k:04d}" for k in range(plan.shards)]
     parts = [
         Part(shard / "index.csv", run / f"logs/generate_{name}_{k:04d}.log", shard)
         for k, shard in enumerate(shards)
     ]
     return _row("generate", name, parts, sampling(shards, plan.count))
+
+
+def _plan(settings: RunConfig, name: str) -> Generate:
+    """Return a set's plan; the run's where the set's files can't be seen from here."""
+    try:
+        return settings.plan(name)
+    except FewstepError:
+        return settings.generate
+
+
+def _screened(settings: RunConfig, run: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a set's gates."""
+    place, logs = run / "screening" / name, run / "logs"
+    shards = [f"{k:04d}" for k in range(_plan(settings, name).shards)]
+    parts = [
+        Part(
+            place / f"sifted/shard_{k}.csv",
+            logs / f"sift_{name}_{k}.log",
+            place / f"state/shard_{k}",
+        )
+        for k in shards
+    ]
+    yield _row("sift", name, parts)
+    kept = run / "screened" / name / "screen.json"
+    yield _row("screen", name, [Part(kept, logs / f"screen_{name}.log", place / "state")])
 
 
 def _row(

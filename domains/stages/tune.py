@@ -108,7 +108,7 @@ class _Judge:
     @cached_property
     def nearness(self) -> Callable[[Sequence[Sample]], dict[str, float]]:
         """What compares samples with natives of their lengths."""
-        from domains.field import Comparing, capability
+        from domains.capabilities import Comparing, capability
 
         comparing = capability(self.field, Comparing, "has no natives to compare samples with")
         seed = self.settings.seed

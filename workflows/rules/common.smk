@@ -17,15 +17,17 @@ MADE_TEACHER = f"{OUT}/{'uncalibrated' if RUN.calibrates else 'teacher'}"
 # What must be there before a field's data are read.
 DATA = [f"{OUT}/streets"] if RUN.data.is_simulated else dated(RUN.data.files)
 # The sample numbers of each shard, and the input files of samples: found out once, not for each.
-PARTS = [range(*ends) for ends in pairwise((0, *RUN.generate.ends))]
 try:
+    PLANS = {name: RUN.plan(name) for name in RUN.sets}
     INPUTS = RUN.data.inputs()
+    GIVEN = {name: given_files(one.files) for name, one in RUN.sets.items() if one.files}
 except FewstepError as error:
     raise WorkflowError(str(error))
+PARTS = {name: [range(*ends) for ends in pairwise((0, *plan.ends))] for name, plan in PLANS.items()}
 
 
 def model_of(wildcards):
-    """Return the directory of a set's model; the set of data has none."""
+    """Return the directory of a set's model; sets of data, decoys and files have none."""
     model = RUN.sets[wildcards.set].model
     if model in UNMODELLED:
         return []
@@ -74,9 +76,33 @@ def start_option(source):
     return f"--start {quote(place)}" if place else ""
 
 
-def inputs_of(shard):
+def inputs_of(wildcards):
     """Return the input files of a shard's samples, so that others under their numbers count."""
-    return plain(INPUTS[k] for k in PARTS[shard] if k < len(INPUTS))
+    inputs = GIVEN.get(wildcards.set, INPUTS)
+    return plain(inputs[k] for k in PARTS[wildcards.set][int(wildcards.shard)] if k < len(inputs))
+
+
+def asked_of(wildcards):
+    """Return all settings that decide what a shard's samples are asked to be."""
+    plan = PLANS[wildcards.set]
+    return [plan.request_key(k) for k in PARTS[wildcards.set][int(wildcards.shard)]]
+
+
+def shards_of(wildcards):
+    """Return the directories of a set's shards."""
+    place = f"{OUT}/samples/{wildcards.set}"
+    return [f"{place}/shard_{k:04d}" for k in range(len(PARTS[wildcards.set]))]
+
+
+def sifted_of(wildcards):
+    """Return the sifted tables of a set's shards."""
+    place = f"{OUT}/screening/{wildcards.set}/sifted"
+    return [f"{place}/shard_{k:04d}.csv" for k in range(len(PARTS[wildcards.set]))]
+
+
+def screen_of(run):
+    """Return all settings of the gates; which sets are screened decides nothing."""
+    return run.screen.model_dump_json(exclude={"sets"}) if run.screen else ""
 
 
 def weaker_of(wildcards):

@@ -6,7 +6,7 @@ HEAVY = RUN.evaluate.needs_gpu
 
 rule evaluate:
     input:
-        shards=SHARDS,
+        shards=shards_of,
         index=rules.merge.output.index,
         tools=["data/proteinmpnn"] if RUN.needs_tools else [],
         data=DATA,

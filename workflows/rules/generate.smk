@@ -1,6 +1,4 @@
-# Sample sets in shards; teacher, student and held-out data by the same command.
-
-SHARDS = [f"{OUT}/samples/{{set}}/shard_{k:04d}" for k in range(len(PARTS))]
+# Sample sets in shards; models, held-out data and given files by the same command.
 
 
 rule generate:
@@ -9,7 +7,7 @@ rule generate:
         weaker=weaker_of,
         sampler=lambda w: f"{OUT}/tuned/{w.set}.json" if tuned(w.set) else [],
         data=DATA,
-        inputs=lambda w: inputs_of(int(w.shard)),
+        inputs=inputs_of,
         request_files=dated(RUN.generate.files),
     output:
         directory(f"{OUT}/samples/{{set}}/shard_{{shard}}"),
@@ -30,7 +28,7 @@ rule generate:
         config=SETTINGS,
         data=lambda w: RUN.data.model_dump_json(),
         settings=lambda w: RUN.sets[w.set].model_dump_json(exclude={"label"}),
-        samples=lambda w: [RUN.generate.request_key(k) for k in PARTS[int(w.shard)]],
+        samples=asked_of,
         seed=RUN.seed,
         formats=RUN.generate.formats,
         precision=RUN.generate.precision,
@@ -47,7 +45,7 @@ rule generate:
 
 rule merge:
     input:
-        SHARDS,
+        shards_of,
     output:
         index=f"{OUT}/samples/{{set}}/index.csv",
         skipped=f"{OUT}/samples/{{set}}/skipped.csv",
@@ -65,4 +63,5 @@ rule merge:
         "Merging the tables of {wildcards.set}"
     shell:
         "fewstep merge --config {params.config:q} --samples {params.samples:q}"
-        " --output {output.index:q} --skipped {output.skipped:q} 2>&1 | tee {log:q}"
+        " --set-name {wildcards.set:q} --output {output.index:q} --skipped {output.skipped:q}"
+        " 2>&1 | tee {log:q}"

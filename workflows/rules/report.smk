@@ -4,6 +4,7 @@
 rule report:
     input:
         evaluations=expand(f"{OUT}/evaluation/{{set}}", set=RUN.sets),
+        screened=expand(f"{OUT}/screened/{{set}}", set=RUN.screened),
     output:
         html=f"{OUT}/report.html",
         table=f"{OUT}/results.csv",
@@ -21,10 +22,11 @@ rule report:
         bounds=lambda w: dict(RUN.equal_within),
         evaluations=lambda w, input: Path(input.evaluations[0]).parent,
         curves=curves_of,
+        screened=f"--screened {OUT}/screened" if RUN.screened else "",
         teacher=f"{OUT}/teacher",
     message:
         "Writing {output.html}"
     shell:
         "fewstep report --config {params.config:q} --evaluations {params.evaluations:q}"
-        " --output {output.html:q} --table {output.table:q} {params.curves}"
+        " --output {output.html:q} --table {output.table:q} {params.curves} {params.screened}"
         " --teacher {params.teacher:q} 2>&1 | tee {log:q}"

@@ -15,6 +15,7 @@ from domains.config import (
     parse_config,
 )
 from domains.errors import FewstepError
+from domains.files.given import given_files
 
 RUN = parse_config(config, "the config")
 OUT = f"results/{RUN.name}"
@@ -37,4 +38,5 @@ include: "distill.smk"
 include: "tune.smk"
 include: "generate.smk"
 include: "evaluate.smk"
+include: "screen.smk"
 include: "report.smk"

@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from domains.errors import FewstepError
-from domains.evaluation.report import gallery, sections
+from domains.evaluation.report import gallery, screens, sections
 from domains.evaluation.report.page import download, render
 from domains.evaluation.statistics import comparison, trade_off
 from domains.evaluation.statistics.sets import (
@@ -115,6 +115,7 @@ def build_report(
     training_log: Path | None = None,
     notes: str = "",
     metrics: Mapping[str, Metric] | None = None,
+    screened: Sequence[Path] = (),
 ) -> None:
     """Write one self-contained HTML report of all evaluated sets.
 
@@ -128,6 +129,7 @@ def build_report(
         notes: Plain text for the reader; blank lines part paragraphs.
         metrics: Meaning and direction of each metric, the most important first: the first
             one with a direction decides the headline.
+        screened: Directories of the screen stage, in the order of the section's rows.
 
     Raises:
         FewstepError: No set was given, or a file is missing or malformed.
@@ -148,6 +150,7 @@ def build_report(
     styles, hidden = sections.set_styles(sets), sections.hidden_sets(measured, explained)
     key = comparison.primary_metric(measured, explained)
     packed, cards = gallery.scenes(measured, output)
+    sent = screens.read_screens(screened)
     write_text(
         output,
         render(
@@ -161,6 +164,9 @@ def build_report(
             teacher=comparison.best_set(of_role(measured, "teacher"), key, explained),
             time_panel=sections.time_panel(measured, explained),
             metrics=explained,
+            screens=sent,
+            screen_panel=screens.panel(sent),
+            screen_style=screens.style,
             rows=_table(sets, explained),
             step_panels=sections.step_panels(measured, explained),
             step_groups=sections.step_groups(measured),

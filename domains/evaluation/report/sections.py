@@ -25,6 +25,7 @@ def set_styles(sets: Sequence[EvaluationSet]) -> dict[int, str]:
     names = {
         "teacher": "c-teacher",
         "teacher_naive": "c-naive",
+        "files": "c-files",
         "data": "c-data",
         "decoys": "c-decoys",
         "published": "c-published",

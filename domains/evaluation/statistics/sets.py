@@ -31,11 +31,12 @@ ROLES = {
     "teacher": "Teacher",
     "student": "Student",
     "teacher_naive": "Teacher, few steps",
+    "files": "Another program",
     "data": "Data",
     "decoys": "Decoys",
     "published": "Published",
 }
-GENERATED = ("teacher", "student", "teacher_naive")
+GENERATED = ("teacher", "student", "teacher_naive", "files")
 TIDY = tuple(SUMMARY.columns)
 # Hand-made sets may say more, and no number of steps for data.
 _SET = Schema({**SUMMARY.columns, "steps": "number"}, extra=True)
@@ -76,7 +77,7 @@ class EvaluationSet:
 
     @property
     def role(self) -> str:
-        """Return teacher, student, teacher_naive, data, decoys or published."""
+        """Return teacher, student, teacher_naive, files, data, decoys or published."""
         return self.facts["role"]
 
     @property

@@ -97,6 +97,12 @@ class Scenes:
         pairs = zip(numbers, found, strict=True)
         return {number: scene for number, scene in pairs if not isinstance(scene, FewstepError)}
 
+    def names(self) -> frozenset[str]:
+        """Return the names of the scenes that a run can complete."""
+        if self.data.scans is not None:
+            return frozenset(path.stem for path in self.data.loose_scans())
+        return frozenset(self._streets(self.data.held_out, None, None, False).names())
+
     def by_name(self, names: Sequence[str]) -> list[SceneSample | None]:
         """Return whole held-out scenes by name; loose scans have no ground truth."""
         if self.data.scans is not None:

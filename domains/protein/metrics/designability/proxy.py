@@ -19,43 +19,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
+from domains.protein.metrics.designability.gates import Gates
 from domains.protein.metrics.designability.mpnn import RELEASE, ProteinMPNN, load
 from domains.protein.metrics.geometry import chain as geometry
 
 __all__ = ["Gates", "Proxy", "load_proxy"]
 
 DESIGNER, SCORER = "v_48_020", "v_48_002"
-
-
-@dataclass(frozen=True)
-class Gates:
-    """Limits that a sample must keep; derived by ``studies/derive_proxy.py``.
-
-    Args:
-        cross_nll: Largest cross NLL, nat per residue; fitted on 40-96 residues.
-        bond_fraction: Smallest share of Cα steps in 0.36-0.40 nm.
-        clashes: Largest number of Cα pairs closer than 0.3 nm; real domains have none.
-        rg_ratio: Largest Rg over that of a compact fold of the same length.
-        right_handed: Smallest right-handed share of helix windows; a chain without passes.
-    """
-
-    cross_nll: float = 1.47
-    bond_fraction: float = 0.95
-    clashes: float = 0
-    rg_ratio: float = 1.6
-    right_handed: float = 0.9
-
-    def judge(self, row: dict[str, float]) -> dict[str, bool]:
-        """Return one ``gate_<name>`` per limit; a NaN never passes, but for no helix at all."""
-        return {
-            "gate_cross_nll": row["cross_nll"] <= self.cross_nll,
-            "gate_bond_fraction": row["bond_fraction"] >= self.bond_fraction,
-            "gate_clashes": row["clashes"] <= self.clashes,
-            "gate_rg_ratio": row["rg_ratio"] <= self.rg_ratio,
-            "gate_right_handed": row["helix_windows"] == 0
-            or row["right_handed"] >= self.right_handed,
-        }
 
 
 @dataclass(frozen=True)
@@ -113,9 +85,20 @@ class Proxy:
         points = np.asarray(points, dtype=np.float64)
         if not np.isfinite(points).all():
             return math.nan
+        return float(self.designs(points, seed)[1].mean())
+
+    def designs(
+        self, points: Float[np.ndarray, "n 3"], seed: int = 0
+    ) -> tuple[list[str], Float[Tensor, " s"]]:
+        """Return the designed sequences and the NLL of each, nat per residue.
+
+        Args:
+            points: Finite Cα coordinates, nm.
+            seed: Decides the sequences.
+        """
         centred = points - points.mean(0)
         sequences = self.designer.design(centred, count=self.count, temperature=0.1, seed=seed)
-        return float(self.scorer.nll(centred, sequences).mean())
+        return sequences, self.scorer.nll(centred, sequences)
 
 
 def load_proxy(weights: Path | None = None, *, gates: Gates | None = None, count: int = 8) -> Proxy:

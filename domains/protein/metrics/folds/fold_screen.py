@@ -85,6 +85,10 @@ class FoldScreen:
         scores = np.array([overlap(query, self._maps[i]) for i in chosen])
         return chosen[np.argsort(-scores, kind="stable")[:count]]
 
+    def overlaps(self, sample: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " m"]:
+        """Return the ``overlap`` of a sample with every reference, in single precision."""
+        return self._rough(contact_map(sample))
+
     def _rough(self, query: Float[np.ndarray, "q q"]) -> Float[np.ndarray, " m"]:
         """Return the overlap with every reference, in single precision."""
         repeated = np.repeat(_scaled(query)[..., None], _BLOCK, axis=-1)

@@ -1,0 +1,1 @@
+"""Gates of a screen for protein backbones."""
