@@ -97,7 +97,13 @@ class ProteinData(Data):
     """Packed protein domains."""
 
     path: str | None = None
-    """File of packed domains (.npz); none: the CATH domains of the package."""
+    """File of packed domains (.npz); none: the CATH domains of the package. Training, held-out
+    natives, decoys, novelty, fold classes and all distances to natives are of these."""
+
+    @property
+    def packed(self) -> Path | None:
+        """Return the file of packed domains; None for those of the package."""
+        return Path(self.path) if self.path else None
 
 
 class ProteinPretrain(Pretrain):
@@ -132,8 +138,8 @@ class Scaffold(Config):
     """A motif, and the chains to be designed around it."""
 
     structure: str
-    """PDB or mmCIF file that the motif is of, or a packed domain: `cath:1abcA01` is its chain A
-    with residues from 1."""
+    """PDB or mmCIF file that the motif is of, or a packed domain of the run's data: `cath:1abcA01`
+    is its chain A with residues from 1."""
     contig: Annotated[str, AfterValidator(readable_contig)]
     """Where its residues sit, such as `10-30/A14-25/5/A40-44/10-30`: a letter starts residues of a
     chain, anything else is how many new ones; each sample has a length of `lengths`. Chains and

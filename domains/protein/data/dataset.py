@@ -77,6 +77,11 @@ class CathDomains:
         """
         if split is not None and split not in SPLITS:
             raise FewstepError("no such split", expected=" or ".join(SPLITS), got=repr(split))
+        if split is not None and SPLITS.index(split) not in self.split:
+            raise FewstepError(
+                f"the packed domains have no split {split}",
+                do="Pack them with one: training is on train, held-out natives are of test",
+            )
         keep = self.lengths >= minimum
         if maximum is not None:
             keep &= self.lengths <= maximum
