@@ -59,7 +59,7 @@ def measure(
     config: ProteinEvaluate,
     seed: int,
     tools: Path | None,
-    data: Path | None = None,
+    data: str | None = None,
 ) -> Measured:
     """Measure chains: geometry, content, proxies, designability, diversity, novelty.
 
@@ -68,8 +68,8 @@ def measure(
         config: What to measure.
         seed: Decides designed sequences and bootstrap draws.
         tools: Directory of the ProteinMPNN weights, or None to look in the usual places.
-        data: The run's packed domains, with whose training split samples are compared; None for
-            those of the package.
+        data: File of the run's packed domains, with whose training split samples are compared;
+            None for those of the package.
     """
     foldseek = chosen(config)  # a program that can't be used is said before anything is measured
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
@@ -224,7 +224,7 @@ def _of_motifs(table: pd.DataFrame, chains: list, motifs: list) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _references(
-    data: Path | None, shortest: int, longest: int
+    data: str | None, shortest: int, longest: int
 ) -> tuple[list[tuple[np.ndarray, str]], Float[np.ndarray, "d _"]]:
     """Return training domains of the samples' sizes with their codes, maybe none; described."""
     low, high, known = 0.8 * shortest, 1.25 * longest, load_domains(data)

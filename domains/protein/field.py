@@ -115,14 +115,14 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
         bounds = (lengths.low, lengths.high) if lengths else ()
-        return load_domains(self.data.packed).subset("train", *bounds)
+        return load_domains(self.data.path).subset("train", *bounds)
 
     def requests(
         self, plan: ProteinGenerate, numbers: Sequence[int], denoiser: ProteinaDenoiser, seed: int
     ) -> list[Request | FewstepError]:
         """Request chains with the plan's lengths, fold classes and motifs."""
         folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
-        source = check_motifs(denoiser.motif, plan.scaffold, self.data.packed)
+        source = check_motifs(denoiser.motif, plan.scaffold, self.data.path)
         requests = []
         for number, condition in zip(numbers, folds, strict=True):
             size = plan.size(number)
@@ -264,12 +264,12 @@ class ProteinField(Field[ProteinaDenoiser]):
 
         Where samples are asked for a fold class, they are of that class.
         """
-        taken = natives.held_out(load_domains(self.data.packed), plan, seed)
+        taken = natives.held_out(load_domains(self.data.path), plan, seed)
         return {number: taken[number] for number in numbers if number in taken}
 
     def decoys(self, plan: ProteinGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return wrong chains made from held-out domains, six kinds in turn."""
-        made = natives.decoys(load_domains(self.data.packed), plan, seed)
+        made = natives.decoys(load_domains(self.data.path), plan, seed)
         return {number: made[number] for number in numbers if number in made}
 
     def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
@@ -280,7 +280,7 @@ class ProteinField(Field[ProteinaDenoiser]):
         self, samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
     ) -> Measured:
         """Measure samples; known structures are those of the run's data."""
-        return measure(samples, config, seed, tools, self.data.packed)
+        return measure(samples, config, seed, tools, self.data.path)
 
     def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return traces and distance maps."""

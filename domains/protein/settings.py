@@ -100,11 +100,6 @@ class ProteinData(Data):
     """File of packed domains (.npz); none: the CATH domains of the package. Training, held-out
     natives, decoys, novelty, fold classes and all distances to natives are of these."""
 
-    @property
-    def packed(self) -> Path | None:
-        """Return the file of packed domains; None for those of the package."""
-        return Path(self.path) if self.path else None
-
 
 class ProteinPretrain(Pretrain):
     """A Proteina network trained from scratch."""

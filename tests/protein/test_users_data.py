@@ -82,11 +82,11 @@ def test_gaps_and_distances_are_to_the_users_training_domains(measured, name: st
 def test_motifs_are_of_the_users_domains(packed) -> None:
     domains, field = packed["1"]
     scaffold = Scaffold(structure=f"cath:{domains.ids[0]}", contig="10-40/A1-9/10-40")
-    source = check_motifs(True, scaffold, field.data.packed)
+    source = check_motifs(True, scaffold, field.data.path)
     assert source is not None
     expected = domains.points(0)[:9].astype(float)
     assert np.allclose(source.place(50, "0").points, expected - expected.mean(0))
-    for data in (packed["2"][1].data.packed, None):
+    for data in (packed["2"][1].data.path, None):
         with pytest.raises(FewstepError, match="no packed domain"):
             check_motifs(True, scaffold, data)
 

@@ -56,14 +56,15 @@ class MotifSource:
 
     Args:
         settings: The structure and the contig.
-        data: The run's packed domains, of which the structure may be one; None for the package's.
+        data: File of the run's packed domains, of which the structure may be one; None for those
+            of the package.
 
     Raises:
         FewstepError: The structure can't be read or lacks a residue of the contig, or the
             contig can't be parsed or asks for fewer than three residues.
     """
 
-    def __init__(self, settings: Scaffold, data: Path | None = None):
+    def __init__(self, settings: Scaffold, data: str | None = None):
         chains = _chains(settings.structure, data)
         contig = parse_contig(settings.contig)
         self.contig: Contig = located(contig, chains, settings.structure)
@@ -91,7 +92,7 @@ class MotifSource:
         return Motif.of(placement.mask, points)
 
 
-def _chains(structure: str, data: Path | None) -> dict[str, Chain]:
+def _chains(structure: str, data: str | None) -> dict[str, Chain]:
     """Return the chains of a file, or a packed domain as chain A from residue 1."""
     if not structure.startswith(PACKED):
         return read_chains(Path(structure))
@@ -107,14 +108,14 @@ def _chains(structure: str, data: Path | None) -> dict[str, Chain]:
 
 
 def check_motifs(
-    knows: bool, scaffold: Scaffold | None, data: Path | None = None
+    knows: bool, scaffold: Scaffold | None, data: str | None = None
 ) -> MotifSource | None:
     """Load the motif of a plan's scaffold section; None without one.
 
     Args:
         knows: Whether the model was trained with motifs.
         scaffold: The section.
-        data: The run's packed domains; None for those of the package.
+        data: File of the run's packed domains; None for those of the package.
 
     Raises:
         FewstepError: The model knows no motifs and one is asked for, or the other way round.

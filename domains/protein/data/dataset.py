@@ -138,7 +138,7 @@ def save_domains(path: Path, built: Mapping[str, np.ndarray]) -> None:
         np.savez_compressed(stream, **packed)
 
 
-def load_domains(path: Path | None = None) -> CathDomains:
+def load_domains(path: Path | str | None = None) -> CathDomains:
     """Load a packed set of domains.
 
     Args:
@@ -147,7 +147,7 @@ def load_domains(path: Path | None = None) -> CathDomains:
     Raises:
         FewstepError: The file is missing, damaged, or holds something else.
     """
-    path = PACKED if path is None else Path(path)
+    path = Path(path or PACKED)
     arrays = _read_arrays(path)
     _check(arrays, path)
     lengths = arrays["lengths"].astype(np.int64)
