@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -128,6 +129,11 @@ class Generate(Config, ABC):
     def shards(self) -> int:
         """Shards of a set."""
         return len(self.ends)
+
+    @property
+    def parts(self) -> list[range]:
+        """Return the sample numbers of all shards."""
+        return [range(*ends) for ends in pairwise((0, *self.ends))]
 
     def shard(self, index: int) -> range:
         """Return the sample numbers of a shard."""
