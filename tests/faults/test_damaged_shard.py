@@ -104,7 +104,7 @@ def pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damage_is_found_and_set_aside(
-    run: Path, tmp_path: Path, damage: Callable[[Path], None]
+    run: Path, tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
     samples = run / "results/tiny/samples/data"
     aside = samples / "shard_0002.damaged"
@@ -122,7 +122,7 @@ def test_damage_is_found_and_set_aside(
     assert len(pd.read_csv(tmp_path / "out/samples.csv")) == SHARDS
 
 
-FOREIGN: dict[str, Callable[[Path], None]] = {
+FOREIGN: dict[str, Callable[[Path], object]] = {
     "no index": lambda shard: (shard / "index.csv").unlink(),
     "index empty": lambda shard: (shard / "index.csv").write_bytes(b""),
     "index of another kind": lambda shard: (shard / "index.csv").write_text("name,size\na,1\n"),
@@ -144,7 +144,7 @@ def everything(root: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
 def test_what_generate_did_not_make_is_left_as_it_is(
-    run: Path, tmp_path: Path, make: Callable[[Path], None]
+    run: Path, tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
     """However often, and beside a shard that is damaged."""
     samples = run / "results/tiny/samples/data"

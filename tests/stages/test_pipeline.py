@@ -87,8 +87,7 @@ def test_shards_list_their_files(run: Run, name: str) -> None:
         index = pd.read_csv(shard / "index.csv")
         columns = "sample length seed seconds network_calls memory_gb file sha256"
         assert list(index.columns) == columns.split()
-        made = {*index["file"], "index.csv", "shard.json"}
-        assert {path.name for path in shard.iterdir()} == made
+        assert {p.name for p in shard.iterdir()} == {*index["file"], "index.csv", "shard.json"}
         assert [sha256(shard / file) for file in index["file"]] == list(index["sha256"])
         assert (index["network_calls"] == (0 if name == "data" else 2)).all()
 
