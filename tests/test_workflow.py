@@ -260,7 +260,8 @@ def test_a_teacher_written_in_place_remakes_all_but_the_data(
 ) -> None:
     """Writing a file in place leaves the date of its directory as it is."""
     shutil.copytree(done, tmp_path / "run")
-    (tmp_path / "run" / place / "model.safetensors").touch()
+    for file in save_teacher(tmp_path / "other", seed=1).iterdir():
+        shutil.copyfile(file, tmp_path / "run" / place / file.name)
     assert planned(tmp_path / "run", done / "c.yaml") == jobs
 
 
