@@ -13,10 +13,11 @@ from pydantic import Field, model_validator
 from domains.distillation.sampling.settings import Euler, Jitter, Renoise, Solver, Tuned
 from domains.settings import Config, Name
 
-__all__ = ["UNMODELLED", "Data", "Evaluate", "Generate", "SampleSet", "Sampler"]
+__all__ = ["FULL_TEACHER", "UNMODELLED", "Data", "Evaluate", "Generate", "SampleSet", "Sampler"]
 
-# A teacher with fewer steps than this is not what its authors would run.
-_FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
+# Steps of the samplers that a teacher is used with, by their kind: with fewer it is not what its
+# authors would run, and counts as a teacher of few steps.
+FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
 # Sets that no model samples: held-out data, and objects that are wrong on purpose.
@@ -64,7 +65,8 @@ class SampleSet(Config):
     label: str = ""
     """Its name in the report; that of the model if empty."""
     reference: bool = False
-    """Compare students with it, as with the teacher's samplers of many steps."""
+    """Compare students with it. They are compared with the teacher's own samplers of 100 steps and
+    more (`sde`, `ode`) or 50 (`dpm`) anyway, and with one of fewer if the run has no other."""
     refine: bool = False
     """Refine the samples by the field's refinement network (LiDAR: six points for each one)."""
     points: int | None = Field(default=None, ge=1)
@@ -82,7 +84,7 @@ class SampleSet(Config):
             return "teacher"
         if self.model != "teacher":
             return "student"
-        naive = self.sampler.steps < _FULL_TEACHER.get(self.sampler.kind, math.inf)
+        naive = self.sampler.steps < FULL_TEACHER.get(self.sampler.kind, math.inf)
         return "teacher_naive" if naive else "teacher"
 
 

@@ -244,5 +244,6 @@ SETTINGS = FieldSettings(
     metrics="domains.protein.metric_texts:METRICS",
     bundled={name: _ASSETS / name for name in ("proteina-small", "proteina-small-8")},
     published=_ASSETS / "published.yaml",
+    made=("chain made", "chains made"),
     check=check_programs,
 )

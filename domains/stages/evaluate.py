@@ -128,26 +128,26 @@ def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
 
 def _sample_table(settings: RunConfig, sample_set: SampleSet, index: Any, measured: Any) -> Any:
     """Join what was sampled with what was measured."""
+    from domains.evaluation.statistics.measured import COSTS
+
     keys = index[["seed", "sample"]].reset_index(drop=True)
-    facts = index[["file", "shard", *_COSTS]].reset_index(drop=True)
+    facts = index[["file", "shard", *COSTS]].reset_index(drop=True)
     table = keys.join(measured.reset_index(drop=True)).join(facts)
     for position, (name, value) in enumerate(_setting(settings, sample_set).items()):
         table.insert(position, name, value)
     return table
 
 
-_COSTS = ("seconds", "network_calls", "memory_gb")
-
-
 def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: Any) -> Any:
     import pandas as pd
 
+    from domains.evaluation.statistics.measured import COSTS
     from domains.evaluation.statistics.table import Setting, set_row, summarise
 
     setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
     per_sample = [*measured.metrics]
     if sample_set.model not in UNMODELLED:
-        per_sample += _COSTS
+        per_sample += COSTS
     rows = summarise(
         table,
         per_sample,

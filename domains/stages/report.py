@@ -52,6 +52,7 @@ def report(
         training_log=training_log,
         notes=settings.notes,
         metrics=metrics,
+        made=field.made,
     )
     write_table(table, results, SUMMARY)
     shown = [*read, *published_sets(papers)]

@@ -146,17 +146,19 @@ def test_fake_score_loss_and_gradient_agree(sid):
         assert_gradients(fake, given, norms[f"{group}.grad_norm"])
 
 
-def assert_gradients(denoiser: ProteinaDenoiser, given: dict[str, Tensor], total: float) -> None:
+def assert_gradients(
+    denoiser: ProteinaDenoiser, given: dict[str, Tensor], total: float, relative: float = RELATIVE
+) -> None:
     network = denoiser.network
     for weight, key in (
         (network.linear_3d_embed.weight, "grad_linear_3d_embed"),
         (network.coors_3d_decoder[1].weight, "grad_coors_decoder"),
     ):
         assert weight.grad is not None
-        assert_close(weight.grad, given[key], RELATIVE, key)
+        assert_close(weight.grad, given[key], relative, key)
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    assert float(norm) == pytest.approx(total, rel=RELATIVE)
+    assert float(norm) == pytest.approx(total, rel=relative)
 
 
 def test_roll_out_loss_and_gradient_agree_end_to_end(sid):
@@ -186,4 +188,4 @@ def test_roll_out_loss_and_gradient_agree_end_to_end(sid):
     assert float(loss.detach()) == pytest.approx(expected, abs=OF_TERMS * total)
     assert total < 1000 * abs(expected), "else the bound would let through another loss"
     loss.backward()
-    assert_gradients(student, given, float(given["grad_total_norm"]))
+    assert_gradients(student, given, float(given["grad_total_norm"]), CANCELLED)

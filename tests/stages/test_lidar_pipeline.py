@@ -3,6 +3,7 @@
 A scan that can't be read is listed; the others of its shard are completed all the same.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -242,11 +243,18 @@ def test_scans_as_sensors_write_them_are_completed_or_listed(
     content |= {"data": {"scans": str(scans)}, "teacher": "lidiff-mini", "students": {}}
     content |= {"sets": {"teacher": SETS["teacher"]}, "pretrain": None, "generate": {}}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    made = tmp_path / "made"
+    made, out = tmp_path / "samples/shard_0000", tmp_path / "evaluation/teacher"
     generate(tmp_path / "run.yaml", "teacher", 0, made, run / "results/tiny/teacher")
     assert pd.read_csv(made / "index.csv")["sample"].tolist() == [0, 1, 2]
     skipped = pd.read_csv(made / "skipped.csv")
     assert skipped["sample"].tolist() == [3] and "nothing.bin" in skipped["reason"][0]
+    evaluate(tmp_path / "run.yaml", "teacher", made.parent, out)
+    titles = [one["title"] for one in json.loads((out / "gallery.json").read_text())["scenes"]]
+    names = ["dual", "five", "holes"]
+    assert titles == [title for name in names for title in (f"{name}, the scan", name)]
+    page, table = tmp_path / "report.html", tmp_path / "results.csv"
+    report(tmp_path / "run.yaml", out.parent, page, table)
+    assert "<h1>3 scans completed, " in page.read_text() and "no ground truth" in page.read_text()
 
 
 def test_settings_of_the_other_field_are_refused(tmp_path: Path) -> None:
