@@ -150,7 +150,7 @@ def test_what_says_which_sample_it_is_has_no_histogram(tmp_path: Path) -> None:
     build_report([path], tmp_path / "r.html", title="t", metrics=METRICS)
     text = (tmp_path / "r.html").read_text()
     shown = set(re.findall('Histogram of ([^"<]+)', text))
-    assert {"Goodness", "measure"} <= shown
+    assert {"Size", "measure"} <= shown
     assert not shown & {"name", "shard", "file", "steps", "noise_scale", "seed", "sample"}
 
 
