@@ -31,7 +31,7 @@ def model_in(directory):
 
 def option(name, files):
     """Return the option that names the directory of a model, if there are files of one."""
-    return f"--{name} {Path(files[0]).parent}" if files else ""
+    return f"--{name} {quote(str(Path(files[0]).parent))}" if files else ""
 
 
 def model_of(wildcards):
