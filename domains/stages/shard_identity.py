@@ -101,13 +101,9 @@ def check_identities(
         The hashes that all shards share: of model, weaker model and sampler, where there are any.
 
     Raises:
-        FewstepError: A shard is another's; what differs is named.
+        FewstepError: A shard is another's; what differs is named. Or there is no such model.
     """
-    from domains.files.provenance import sha256
-
-    common: dict[str, Any] = {}
-    if model is not None:
-        common["model_sha256"] = sha256(model / "model.safetensors")
+    common: dict[str, Any] = {} if model is None else {"model_sha256": _weights_hash(model)}
     for shard, numbers in shards.items():
         try:
             said = read_identity(shard)
@@ -118,6 +114,15 @@ def check_identities(
         common = {**made_with, **common}
         _check_same(shard, common, made_with)
     return {name: value for name, value in common.items() if value}
+
+
+def _weights_hash(model: Path) -> str:
+    from domains.files.provenance import sha256
+
+    try:
+        return sha256(model / "model.safetensors")
+    except OSError as error:
+        raise FewstepError(f"can't read the model in {model}", got=error.strerror) from error
 
 
 def _check_same(shard: Path, expected: Mapping[str, Any], said: Mapping[str, Any]) -> None:

@@ -197,6 +197,8 @@ def test_samples_are_of_the_model_that_is_there(place: Path) -> None:
         rows = [row(k, f"{k}.pdb") for k in (2 * number, 2 * number + 1)]
         put(place, number, *rows, model_sha256=digest)
     assert len(merged(place, model)[0]) == 5
+    with pytest.raises(FewstepError, match="can't read the model in"):
+        merged(place, place / "none")
     save_teacher(model, seed=1)  # in place
     with pytest.raises(FewstepError, match="shard_0000 is another's: expected model_sha256"):
         merged(place, model)
