@@ -111,15 +111,15 @@ class Scenes:
         if isinstance(paths, FewstepError):
             return {}
         files = {path.stem: path for path in paths if path.stem in names}
-        scans = {
-            name: _attempt(lambda path=path: near_sensor(read_points(path, self.data.columns)))
-            for name, path in files.items()
-        }
+        scans = {name: _attempt(lambda path=path: self._near(path)) for name, path in files.items()}
         return {
             name: Sample(f"{name}, the scan", torch.from_numpy(_contiguous(scan)))
             for name, scan in scans.items()
             if not isinstance(scan, FewstepError)
         }
+
+    def _near(self, path: Path) -> Float32[np.ndarray, "n 3"]:
+        return near_sensor(read_points(path, self.data.columns), self.data.radius)
 
     def _places(self, streets: Streets, numbers: Sequence[int], seed: int) -> list[int]:
         _enough(numbers, len(streets), "the held-out sequences")
