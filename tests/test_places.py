@@ -22,7 +22,7 @@ def everything(root: Path) -> dict[str, bytes]:
 
 DISTILL = ("distill", "--config", "run.yaml", "--student", "student")
 REPORT = ("report", "--config", "run.yaml", "--evaluations", "results")
-MERGE = ("merge", "--config", "run.yaml", "--samples", "samples")
+MERGE = ("merge", "--config", "run.yaml", "--set-name", "naive", "--samples", "samples")
 PREPARE = ("prepare", "--source", "teacher")
 CASES = [
     (*DISTILL, "--teacher", "teacher", "--state", "state", "--output", "teacher"),

@@ -249,18 +249,20 @@ def test_more_samples_change_no_shard(done: Path, tmp_path: Path) -> None:
     assert first == {path: path.stat().st_mtime_ns for path in first}
 
 
-def test_another_teacher_remakes_all_but_the_data(done: Path) -> None:
-    (done / TEACHER / "model.json").touch()
-    os.utime(done / TEACHER)
-    jobs = planned(done, done / "c.yaml")
-    assert jobs == {
-        "prepare": 1,
-        "distill": 1,
-        "generate": 1,
-        "merge": 1,
-        "evaluate": 1,
-        "report": 1,
-    }
+AFTER = {"distill": 1, "generate": 1, "merge": 1, "evaluate": 1, "report": 1}
+
+
+@pytest.mark.parametrize(
+    ("place", "jobs"), [(TEACHER, {"prepare": 1, **AFTER}), ("results/tiny/teacher", AFTER)]
+)
+def test_a_teacher_written_in_place_remakes_all_but_the_data(
+    done: Path, tmp_path: Path, place: str, jobs: dict[str, int]
+) -> None:
+    """Writing a file in place leaves the date of its directory as it is."""
+    shutil.copytree(done, tmp_path / "run")
+    for file in save_teacher(tmp_path / "other", seed=1).iterdir():
+        shutil.copyfile(file, tmp_path / "run" / place / file.name)
+    assert planned(tmp_path / "run", done / "c.yaml") == jobs
 
 
 @pytest.mark.parametrize("make", ["a file", "a dangling link"])
@@ -270,7 +272,7 @@ def test_what_is_in_the_way_of_a_run_is_one_line(tmp_path: Path, name: str, make
     place = tmp_path / name
     place.parent.mkdir(exist_ok=True)
     place.touch() if make == "a file" else place.symlink_to("nowhere")
-    done = snakemake(tmp_path, write(tmp_path / "c.yaml"), "results/tiny/teacher")
+    done = snakemake(tmp_path, write(tmp_path / "c.yaml"), "results/tiny/teacher/model.json")
     said = done.stdout + done.stderr
     assert done.returncode == 1 and "Move away what is in the place of results/tiny" in said
     assert "__enter__" not in said and os.path.lexists(place) and not place.is_dir()
@@ -286,11 +288,11 @@ def test_a_pipe_in_the_place_of_the_last_settings_is_not_waited_for(tmp_path: Pa
 def test_a_teacher_from_the_future_is_prepared_once(tmp_path: Path) -> None:
     """And again if its date changes, to one of the past too."""
     teacher = save_teacher(tmp_path / TEACHER)
-    config, target = write(tmp_path / "c.yaml"), "results/tiny/teacher"
-    os.utime(teacher, (4e9, 4e9))
+    config, target = write(tmp_path / "c.yaml"), "results/tiny/teacher/model.json"
+    os.utime(teacher / "model.json", (4e9, 4e9))
     made = snakemake(tmp_path, config, target)
     assert made.returncode == 0, made.stdout + made.stderr
     assert "prepare" not in planned(tmp_path, config, target)
     for date in (4.1e9, 1e9):
-        os.utime(teacher, (date, date))
+        os.utime(teacher / "model.json", (date, date))
         assert planned(tmp_path, config, target)["prepare"] == 1

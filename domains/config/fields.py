@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP",
+    "MADE",
     "OWN_FIELDS",
     "FieldSettings",
     "bundled_models",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 GROUP = "fewstep.fields"
+# One sample and several, and what happened to them.
+MADE = ("sample made", "samples made")
 OWN_FIELDS = {"protein": "domains.protein.settings", "lidar": "domains.lidar.settings"}
 
 
@@ -49,6 +52,7 @@ class FieldSettings:
         metrics: Where the texts of its measures are: "module:name" of a mapping by column.
         bundled: Directories of models that come with it, by name.
         published: YAML of numbers that papers state; None if there is none.
+        made: How its reports say that one sample, or several, were made.
         check: Raises FewstepError if a program that a run calls can't be used.
         environment: Conda file of another package's field; none: ``envs/<name>.yaml`` of fewstep,
             or its ``envs/base.yaml``.
@@ -60,6 +64,7 @@ class FieldSettings:
     metrics: str
     bundled: Mapping[str, Path] = field(default_factory=dict[str, Path])
     published: Path | None = None
+    made: tuple[str, str] = MADE
     check: Callable[[RunConfig], None] = lambda run: None
     environment: Path | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from domains.settings import Config, Name
 
 __all__ = [
     "FILES",
+    "FULL_TEACHER",
     "UNMODELLED",
     "Data",
     "Evaluate",
@@ -24,8 +26,9 @@ __all__ = [
     "Screen",
 ]
 
-# A teacher with fewer steps than this is not what its authors would run.
-_FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
+# Steps of the samplers that a teacher is used with, by their kind: with fewer it is not what its
+# authors would run, and counts as a teacher of few steps.
+FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
 # Sets that no model of the run samples: held-out data, objects that are wrong on purpose, files.
@@ -80,7 +83,8 @@ class SampleSet(Config):
     label: str = ""
     """Its name in the report; that of the model if empty."""
     reference: bool = False
-    """Compare students with it, as with the teacher's samplers of many steps."""
+    """Compare students with it. They are compared with the teacher's own samplers of 100 steps and
+    more (`sde`, `ode`) or 50 (`dpm`) anyway, and with one of fewer if the run has no other."""
     refine: bool = False
     """Refine the samples by the field's refinement network (LiDAR: six points for each one)."""
     points: int | None = Field(default=None, ge=1)
@@ -106,7 +110,7 @@ class SampleSet(Config):
             return "teacher"
         if self.model != "teacher":
             return "student"
-        naive = self.sampler.steps < _FULL_TEACHER.get(self.sampler.kind, math.inf)
+        naive = self.sampler.steps < FULL_TEACHER.get(self.sampler.kind, math.inf)
         return "teacher_naive" if naive else "teacher"
 
 
@@ -153,6 +157,11 @@ class Generate(Config, ABC):
     def shards(self) -> int:
         """Shards of a set."""
         return len(self.ends)
+
+    @property
+    def parts(self) -> list[range]:
+        """Return the sample numbers of all shards."""
+        return [range(*ends) for ends in pairwise((0, *self.ends))]
 
     def shard(self, index: int) -> range:
         """Return the sample numbers of a shard."""

@@ -275,8 +275,12 @@ class LidarField(Field[LidarDenoiser]):
         return evaluation.measure(samples, scenes, config, seed)
 
     def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return point clouds and bird's eye views."""
-        return evaluation.gallery(samples)
+        """Return point clouds and bird's eye views; of a loose scan, first what was completed."""
+        scans = self.scenes.inputs([sample.name for sample in samples])
+        shown: list[Sample] = []
+        for sample in samples:
+            shown += [scans[sample.name], sample] if sample.name in scans else [sample]
+        return evaluation.gallery(shown)
 
 
 FIELD = LidarField()

@@ -253,4 +253,5 @@ SETTINGS = FieldSettings(
     metrics="domains.lidar.metric_texts:METRICS",
     bundled={"lidiff-mini": Path(__file__).parent / "assets" / "lidiff-mini"},
     published=Path(__file__).parent / "assets" / "published.yaml",
+    made=("scan completed", "scans completed"),
 )

@@ -55,7 +55,11 @@ _NO_REFERENCES = "no training domain has these sizes"
 
 
 def measure(
-    samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
+    samples: Sequence[Sample],
+    config: ProteinEvaluate,
+    seed: int,
+    tools: Path | None,
+    data: str | None = None,
 ) -> Measured:
     """Measure chains: geometry, content, proxies, designability, diversity, novelty.
 
@@ -64,6 +68,8 @@ def measure(
         config: What to measure.
         seed: Decides designed sequences and bootstrap draws.
         tools: Directory of the ProteinMPNN weights, or None to look in the usual places.
+        data: File of the run's packed domains, with whose training split samples are compared;
+            None for those of the package.
     """
     foldseek = chosen(config)  # a program that can't be used is said before anything is measured
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
@@ -75,7 +81,7 @@ def measure(
     used: dict[str, str] = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
     target_codes = [tuple(asked_of(sample).get("cath_code", ())) for sample in samples]
     sizes = [len(chain) for chain in chains]
-    references, known = _references(min(sizes), max(sizes))
+    references, known = _references(data, min(sizes), max(sizes))
     names = [sample.name for sample in samples]
     judged, aligned = (drawn(names, most, seed) for most in (config.judged, config.aligned))
     whole = np.array([geometry.is_whole(chain) for chain in chains])
@@ -218,10 +224,10 @@ def _of_motifs(table: pd.DataFrame, chains: list, motifs: list) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _references(
-    shortest: int, longest: int
+    data: str | None, shortest: int, longest: int
 ) -> tuple[list[tuple[np.ndarray, str]], Float[np.ndarray, "d _"]]:
     """Return training domains of the samples' sizes with their codes, maybe none; described."""
-    low, high, known = 0.8 * shortest, 1.25 * longest, load_domains()
+    low, high, known = 0.8 * shortest, 1.25 * longest, load_domains(data)
     train = known.split == SPLITS.index("train")
     near = np.flatnonzero(train & (known.lengths >= low) & (known.lengths <= high))
     references = [(np.array(known.points(int(index))), known.cath[index]) for index in near]

@@ -112,16 +112,15 @@ class ProteinField(Field[ProteinaDenoiser]):
         return proteina_loss(denoiser, process, batch, draws)
 
     def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
-        path = Path(self.data.path) if self.data.path else None
         bounds = (lengths.low, lengths.high) if lengths else ()
-        return load_domains(path).subset("train", *bounds)
+        return load_domains(self.data.path).subset("train", *bounds)
 
     def requests(
         self, plan: ProteinGenerate, numbers: Sequence[int], denoiser: ProteinaDenoiser, seed: int
     ) -> list[Request | FewstepError]:
         """Request chains with the plan's lengths, fold classes and motifs."""
         folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
-        source = check_motifs(denoiser.motif, plan.scaffold)
+        source = check_motifs(denoiser.motif, plan.scaffold, self.data.path)
         requests = []
         for number, condition in zip(numbers, folds, strict=True):
             size = plan.size(number)
@@ -268,12 +267,12 @@ class ProteinField(Field[ProteinaDenoiser]):
 
         Where samples are asked for a fold class, they are of that class.
         """
-        taken = natives.held_out(plan, seed)
+        taken = natives.held_out(load_domains(self.data.path), plan, seed)
         return {number: taken[number] for number in numbers if number in taken}
 
     def decoys(self, plan: ProteinGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return wrong chains made from held-out domains, six kinds in turn."""
-        made = natives.decoys(plan, seed)
+        made = natives.decoys(load_domains(self.data.path), plan, seed)
         return {number: made[number] for number in numbers if number in made}
 
     def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
@@ -283,8 +282,8 @@ class ProteinField(Field[ProteinaDenoiser]):
     def evaluate(
         self, samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
     ) -> Measured:
-        """Measure samples."""
-        return measure(samples, config, seed, tools)
+        """Measure samples; known structures are those of the run's data."""
+        return measure(samples, config, seed, tools, self.data.path)
 
     def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return traces and distance maps."""

@@ -74,7 +74,8 @@ class ProteinData(Data):
     """Packed protein domains."""
 
     path: str | None = None
-    """File of packed domains (.npz); none: the CATH domains of the package."""
+    """File of packed domains (.npz); none: the CATH domains of the package. Training, held-out
+    natives, decoys, novelty, fold classes and all distances to natives are of these."""
 
 
 class ProteinPretrain(Pretrain):
@@ -218,5 +219,6 @@ SETTINGS = FieldSettings(
     metrics="domains.protein.metric_texts:METRICS",
     bundled={name: _ASSETS / name for name in ("proteina-small", "proteina-small-8")},
     published=_ASSETS / "published.yaml",
+    made=("chain made", "chains made"),
     check=check_programs,
 )

@@ -37,7 +37,7 @@ def evaluate(
     sample_set = settings.sample_set(set_name)
     field = load_field(settings.domain).with_data(settings.located_data)
     plan = settings.plan(set_name)
-    made = _index(samples, plan)
+    made, models = _index(samples, settings, set_name)
     index = _drawn(made, settings, plan)
     files = zip(index["shard"], index["file"], strict=True)
     read = [field.read(samples / shard / file) for shard, file in files]
@@ -51,8 +51,8 @@ def evaluate(
         write_table(output / "samples.csv", table, SAMPLE)
         write_table(output / "set.csv", summary, SUMMARY)
         write_json(output / "gallery.json", field.gallery(read[: settings.evaluate.gallery]))
-        facts = _facts(settings, sample_set, index, made)
-        write_json(output / "set.json", {**facts, "skipped": _skipped(samples, plan)})
+        facts = _facts(settings, sample_set, index, made, plan)
+        write_json(output / "set.json", {**facts, **models})
 
 
 # How the files of an evaluation begin: others of their names are not replaced.
@@ -64,15 +64,21 @@ _BEGINNINGS = {
 }
 
 
-def _index(samples: Path, plan: Generate) -> Any:
-    """Return the tables of all shards as one; set damaged ones aside, and say so."""
+def _index(samples: Path, settings: RunConfig, set_name: str) -> tuple[Any, dict[str, str]]:
+    """Return the tables of all shards as one, and the hashes of the models that made them.
+
+    Damaged shards are set aside, which is said; another's stay where they are.
+    """
     import pandas as pd
 
+    from domains.stages.shard_identity import check_identities
     from domains.stages.shard_index import check_owned, read_index, set_aside
 
-    shards = {samples / f"shard_{k:04d}": plan.shard(k) for k in range(plan.shards)}
+    parts = enumerate(settings.plan(set_name).parts)
+    shards = {samples / f"shard_{k:04d}": part for k, part in parts}
     for shard in shards:  # all of them before any is moved
         check_owned(shard)
+    models = check_identities(shards, settings, set_name)
     tables, damaged, do = [], [], "To make it, run the workflow again"
     for shard, numbers in shards.items():
         try:
@@ -89,7 +95,7 @@ def _index(samples: Path, plan: Generate) -> Any:
     index = pd.concat([table for table in tables if len(table)] or tables[:1])
     if index.empty:
         raise FewstepError(f"there is nothing in {samples}", do="Sample the set again")
-    return index
+    return index, models
 
 
 _AGAIN = "What was there is now in *.damaged; run the workflow again: only this is sampled again"
@@ -110,23 +116,6 @@ def _drawn(index: Any, settings: RunConfig, plan: Generate) -> Any:
 _DRAWN = 0xE7A1  # parts this draw from others of the seed
 
 
-def _skipped(samples: Path, plan: Generate) -> int:
-    """Count the samples that the shards list as skipped."""
-    import pandas as pd
-
-    from domains.files.regular import check_regular
-    from domains.stages.shard_index import SKIPPED
-
-    tables = [samples / f"shard_{k:04d}" / SKIPPED for k in range(plan.shards)]
-    found = [table for table in tables if table.exists()]
-    try:
-        for table in found:
-            check_regular(table)
-        return sum(len(pd.read_csv(table)) for table in found)
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise FewstepError(f"a skipped.csv in {samples} is no table", got=error) from error
-
-
 def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
     given = sample_set.model in UNMODELLED
     return {
@@ -140,28 +129,26 @@ def _setting(settings: RunConfig, sample_set: SampleSet) -> dict[str, Any]:
 
 def _sample_table(settings: RunConfig, sample_set: SampleSet, index: Any, measured: Any) -> Any:
     """Join what was sampled with what was measured."""
+    from domains.evaluation.statistics.measured import COSTS
+
     keys = index[["seed", "sample"]].reset_index(drop=True)
-    facts = index[["file", "shard", *_costs(index)]].reset_index(drop=True)
+    facts = index[["file", "shard", *COSTS]].reset_index(drop=True)
     table = keys.join(measured.reset_index(drop=True)).join(facts)
     for position, (name, value) in enumerate(_setting(settings, sample_set).items()):
         table.insert(position, name, value)
     return table
 
 
-def _costs(table: Any) -> list[str]:
-    """Return the cost columns of a table; shards of earlier versions have no memory."""
-    return [name for name in ("seconds", "network_calls", "memory_gb") if name in table]
-
-
 def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: Any) -> Any:
     import pandas as pd
 
+    from domains.evaluation.statistics.measured import COSTS
     from domains.evaluation.statistics.table import Setting, set_row, summarise
 
     setting = Setting(**_setting(settings, sample_set), seeds=(settings.seed,))
     per_sample = [*measured.metrics]
     if sample_set.model not in UNMODELLED:
-        per_sample += _costs(table)
+        per_sample += COSTS
     rows = summarise(
         table,
         per_sample,
@@ -175,7 +162,9 @@ def _summary(settings: RunConfig, sample_set: SampleSet, table: Any, measured: A
     return pd.concat([rows, pd.DataFrame(of_set, columns=rows.columns)]) if of_set else rows
 
 
-def _facts(settings: RunConfig, sample_set: SampleSet, index: Any, made: Any) -> dict[str, Any]:
+def _facts(
+    settings: RunConfig, sample_set: SampleSet, index: Any, made: Any, plan: Generate
+) -> dict[str, Any]:
     from domains.files.provenance import record
 
     setting = _setting(settings, sample_set)
@@ -189,6 +178,7 @@ def _facts(settings: RunConfig, sample_set: SampleSet, index: Any, made: Any) ->
         seeds=[settings.seed],
         n=len(index),
         made=len(made),
+        skipped=plan.count - len(made),
         # What another program took is not known.
         seconds_per_sample=None if sample_set.files else float(made["seconds"].mean()),
         network_calls=int(made["network_calls"].max()),

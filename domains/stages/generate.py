@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domains.config import UNMODELLED, RunConfig, SampleSet, load_config
 from domains.errors import FewstepError
+from domains.stages.shard_identity import BEGINNING, IDENTITY, identity, with_tables
 from domains.stages.shard_index import COLUMNS, INDEX, SKIPPED
 
 if TYPE_CHECKING:
@@ -34,60 +35,100 @@ def generate(
 ) -> None:
     """Sample one shard of a set; models, held-out data and given files by the same command.
 
+    Each sample of the shard is a row of index.csv, or of skipped.csv with the reason.
+
     Args:
         config: Run configuration (YAML).
         set_name: Which of its sets.
         shard: Number of the shard, from 0.
-        output: Directory of the shard: sample files and index.csv.
+        output: Directory of the shard: sample files, tables, and shard.json that says whose it is.
         model: Directory of the model; none for sets of held-out data, decoys or files.
         weaker: Directory of the weaker model, for autoguidance.
         sampler: File that tune has written, for a set of which the sampler is tuned.
     """
-    import pandas as pd
-
     from domains.field import load_field
     from domains.files.aside import make_way
     from domains.files.lock import exclusive
-    from domains.files.provenance import atomic_path, sha256
+    from domains.files.provenance import sha256
     from domains.memory import peak_memory
 
     settings = load_config(config)
     sample_set = _settled(_known(settings, set_name, shard), sampler)
     field = load_field(settings.domain).with_data(settings.located_data)
-    numbers = list(settings.plan(set_name).shard(shard))
+    numbers = settings.plan(set_name).shard(shard)
     with exclusive(output):
         for name, columns in COLUMNS.items():
             make_way(output / name, ",".join(columns[:2]))
+        make_way(output / IDENTITY, BEGINNING)
         # Written last: without it a shard that is being made again does not look finished.
         (output / INDEX).unlink(missing_ok=True)
+        facts = identity(settings, set_name, numbers)
+        facts |= _made_with(settings.sample_set(set_name), model, weaker, sampler)
         rows = []
         skipped: dict[int, str] = {}
         models = model, weaker
-        for sample, facts in _samples(field, settings, sample_set, numbers, models, skipped):
+        for sample, row in _samples(field, settings, sample_set, numbers, models, skipped):
             files = field.write(sample, output, {"formats": settings.generate.formats})
             digest = sha256(output / files[0])
-            rows.append({**facts, "file": files[0], "sha256": digest})
-        _list_skipped(output / SKIPPED, skipped)
-        table = pd.DataFrame(rows, columns=COLUMNS[INDEX]).sort_values("sample")
-        table["memory_gb"] = round(peak_memory(), 3)
-        with atomic_path(output / INDEX) as temporary:
-            table.to_csv(temporary, index=False)
+            rows.append({**row, "file": files[0], "sha256": digest})
+        memory = round(peak_memory(), 3)
+        tables = _tables([{**row, "memory_gb": memory} for row in rows], skipped)
+        _write(output, tables, with_tables(facts, tables))
+        _say(skipped, output / SKIPPED)
 
 
-def _list_skipped(path: Path, skipped: dict[int, str]) -> None:
-    """Name the samples that could not be made, and why; the others are made all the same."""
+def _made_with(
+    sample_set: SampleSet, model: Path | None, weaker: Path | None, sampler: Path | None
+) -> dict[str, str]:
+    """Return the hashes of the files that samples of a set are made with, before any is made."""
+    from domains.files.provenance import sha256
+
+    if sample_set.model in UNMODELLED:
+        return {}
+    weights = "model.safetensors"
+    used = {
+        "model_sha256": model and model / weights,
+        "weaker_sha256": weaker and sample_set.sampler.autoguidance and weaker / weights,
+        "sampler_sha256": sampler if sample_set.sampler.kind == "tuned" else None,
+    }
+    return {name: sha256(path) for name, path in used.items() if path and path.is_file()}
+
+
+def _tables(rows: list[dict[str, Any]], skipped: dict[int, str]) -> dict[str, bytes]:
+    """Return the tables of what was made and, if there is any, of what could not be."""
     import pandas as pd
 
-    from domains.files.provenance import atomic_path
+    reasons = [{"sample": number, "reason": reason} for number, reason in skipped.items()]
+    contents = {INDEX: rows} | ({SKIPPED: reasons} if reasons else {})
+    return {
+        name: pd.DataFrame(content, columns=COLUMNS[name])
+        .sort_values("sample")
+        .to_csv(index=False)
+        .encode()
+        for name, content in contents.items()
+    }
 
-    path.unlink(missing_ok=True)
-    if not skipped:
-        return
-    for number, reason in skipped.items():
+
+def _write(output: Path, tables: dict[str, bytes], facts: dict[str, Any]) -> None:
+    """Write the tables and whose they are; a shard with an index is finished."""
+    from domains.files.provenance import atomic_path, write_json
+
+    (output / SKIPPED).unlink(missing_ok=True)
+    write_json(output / IDENTITY, facts)
+    for name in reversed(tables):
+        with atomic_path(output / name) as temporary:
+            temporary.write_bytes(tables[name])
+
+
+def _say(skipped: dict[int, str], path: Path) -> None:
+    """Name the first samples that could not be made, and why."""
+    for number, reason in list(skipped.items())[:_NAMED]:
         _log.warning("sample %d is skipped: %s", number, reason)
-    with atomic_path(path) as temporary:
-        table = pd.DataFrame(skipped.items(), columns=COLUMNS[SKIPPED])
-        table.to_csv(temporary, index=False)
+    if len(skipped) > _NAMED:
+        _log.warning("%d more are skipped: %s lists them", len(skipped) - _NAMED, path)
+
+
+_NAMED = 10
 
 
 def _known(settings: RunConfig, set_name: str, shard: int) -> SampleSet:
@@ -113,7 +154,7 @@ def _samples(
     field: Field,
     settings: RunConfig,
     sample_set: SampleSet,
-    numbers: list[int],
+    numbers: range,
     models: tuple[Path | None, Path | None],
     skipped: dict[int, str],
 ) -> Iterator[tuple[Sample, dict[str, Any]]]:
@@ -130,9 +171,11 @@ def _samples(
     if sample_set.model in UNMODELLED:
         known = capability(field, HeldOut, "has no held-out data")
         source = known.held_out if sample_set.model == "data" else known.decoys
-        for number, sample in source(plan, numbers, seed).items():
+        found = source(plan, numbers, seed)
+        for number, sample in found.items():
             sample = _thinned(sample, sample_set.points, number)
             yield sample, _row(number, len(sample.points), 0, 0.0, 0)
+        skipped |= {k: "there are no held-out data for it" for k in numbers if k not in found}
         return
     network, weaker = _loaded(field, sample_set, *models)
     sampling = Sampling(field, network, sample_set, seed, weaker, plan.precision)
@@ -167,7 +210,7 @@ def _thinned(sample: Sample, points: int | None, number: int) -> Sample:
 
 
 def _adopted(
-    field: Field, sample_set: SampleSet, numbers: list[int], skipped: dict[int, str]
+    field: Field, sample_set: SampleSet, numbers: Sequence[int], skipped: dict[int, str]
 ) -> Iterator[tuple[int, Sample]]:
     """Yield the samples in files of another program; note the files that are none."""
     from dataclasses import replace

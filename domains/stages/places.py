@@ -14,7 +14,8 @@ OUTPUTS = ("output", "table", "skipped", "state")
 # Files of the stages: one of these names inside a directory that is read is an input too.
 _FILES = {
     *("model.json", "model.safetensors", "config.json", "settings.json", "log.csv"),
-    *("index.csv", "skipped.csv", "samples.csv", "set.csv", "set.json", "gallery.json"),
+    *("index.csv", "skipped.csv", "shard.json"),
+    *("samples.csv", "set.csv", "set.json", "gallery.json"),
 }
 # Of a training, in its directory: they are moved aside when its settings change.
 _STATE = {"settings.json", "log.csv", "curves", "state"}

@@ -55,6 +55,7 @@ def report(
         notes=settings.notes,
         metrics=metrics,
         screened=[screened / one for one in settings.screened] if screened else [],
+        made=field.made,
     )
     write_table(table, results, SUMMARY)
     shown = [*read, *published_sets(papers)]

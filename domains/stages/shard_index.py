@@ -1,24 +1,25 @@
-"""A shard's table: what it lists, whether it is true, and whose the directory is."""
+"""A shard's tables: what they list, whether it is true, and whose the directory is."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import math
 import re
 from pathlib import Path
 from typing import Any
 
 from domains.errors import FewstepError
+from domains.stages.shard_identity import read_identity
 
-__all__ = ["COLUMNS", "INDEX", "SKIPPED", "check_owned", "check_row", "read_index", "set_aside"]
+__all__ = ["COLUMNS", "INDEX", "SKIPPED", "check_owned", "read_index", "read_tables", "set_aside"]
 
 INDEX, SKIPPED = "index.csv", "skipped.csv"
 COLUMNS = {
     INDEX: ("sample", "length", "seed", "seconds", "network_calls", "memory_gb", "file", "sha256"),
     SKIPPED: ("sample", "reason"),
 }
-# Of every version; earlier ones did not write down the memory.
-_NEEDED = tuple(name for name in COLUMNS[INDEX] if name != "memory_gb")
 _HEAD = b"sample,length,seed,"
 _COUNT = re.compile("[0-9]{1,18}")
 _SEED = re.compile("[0-9]{1,19}")
@@ -26,58 +27,93 @@ _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{0,18})?([eE][+-]?[0-9]{1,3})?")
 
 
 def read_index(shard: Path, numbers: range | None = None) -> Any:
-    """Read a shard's table and check that its files are the ones it lists.
+    """Read a shard's table of samples and check that its files are the ones it lists.
 
     Args:
         shard: Directory of the shard.
-        numbers: Samples that it may have; any if not given.
+        numbers: Its samples; those that it names itself if not given.
 
     Raises:
-        FewstepError: The table or a file is missing or damaged; ``set_aside`` has the shard
+        FewstepError: A table or a file is missing or damaged; ``set_aside`` has the shard
             sampled again.
     """
     import pandas as pd
 
     from domains.files.provenance import sha256
-    from domains.files.regular import check_regular
 
+    read_tables(shard, numbers)
     try:
-        check_regular(shard / INDEX)
-        _check_rows(shard / INDEX, numbers)
         table = pd.read_csv(shard / INDEX)
         recorded = zip(table["file"], table["sha256"], strict=True)
         damaged = [file for file, digest in recorded if sha256(shard / file) != digest]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise FewstepError(f"shard {shard} is incomplete", got=error) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(shard, error) from error
     if damaged:
-        raise FewstepError(f"shard {shard} is damaged", got=damaged[0])
+        raise _damaged(shard, damaged[0])
     return table
 
 
-def _check_rows(index: Path, numbers: range | None) -> None:
-    """Refuse a table with a value that no shard has.
+def read_tables(shard: Path, numbers: range | None = None) -> dict[str, list[list[str]]]:
+    """Return the rows of a shard's tables, by name, if these are whole and of its samples.
+
+    Args:
+        shard: Directory of the shard.
+        numbers: Its samples, each of which is made or skipped, once; those that it names itself if
+            not given.
 
     Raises:
-        ValueError: It has one, lacks a column, or lists a sample twice.
+        FewstepError: A table is missing, is not the one that was written, or says what can't be.
     """
-    with index.open(newline="", encoding="utf-8") as stream:
-        table = csv.reader(stream, strict=True)
-        header = next(table, [])
-        if lost := [name for name in _NEEDED if name not in header]:
-            raise ValueError(f"{INDEX} has no column {lost[0]}")
-        seen: set[int] = set()
-        for row in table:
-            if len(row) != len(header):
-                raise ValueError(f"{INDEX} has a row of {len(row)} values")
-            values = dict(zip(header, row, strict=True))
-            check_row(values)
-            number = int(values["sample"])
-            if number in seen or not (numbers is None or number in numbers):
-                raise ValueError(f"{INDEX} lists sample {number}, twice or of another shard")
-            seen.add(number)
+    try:
+        said = read_identity(shard)
+        known = said["tables"]
+        texts = {n: _content(shard / n) for n in COLUMNS if n in known or (shard / n).exists()}
+        for name, text in texts.items():
+            if hashlib.sha256(text).hexdigest() != known.get(name):
+                raise ValueError(f"{name} is not the table that was written")
+        rows = {name: _rows(name, texts.get(name, b"").decode("utf-8")) for name in COLUMNS}
+        _check_numbers(rows, range(*said["samples"]) if numbers is None else numbers)
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise _damaged(shard, error) from error
+    return rows
 
 
-def check_row(values: dict[str, str]) -> None:
+def _content(path: Path) -> bytes:
+    from domains.files.regular import check_regular
+
+    check_regular(path)
+    return path.read_bytes()
+
+
+def _damaged(shard: Path, got: object) -> FewstepError:
+    return FewstepError(f"shard {shard} is incomplete or damaged", got=got)
+
+
+def _rows(name: str, text: str) -> list[list[str]]:
+    """Return the rows of a table; none of a table that is not there and need not be."""
+    header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    if tuple(header) != COLUMNS[name] and (text or name == INDEX):
+        raise ValueError(f"{name} has the columns {', '.join(header) or 'none'}")
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{name} has a row of {len(row)} values")
+        _check_row(dict(zip(header, row, strict=True)))
+    return rows
+
+
+def _check_numbers(tables: dict[str, list[list[str]]], numbers: range) -> None:
+    """Refuse tables that do not list each sample once, made or skipped."""
+    left = set(numbers)
+    for name, rows in tables.items():
+        for row in rows:
+            if int(row[0]) not in left:
+                raise ValueError(f"{name} lists sample {row[0]}, twice or of another shard")
+            left.remove(int(row[0]))
+    if left:
+        raise ValueError(f"sample {min(left)} is neither made nor skipped")
+
+
+def _check_row(values: dict[str, str]) -> None:
     """Refuse a row of a shard's table that no sampling writes.
 
     Raises:

@@ -14,7 +14,7 @@ from domains.config import RunConfig
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import process_count, progress, run
 from domains.distillation.training.settings import INCIDENTAL
-from domains.distillation.training.state import claim
+from domains.distillation.training.state import claim, settings_hash
 from domains.errors import FewstepError
 from domains.field import Field
 from domains.files.lock import exclusive
@@ -44,7 +44,8 @@ def train_and_save(
     deciding = {"seed": seed, **_deciding(provenance)}
     # Of several processes that train together, the first one owns the files.
     with claim(state, deciding) if rank_zero_only.rank == 0 else nullcontext():
-        if not run(distiller, state, validate, devices=devices, nodes=nodes):
+        owner = settings_hash(deciding)
+        if not run(distiller, state, validate, devices=devices, nodes=nodes, settings=owner):
             done, end, unit = progress(distiller)
             raise FewstepError(
                 f"training stopped at {unit} {done} of {end}",

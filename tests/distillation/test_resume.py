@@ -22,6 +22,7 @@ from domains.distillation.roles import Draws
 from domains.distillation.training import fit as fit_module
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
+from domains.errors import FewstepError
 
 LAST = Path("state") / f"step-{STEPS:09d}.pt"
 
@@ -180,6 +181,22 @@ def test_a_damaged_checkpoint_costs_time_but_changes_nothing(
     assert "step-000000011.pt" in caplog.text and "falling back" in caplog.text
     assert "resuming at step 9" in caplog.text
     assert_same_end(tmp_path, reference)
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path: Path):
+    """Though it has the same networks; and stays where it is. One that names none is resumed."""
+    short = {"steps": 1, "checkpoint_every": 1}
+    run(new(**short), tmp_path, settings="a" * 64)
+    before = {path: path.read_bytes() for path in (tmp_path / "state").iterdir()}
+    with pytest.raises(
+        FewstepError, match=r"under other settings: sha256 a{12}, not b{12}"
+    ) as error:
+        run(new(**short), tmp_path, settings="b" * 64)
+    assert len(str(error.value).splitlines()) == 1
+    assert before == {path: path.read_bytes() for path in before}
+    assert run(new(**short), tmp_path, settings="a" * 64)
+    run(new(**short), tmp_path / "unnamed")
+    assert run(new(**short), tmp_path / "unnamed", settings="b" * 64)
 
 
 def test_the_seed_decides_everything(tmp_path: Path, reference: Path):

@@ -1,4 +1,7 @@
-"""Contract: a shard damaged after the fact is found by checksum, and it alone is made again."""
+"""Contract: a shard damaged after the fact is found by checksum, and it alone is made again.
+
+A whole shard of another set, run or seed in its place is refused, and left there.
+"""
 
 import csv
 import os
@@ -59,7 +62,7 @@ def test_the_workflow_samples_it_again_and_nothing_else(run: Path) -> None:
     assert made == set(damaged)
 
 
-DAMAGE: dict[str, Callable[[Path], None]] = {
+DAMAGE: dict[str, Callable[[Path], object]] = {
     "flipped": lambda shard: flip(next(shard.glob("*.pdb"))),
     "cut": lambda shard: truncate(next(shard.glob("*.pdb")), 7),
     "lost": lambda shard: next(shard.glob("*.pdb")).unlink(),
@@ -76,6 +79,9 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "calls of 5,000 digits": lambda shard: edit(shard, "network_calls", "9" * 5000),
     "memory is text": lambda shard: edit(shard, "memory_gb", "much"),
     "a file elsewhere": lambda shard: edit(shard, "file", "../shard_0001/index.csv"),
+    "a digit of seconds": lambda shard: edit(shard, "seconds", "0.1"),
+    "a row cut at its end": lambda shard: (shard / "index.csv").write_bytes(HEAD),
+    "not whose it is": lambda shard: (shard / "shard.json").unlink(),
     "a sample is a pipe": lambda shard: pipe(next(shard.glob("*.pdb"))),
 }
 HEAD = b"sample,length,seed,seconds,network_calls,memory_gb,file,sha256\n"
@@ -98,7 +104,7 @@ def pipe(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damage_is_found_and_set_aside(
-    run: Path, tmp_path: Path, damage: Callable[[Path], None]
+    run: Path, tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
     samples = run / "results/tiny/samples/data"
     aside = samples / "shard_0002.damaged"
@@ -116,7 +122,7 @@ def test_damage_is_found_and_set_aside(
     assert len(pd.read_csv(tmp_path / "out/samples.csv")) == SHARDS
 
 
-FOREIGN: dict[str, Callable[[Path], None]] = {
+FOREIGN: dict[str, Callable[[Path], object]] = {
     "no index": lambda shard: (shard / "index.csv").unlink(),
     "index empty": lambda shard: (shard / "index.csv").write_bytes(b""),
     "index of another kind": lambda shard: (shard / "index.csv").write_text("name,size\na,1\n"),
@@ -138,7 +144,7 @@ def everything(root: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
 def test_what_generate_did_not_make_is_left_as_it_is(
-    run: Path, tmp_path: Path, make: Callable[[Path], None]
+    run: Path, tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
     """However often, and beside a shard that is damaged."""
     samples = run / "results/tiny/samples/data"
@@ -152,21 +158,42 @@ def test_what_generate_did_not_make_is_left_as_it_is(
         assert everything(samples) == before and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"name": "other"}, "data"), ({"seed": 4}, "data"), ({}, "decoys")],
+    ids=str,
+)
+def test_a_shard_of_another_is_refused_and_left(
+    run: Path, tmp_path: Path, changes: dict, name: str
+) -> None:
+    """It is as whole as ours."""
+    samples, sets = run / "results/tiny/samples/data", {"decoys": {"model": "decoys"}}
+    plan = {"shard_size": 1}
+    other = write_config(tmp_path / "other.yaml", generate=plan, sets=sets, **changes)
+    shutil.rmtree(samples / "shard_0002")
+    generate(other, name, 2, samples / "shard_0002")
+    before = everything(samples)
+    with pytest.raises(FewstepError, match="shard_0002 is another's: expected") as error:
+        evaluate(run / "run.yaml", "data", samples, tmp_path / "out")
+    assert len(str(error.value).splitlines()) == 1
+    assert everything(samples) == before and not (tmp_path / "out").exists()
+
+
 def test_files_of_others_are_not_replaced(run: Path, tmp_path: Path) -> None:
     samples, out = run / "results/tiny/samples/data", tmp_path / "out"
     out.mkdir()
     names = ["samples.csv", "set.csv", "set.json", "gallery.json"]
     shard = tmp_path / "shard"
     shard.mkdir()
-    for path in (*(out / name for name in names), shard / "index.csv", shard / "skipped.csv"):
+    ours = ["index.csv", "skipped.csv", "shard.json"]
+    for path in (*(out / name for name in names), *(shard / name for name in ours)):
         path.write_text("mine")
     for _ in range(2):
         evaluate(run / "run.yaml", "data", samples, out)
         generate(run / "run.yaml", "data", 0, shard)
     assert {path.name for path in out.iterdir()} == {*names, *(f"{name}.other" for name in names)}
     assert all((out / f"{name}.other").read_text() == "mine" for name in names)
-    assert (shard / "index.csv.other").read_text() == "mine"
-    assert (shard / "skipped.csv.other").read_text() == "mine"
+    assert all((shard / f"{name}.other").read_text() == "mine" for name in ours)
 
 
 def test_a_shard_that_is_being_made_is_waited_for(run: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_hostile_directories_are_only_directories(tmp_path: Path) -> None:
     place = tmp_path / NASTY
     save_teacher(place / NASTY)
     config = write(place / "c.yaml", teacher=NASTY, title=NASTY, data={"path": NASTY})
-    done = snakemake(place, config, "results/tiny/teacher")
+    done = snakemake(place, config, "results/tiny/teacher/model.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path.name for path in (place / "results/tiny/teacher").iterdir()} >= {"model.json"}
     assert not list(tmp_path.rglob("hacked"))

@@ -87,7 +87,7 @@ def test_shards_list_their_files(run: Run, name: str) -> None:
         index = pd.read_csv(shard / "index.csv")
         columns = "sample length seed seconds network_calls memory_gb file sha256"
         assert list(index.columns) == columns.split()
-        assert {path.name for path in shard.iterdir()} == {*index["file"], "index.csv"}
+        assert {p.name for p in shard.iterdir()} == {*index["file"], "index.csv", "shard.json"}
         assert [sha256(shard / file) for file in index["file"]] == list(index["sha256"])
         assert (index["network_calls"] == (0 if name == "data" else 2)).all()
 
@@ -157,6 +157,7 @@ def test_fewer_data_than_samples_are_shown(run: Run, tmp_path: Path, monkeypatch
     for k in range(2):
         generate(run.config, "data", k, tmp_path / f"data/shard_{k:04d}")
     assert [len(pd.read_csv(tmp_path / f"data/shard_{k:04d}/index.csv")) for k in (0, 1)] == [2, 0]
+    assert pd.read_csv(tmp_path / "data/shard_0001/skipped.csv")["sample"].tolist() == [2, 3]
     evaluate(run.config, "data", tmp_path / "data", tmp_path / "out")
     assert json.loads((tmp_path / "out/set.json").read_text())["n"] == 2
 

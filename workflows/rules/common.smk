@@ -23,17 +23,27 @@ try:
     GIVEN = {name: given_files(one.files) for name, one in RUN.sets.items() if one.files}
 except FewstepError as error:
     raise WorkflowError(str(error))
-PARTS = {name: [range(*ends) for ends in pairwise((0, *plan.ends))] for name, plan in PLANS.items()}
+PARTS = {name: plan.parts for name, plan in PLANS.items()}
+
+
+def model_in(directory):
+    """Return the files of a model: another one counts, though it be written in place."""
+    return [f"{directory}/model.safetensors", f"{directory}/model.json"]
+
+
+def option(name, files):
+    """Return the option that names the directory of a model, if there are files of one."""
+    return f"--{name} {quote(str(Path(files[0]).parent))}" if files else ""
 
 
 def model_of(wildcards):
-    """Return the directory of a set's model; sets of data, decoys and files have none."""
+    """Return the files of a set's model; sets of data, decoys and files have none."""
     model = RUN.sets[wildcards.set].model
     if model in UNMODELLED:
         return []
     if model == "teacher":
-        return f"{OUT}/teacher"
-    return f"{OUT}/{'models' if model in RUN.models else 'students'}/{model}"
+        return model_in(f"{OUT}/teacher")
+    return model_in(f"{OUT}/{'models' if model in RUN.models else 'students'}/{model}")
 
 
 def tuned(name):
@@ -46,9 +56,17 @@ def plain(paths):
     return dated(str(path) for path in paths if "{" not in str(path))
 
 
+def sources(source):
+    """Return the files that a model is read from: those in a directory, not the directory."""
+    if not source or source in BUNDLED:
+        return []
+    inside = [path for path in map(Path, model_in(source)) if path.is_file()]
+    return inside or sorted(Path(source).glob("*.ckpt")) or [source]
+
+
 def files_of(source):
-    """Return the source files of a model, so that another under its name counts."""
-    return plain([source] if source and source not in BUNDLED else [])
+    """Return the source files of a model, so that others under their names count."""
+    return plain(sources(source))
 
 
 def source_of(model):
@@ -61,13 +79,14 @@ def source_of(model):
 def version_of(source):
     """Return the checksum of a bundled model, so that new weights count, or a date ahead."""
     if source not in BUNDLED:
-        return str((source and date_ahead(source)) or "")
+        ahead = [date for date in map(date_ahead, sources(source)) if date]
+        return str(max(ahead, default=""))
     return json.loads((BUNDLED[source] / "model.json").read_text())["sha256"]
 
 
 def start_of(source):
     """Return the files that a student starts from: another student's, or a model's."""
-    return f"{OUT}/students/{source}" if source in RUN.students else files_of(source)
+    return model_in(f"{OUT}/students/{source}") if source in RUN.students else files_of(source)
 
 
 def start_option(source):
@@ -106,12 +125,12 @@ def screen_of(run):
 
 
 def weaker_of(wildcards):
-    """Return the directory of the weaker model if a set's or a student's autoguidance needs it."""
+    """Return the files of the weaker model if a set's or a student's autoguidance needs it."""
     if "set" in wildcards.keys():
         share = RUN.sets[wildcards.set].sampler.autoguidance
     else:
         share = RUN.students[wildcards.student].teacher_autoguidance
-    return f"{OUT}/weaker" if share else []
+    return model_in(f"{OUT}/weaker") if share else []
 
 
 def curves_of(wildcards):

@@ -4,7 +4,7 @@
 
 rule distill:
     input:
-        teacher=f"{OUT}/teacher",
+        teacher=model_in(f"{OUT}/teacher"),
         tools=lambda w: (
             ["data/proteinmpnn"] if RUN.students[w.student].objective.needs_tools else []
         ),
@@ -12,7 +12,7 @@ rule distill:
         start=lambda w: start_of(RUN.students[w.student].start),
         data=DATA,
     output:
-        directory(f"{OUT}/students/{{student}}"),
+        model_in(f"{OUT}/students/{{student}}"),
     log:
         f"{OUT}/logs/distill_{{student}}.log",
     benchmark:
@@ -37,11 +37,13 @@ rule distill:
         seed=RUN.seed,
         state=f"{OUT}/state/{{student}}",
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
-        weaker=lambda w, input: f"--weaker {input.weaker}" if input.weaker else "",
+        teacher=lambda w, input: option("teacher", input.teacher),
+        weaker=lambda w, input: option("weaker", input.weaker),
+        output=lambda w, output: Path(output[0]).parent,
     message:
         "Distilling {wildcards.student}"
     shell:
         "fewstep distill --config {params.config:q} --student {wildcards.student:q}"
-        " --teacher {input.teacher:q} {params.weaker} {params.tools} {params.start}"
-        " --state {params.state:q} --output {output:q}"
+        " {params.teacher} {params.weaker} {params.tools} {params.start}"
+        " --state {params.state:q} --output {params.output:q}"
         " 2>&1 | tee {log:q}"

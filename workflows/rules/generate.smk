@@ -32,8 +32,8 @@ rule generate:
         seed=RUN.seed,
         formats=RUN.generate.formats,
         precision=RUN.generate.precision,
-        model=lambda w, input: f"--model {input.model}" if input.model else "",
-        weaker=lambda w, input: f"--weaker {input.weaker}" if input.weaker else "",
+        model=lambda w, input: option("model", input.model),
+        weaker=lambda w, input: option("weaker", input.weaker),
         sampler=lambda w, input: f"--sampler {input.sampler}" if input.sampler else "",
     message:
         "Sampling {wildcards.set}, shard {wildcards.shard}"
@@ -45,7 +45,8 @@ rule generate:
 
 rule merge:
     input:
-        shards_of,
+        shards=shards_of,
+        model=model_of,
     output:
         index=f"{OUT}/samples/{{set}}/index.csv",
         skipped=f"{OUT}/samples/{{set}}/skipped.csv",
@@ -59,9 +60,10 @@ rule merge:
     params:
         config=SETTINGS,
         samples=lambda w, output: Path(output.index).parent,
+        model=lambda w, input: option("model", input.model),
     message:
         "Merging the tables of {wildcards.set}"
     shell:
-        "fewstep merge --config {params.config:q} --samples {params.samples:q}"
-        " --set-name {wildcards.set:q} --output {output.index:q} --skipped {output.skipped:q}"
-        " 2>&1 | tee {log:q}"
+        "fewstep merge --config {params.config:q} --set-name {wildcards.set:q}"
+        " --samples {params.samples:q} {params.model}"
+        " --output {output.index:q} --skipped {output.skipped:q} 2>&1 | tee {log:q}"

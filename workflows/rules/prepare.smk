@@ -12,7 +12,7 @@ if RUN.teacher == PRETRAIN:
             data=DATA,
             start=files_of(RUN.pretrain.start),
         output:
-            directory(MADE_TEACHER),
+            model_in(MADE_TEACHER),
         log:
             f"{OUT}/logs/pretrain.log",
         benchmark:
@@ -33,18 +33,19 @@ if RUN.teacher == PRETRAIN:
             start=lambda w: version_of(RUN.pretrain.start),
             seed=RUN.seed,
             state=f"{OUT}/state/teacher",
+            output=MADE_TEACHER,
         message:
             "Training the teacher"
         shell:
             "fewstep pretrain --config {params.config:q} --state {params.state:q}"
-            " --output {output:q} 2>&1 | tee {log:q}"
+            " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
 rule prepare:
     input:
         lambda w: files_of(source_of(w.model)),
     output:
-        directory(f"{OUT}/{{model}}"),
+        model_in(f"{OUT}/{{model}}"),
     log:
         f"{OUT}/logs/prepare_{{model}}.log",
     wildcard_constraints:
@@ -63,21 +64,22 @@ rule prepare:
         source=lambda w: source_of(w.model),
         version=lambda w: version_of(source_of(w.model)),
         domain=RUN.domain,
+        output=lambda w, output: Path(output[0]).parent,
     message:
         "Preparing the {wildcards.model}"
     shell:
         "fewstep prepare --domain {params.domain} --source {params.source:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
 if RUN.calibrates:
 
     rule calibrate:
         input:
-            model=MADE_TEACHER,
+            model=model_in(MADE_TEACHER),
             data=DATA,
         output:
-            directory(f"{OUT}/teacher"),
+            model_in(f"{OUT}/teacher"),
         log:
             f"{OUT}/logs/calibrate.log",
         conda:
@@ -89,11 +91,13 @@ if RUN.calibrates:
             settings=lambda w: RUN.calibration.model_dump_json(),
             data=lambda w: RUN.data.model_dump_json(),
             seed=RUN.seed,
+            source=MADE_TEACHER,
+            output=f"{OUT}/teacher",
         message:
             "Calibrating the teacher"
         shell:
-            "fewstep calibrate --config {params.config:q} --source {input.model:q}"
-            " --output {output:q} 2>&1 | tee {log:q}"
+            "fewstep calibrate --config {params.config:q} --source {params.source:q}"
+            " --output {params.output:q} 2>&1 | tee {log:q}"
 
 
 rule simulate:

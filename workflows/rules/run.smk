@@ -1,7 +1,6 @@
 # One run: teacher -> student -> samples -> tables -> report. Its settings are the config.
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError

@@ -40,4 +40,5 @@ def targets():
     if MATRIX:
         return rules.compare.output
     out = f"results/{RUNS[0].name}"
-    return [f"{out}/report.html", f"{out}/results.csv"] if RUNS[0].sets else f"{out}/teacher"
+    made = ["report.html", "results.csv"] if RUNS[0].sets else ["teacher/model.json"]
+    return [f"{out}/{name}" for name in made]

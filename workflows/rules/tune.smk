@@ -30,9 +30,10 @@ rule tune:
             RUN.generate.request_key(k) for k in range(RUN.sets[w.set].sampler.samples)
         ],
         seed=RUN.seed,
+        model=lambda w, input: option("model", input.model),
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
     message:
         "Tuning the sampler of {wildcards.set}"
     shell:
         "fewstep tune --config {params.config:q} --set-name {wildcards.set:q}"
-        " --model {input.model:q} {params.tools} --output {output:q} 2>&1 | tee {log:q}"
+        " {params.model} {params.tools} --output {output:q} 2>&1 | tee {log:q}"

@@ -42,6 +42,7 @@ def run(
     *,
     devices: int = 1,
     nodes: int = 1,
+    settings: str = "",
 ) -> bool:
     """Train to the end, or until stopped; resumes from ``directory``.
 
@@ -51,17 +52,19 @@ def run(
         validate: Scores the student's average as often as ``fit`` says.
         devices: Processes per node.
         nodes: Number of nodes.
+        settings: Hash of the training's settings. Each checkpoint carries it, and one of another
+            is not resumed; those of earlier versions carry none.
 
     Returns:
         Whether the last step was reached.
     """
     states = StateDirectory(directory / "state")
-    saved = states.load(partial(check_state, distiller))
+    saved = states.load(partial(check_state, distiller, settings=settings))
     if saved is not None:
         distiller.restore(saved)
         done, end, unit = progress(distiller)
         _log.info("resuming at %s %d of %d", unit, done, end)
-    keeper = _Keeper(states, directory, validate, saved, progress(distiller)[0])
+    keeper = _Keeper(states, directory, validate, saved, progress(distiller)[0], settings)
     _quiet_lightning()
     trainer = pl.Trainer(
         max_epochs=1,
@@ -100,8 +103,9 @@ class _Keeper(pl.Callback):
         validate: Validation | None,
         saved: dict[str, Any] | None,
         first: int,
+        settings: str,
     ):
-        self.states, self.validate = states, validate
+        self.states, self.validate, self.settings = states, validate, settings
         self.table = LogTable(directory / "log.csv", saved["done"] if saved else 0)
         self.table.restore(saved["interval"] if saved else {})
         self.began = time.monotonic()
@@ -198,7 +202,8 @@ class _Keeper(pl.Callback):
     def _save(self, trainer: pl.Trainer, distiller: Distiller) -> None:
         if trainer.is_global_zero and self.saved_at != distiller.done:
             objective = type(distiller.plan.objective).__name__
-            more = {"interval": self.table.state(), "objective": objective}
+            owner = {"objective": objective, "settings": self.settings}
+            more = {"interval": self.table.state(), **owner}
             state = distiller.training_state() | more
             self.states.save(distiller.done, state)
             self.saved_at = distiller.done

@@ -19,7 +19,7 @@ from domains.files.regular import check_regular, read_regular
 from domains.files.safe_archive import check_archive
 from domains.memory import out_of_memory
 
-__all__ = ["OF_A_TRAINING", "StateDirectory", "claim"]
+__all__ = ["OF_A_TRAINING", "StateDirectory", "claim", "settings_hash"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +48,20 @@ def claim(directory: Path, settings: dict[str, Any]) -> Generator[None, None, No
     with exclusive(directory):
         # By a link, what is moved aside would land on another disk.
         directory = Path(directory).resolve()
-        text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
+        text = _text(settings)
         _put_others_aside(directory, text.encode())
         _take_up(directory, text.encode())
         write_text(directory / _OWNER, text)
         yield
+
+
+def settings_hash(settings: dict[str, Any]) -> str:
+    """Return the sha256 of what decides a training, which each of its checkpoints carries."""
+    return hashlib.sha256(_text(settings).encode()).hexdigest()
+
+
+def _text(settings: dict[str, Any]) -> str:
+    return json.dumps(settings, indent=1, sort_keys=True) + "\n"
 
 
 def _put_others_aside(directory: Path, wanted: bytes) -> None:

@@ -15,8 +15,13 @@ __all__ = ["check_state"]
 _MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
 
 
-def check_state(distiller: Distiller, state: Any) -> None:
+def check_state(distiller: Distiller, state: Any, settings: str = "") -> None:
     """Compare a state with what the training would save now.
+
+    Args:
+        distiller: The training.
+        state: What was read.
+        settings: Hash of the training's settings; states of earlier versions carry none.
 
     Raises:
         ValueError: It lacks a part, or a part is of another network, objective or kind.
@@ -29,6 +34,9 @@ def check_state(distiller: Distiller, state: Any) -> None:
     objective = type(distiller.plan.objective).__name__
     if state.get("objective", objective) != objective:
         raise ValueError(f"it is of the objective {str(state['objective'])[:80]}")
+    if settings and (saved := state.get("settings") or settings) != settings:
+        marks = f"sha256 {str(saved)[:12]}, not {settings[:12]}"
+        raise ValueError(f"it was trained under other settings: {marks}")
     _check_counts(distiller, state)
     networks = expected["networks"]
     _same_names("networks", state["networks"], networks)

@@ -13,10 +13,12 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from domains.config.fields import MADE
 from domains.errors import FewstepError
 from domains.evaluation.report import gallery, screens, sections
 from domains.evaluation.report.page import download, render
 from domains.evaluation.statistics import comparison, trade_off
+from domains.evaluation.statistics.lead import lead, with_teacher
 from domains.evaluation.statistics.sets import (
     GENERATED,
     ROLES,
@@ -116,6 +118,7 @@ def build_report(
     notes: str = "",
     metrics: Mapping[str, Metric] | None = None,
     screened: Sequence[Path] = (),
+    made: tuple[str, str] = MADE,
 ) -> None:
     """Write one self-contained HTML report of all evaluated sets.
 
@@ -128,7 +131,8 @@ def build_report(
         training_log: CSV of the distiller with a column ``step``.
         notes: Plain text for the reader; blank lines part paragraphs.
         metrics: Meaning and direction of each metric, the most important first: the first
-            one with a direction decides the headline.
+            one with a direction that is no cost decides the headline.
+        made: How the field says that one sample, or several, were made.
         screened: Directories of the screen stage, in the order of the section's rows.
 
     Raises:
@@ -141,8 +145,9 @@ def build_report(
             do="Run the evaluate stage first",
         )
     order = {role: index for index, role in enumerate(ROLES)}
+    found, compared = with_teacher([read_set(Path(path)) for path in evaluations])
     measured = sorted(
-        with_distances([read_set(Path(path)) for path in evaluations], metrics or {}),
+        with_distances(found, metrics or {}),
         key=lambda one: (order[one.role], one.number("steps")),
     )
     sets = [*measured, *published_sets(published)]
@@ -157,10 +162,10 @@ def build_report(
             "report.html",
             title=title,
             notes=notes,
-            headline=comparison.headline(measured, explained),
+            headline=lead(measured, explained, metrics, made),
             primary=explained.get(key or ""),
             students=comparison.student_rows(measured, explained),
-            cautions=comparison.cautions(measured, explained),
+            cautions=[*compared, *comparison.cautions(measured, explained)],
             teacher=comparison.best_set(of_role(measured, "teacher"), key, explained),
             time_panel=sections.time_panel(measured, explained),
             metrics=explained,

@@ -18,6 +18,8 @@ __all__ = ["distributions", "hidden_sets", "set_styles", "step_groups", "step_pa
 
 _STUDENT_COLOURS = 6
 _CROWD = 5  # more histograms than this on one axis can't be read
+# Columns of a sample's row that say which it is; a name such as 000123 reads like a number.
+_NOT_MEASURED = {"sample", "length", "seed", "name", "file", "shard", "steps", "noise_scale"}
 
 
 def set_styles(sets: Sequence[EvaluationSet]) -> dict[int, str]:
@@ -154,7 +156,7 @@ def distributions(
         column
         for one in sets
         for column in one.samples.select_dtypes("number").columns
-        if column not in ("sample", "length", "seed")
+        if column not in _NOT_MEASURED
     )
     panels = []
     for column in columns:

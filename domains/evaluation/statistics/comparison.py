@@ -9,6 +9,7 @@ import pandas as pd
 
 from domains.evaluation.report.axis import format_number
 from domains.evaluation.statistics.difference import Comparison, Verdict, compare
+from domains.evaluation.statistics.measured import COSTS
 from domains.evaluation.statistics.multiplicity import corrected
 from domains.evaluation.statistics.sets import GENERATED, TIDY, EvaluationSet, Metric, of_role
 
@@ -28,10 +29,11 @@ def primary_metric(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric])
     """Return the first directed metric of teacher and student that tells sets apart.
 
     One that is the same in all of them, such as a pass rate of 0, says nothing: agreement on
-    it is no merit. It is left out here, and named in ``cautions``.
+    it is no merit. It is left out here, and named in ``cautions``. So are costs left out.
     """
     compared = of_role(sets, "teacher", "student")
     named = {name for one in compared for name in one.metrics["metric"]}
+    named -= set(COSTS)
     directed = [key for key, metric in metrics.items() if metric.better != "none" and key in named]
     telling = [key for key in directed if not _mute(compared, key)]
     return next(iter(telling or directed), None)
@@ -89,9 +91,9 @@ def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> st
     student = best_set(of_role(sets, "student"), key, metrics)
     teacher = best_set(of_role(sets, "teacher"), key, metrics)
     if student is None or teacher is None:
-        absent = " and no ".join(
-            name for name, one in (("student", student), ("teacher", teacher)) if one is None
-        )
+        own = " with its own sampler" if of_role(sets, "teacher_naive") else ""
+        wanted = (("student", student), (f"teacher{own}", teacher))
+        absent = " and no ".join(name for name, one in wanted if one is None)
         return f"No {absent} was evaluated, so there is nothing to compare."
     name = f"The {format_number(student.facts.get('steps'))}-step student"
     speed = _speed_phrase(student, teacher)

@@ -8,7 +8,10 @@ from jaxtyping import Bool
 
 from domains.evaluation.statistics.table import Interval
 
-__all__ = ["Measured", "SetMeasure"]
+__all__ = ["COSTS", "Measured", "SetMeasure"]
+
+# Columns of what samples cost, whatever the field: they say nothing of quality.
+COSTS = ("seconds", "network_calls", "memory_gb")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from domains.batch import Batch, Request
+from domains.batch import Batch, Request, Sample
 from domains.errors import FewstepError
 from domains.lidar.conditions import asked_of
 from domains.lidar.data.scene_sample import SceneSample, Streets, farthest_points, near_sensor
@@ -110,6 +110,22 @@ class Scenes:
         streets = self._streets(self.data.held_out, None, None, False)
         numbers = streets.names()
         return [streets.sample(numbers[name]) for name in names]
+
+    def inputs(self, names: Sequence[str]) -> dict[str, Sample]:
+        """Return the loose scans that completions are of, by their names, as far as still there."""
+        paths = _attempt(self.data.loose_scans) if self.data.scans else []
+        if isinstance(paths, FewstepError):
+            return {}
+        files = {path.stem: path for path in paths if path.stem in names}
+        scans = {name: _attempt(lambda path=path: self._near(path)) for name, path in files.items()}
+        return {
+            name: Sample(f"{name}, the scan", torch.from_numpy(_contiguous(scan)))
+            for name, scan in scans.items()
+            if not isinstance(scan, FewstepError)
+        }
+
+    def _near(self, path: Path) -> Float32[np.ndarray, "n 3"]:
+        return near_sensor(read_points(path, self.data.columns), self.data.radius)
 
     def _places(self, streets: Streets, numbers: Sequence[int], seed: int) -> list[int]:
         _enough(numbers, len(streets), "the held-out sequences")

@@ -5,7 +5,8 @@ Only pairs that may carry mass are handed to the network simplex (POT): first th
 coarser scale's optimal plan (Mérigot 2011) and those cheapest at its prices, then those that
 undercut the prices of the solution, until none does (column generation). The prices also give
 a lower bound (Kantorovich duality), so the distance is known to lie within ``gap`` below
-``value``.
+``value``. Small problems go on until nothing is left of the gap but rounding, large ones until
+it is small.
 """
 
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ __all__ = ["EarthMover", "emd"]
 
 # So few pairs are all handed over at once.
 ALL_PAIRS = 100_000
+# So few are solved exactly, in one to two seconds.
+EXACT_PAIRS = 10_000_000
+ROUNDING = 1e-9
 # Pairs added per origin and round. Fewer take more rounds, more take longer ones.
 PAIRS_PER_VOXEL = 10
 # Distances at once (16 MB).
@@ -63,8 +67,8 @@ def emd(
         truth: The same.
         voxel: Edge of a voxel, whose points all count at its centre. That changes the
             distance by at most 1.73 voxels, mostly far less.
-        tolerance: Largest gap as a share of the value. Up to 100,000 pairs of voxels are
-            solved at once, with no gap but rounding.
+        tolerance: Largest gap as a share of the value, of more than ten million pairs of voxels
+            between which mass may move; fewer are solved to rounding.
 
     Raises:
         FewstepError: A cloud is empty or not finite, or the solver fails.
@@ -73,6 +77,8 @@ def emd(
     # Shares with a common denominator, so that equal ones cancel exactly. What two clouds
     # share stays where it is, which no plan undercuts (the cost is a metric).
     mass = ours * float(len(truth)) - real * float(len(predicted))
+    if int((mass > 0).sum()) * int((mass < 0).sum()) <= EXACT_PAIRS:
+        tolerance = ROUNDING
     plan = _transport(voxels, mass, tolerance)
     share = voxel * float(mass[mass > 0].sum()) / len(truth) / len(predicted)
     return EarthMover(share * plan.cost, share * plan.gap)

@@ -56,14 +56,16 @@ class MotifSource:
 
     Args:
         settings: The structure and the contig.
+        data: File of the run's packed domains, of which the structure may be one; None for those
+            of the package.
 
     Raises:
         FewstepError: The structure can't be read or lacks a residue of the contig, or the
             contig can't be parsed or asks for fewer than three residues.
     """
 
-    def __init__(self, settings: Scaffold):
-        chains = _chains(settings.structure)
+    def __init__(self, settings: Scaffold, data: str | None = None):
+        chains = _chains(settings.structure, data)
         contig = parse_contig(settings.contig)
         self.contig: Contig = located(contig, chains, settings.structure)
         self._known: dict[Residue, Float[np.ndarray, " 3"]] = {
@@ -90,19 +92,30 @@ class MotifSource:
         return Motif.of(placement.mask, points)
 
 
-def _chains(structure: str) -> dict[str, Chain]:
+def _chains(structure: str, data: str | None) -> dict[str, Chain]:
     """Return the chains of a file, or a packed domain as chain A from residue 1."""
     if not structure.startswith(PACKED):
         return read_chains(Path(structure))
-    name, domains = structure.removeprefix(PACKED), load_domains()
+    name, domains = structure.removeprefix(PACKED), load_domains(data)
     if name not in domains.ids:
-        raise FewstepError(f"no packed domain {name!r}", do="Name one of CATH, or a file")
+        where = f"in {data}" if data else "of the package"
+        raise FewstepError(
+            f"there is no packed domain {name!r} {where}",
+            do="Name one of the run's data, or a file",
+        )
     points = np.array(domains.points(domains.ids.index(name)), dtype=np.float64)
     return {"A": Chain("A", points, np.arange(1, len(points) + 1), ("",) * len(points))}
 
 
-def check_motifs(knows: bool, scaffold: Scaffold | None) -> MotifSource | None:
+def check_motifs(
+    knows: bool, scaffold: Scaffold | None, data: str | None = None
+) -> MotifSource | None:
     """Load the motif of a plan's scaffold section; None without one.
+
+    Args:
+        knows: Whether the model was trained with motifs.
+        scaffold: The section.
+        data: File of the run's packed domains; None for those of the package.
 
     Raises:
         FewstepError: The model knows no motifs and one is asked for, or the other way round.
@@ -116,7 +129,7 @@ def check_motifs(knows: bool, scaffold: Scaffold | None) -> MotifSource | None:
             "the model was not trained with motifs",
             do="Leave out generate.scaffold, or take another",
         )
-    return MotifSource(scaffold) if scaffold else None
+    return MotifSource(scaffold, data) if scaffold else None
 
 
 def draw_motif(points: Float[np.ndarray, "n 3"], stream: np.random.Generator) -> Motif:

@@ -77,6 +77,11 @@ class CathDomains:
         """
         if split is not None and split not in SPLITS:
             raise FewstepError("no such split", expected=" or ".join(SPLITS), got=repr(split))
+        if split is not None and SPLITS.index(split) not in self.split:
+            raise FewstepError(
+                f"the packed domains have no split {split}",
+                do="Pack them with one: training is on train, held-out natives are of test",
+            )
         keep = self.lengths >= minimum
         if maximum is not None:
             keep &= self.lengths <= maximum
@@ -133,7 +138,7 @@ def save_domains(path: Path, built: Mapping[str, np.ndarray]) -> None:
         np.savez_compressed(stream, **packed)
 
 
-def load_domains(path: Path | None = None) -> CathDomains:
+def load_domains(path: Path | str | None = None) -> CathDomains:
     """Load a packed set of domains.
 
     Args:
@@ -142,7 +147,7 @@ def load_domains(path: Path | None = None) -> CathDomains:
     Raises:
         FewstepError: The file is missing, damaged, or holds something else.
     """
-    path = PACKED if path is None else Path(path)
+    path = Path(path or PACKED)
     arrays = _read_arrays(path)
     _check(arrays, path)
     lengths = arrays["lengths"].astype(np.int64)

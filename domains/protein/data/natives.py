@@ -8,7 +8,7 @@ import torch
 from domains.batch import Sample
 from domains.protein.conditions.asked_folds import level_of
 from domains.protein.conditions.folds import agree, code_to_level, condition_of, full_code
-from domains.protein.data.dataset import load_domains
+from domains.protein.data.dataset import CathDomains
 from domains.protein.metrics.geometry import decoys as wrong
 from domains.protein.settings import FoldDistribution, ProteinGenerate
 
@@ -18,13 +18,21 @@ __all__ = ["decoys", "held_out"]
 _DECOY_NOISE_NM = 0.1
 
 
-def held_out(plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
+def held_out(known: CathDomains, plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
     """Return for each sample number the test domain of the nearest length not yet taken.
 
     Where samples are asked for a fold class, they are of that class; a number whose class has no
     domain left is absent. Where classes are drawn, natives are of any, and asked for their own.
+
+    Args:
+        known: The run's domains, of all splits.
+        plan: The samples to compare with.
+        seed: Decides which of several domains of a length is taken.
+
+    Raises:
+        FewstepError: The domains have no test split.
     """
-    domains = load_domains().subset("test")
+    domains = known.subset("test")
     order = np.random.default_rng(seed).permutation(len(domains)).tolist()
     drawn = plan.fold if isinstance(plan.fold, FoldDistribution) else None
     asked = plan.fold if isinstance(plan.fold, tuple) else ()
@@ -51,11 +59,11 @@ def _is(named: str | None, code: str) -> bool:
     return named is None or agree(full_code(named), code)
 
 
-def decoys(plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
+def decoys(known: CathDomains, plan: ProteinGenerate, seed: int) -> dict[int, Sample]:
     """Return wrong chains made from ``held_out``, six kinds in turn."""
     rng = np.random.default_rng(seed)
     made = {}
-    for number, native in held_out(plan, seed).items():
+    for number, native in held_out(known, plan, seed).items():
         name, points = _decoy(number, native.points.numpy().astype(float), rng)
         chain = torch.from_numpy(points).float()
         made[number] = Sample(f"{name}_{native.name}", chain, native.condition)

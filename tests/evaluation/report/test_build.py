@@ -141,6 +141,19 @@ def test_a_single_bare_set_gives_a_page(tmp_path: Path) -> None:
     assert "nothing to compare" in (tmp_path / "r.html").read_text()
 
 
+def test_what_says_which_sample_it_is_has_no_histogram(tmp_path: Path) -> None:
+    """A name such as 000123 reads like a number."""
+    path = write_set(tmp_path, "s", "student")
+    table = pd.read_csv(path / "samples.csv")
+    named = table.assign(name=[f"{k:06d}" for k in range(len(table))], shard="0000", measure=1.5)
+    named.to_csv(path / "samples.csv", index=False)
+    build_report([path], tmp_path / "r.html", title="t", metrics=METRICS)
+    text = (tmp_path / "r.html").read_text()
+    shown = set(re.findall('Histogram of ([^"<]+)', text))
+    assert {"Size", "measure"} <= shown
+    assert not shown & {"name", "shard", "file", "steps", "noise_scale", "seed", "sample"}
+
+
 def test_differences_of_tool_and_size_are_told(tmp_path: Path) -> None:
     paths = [
         write_set(tmp_path, "t", "teacher", tool="slow", seeds=(0,)),

@@ -10,14 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import KDTree
-from scipy.spatial.transform import Rotation
 from tiny_run import LIDAR_NETWORK
 
 from domains.batch import Request
 from domains.errors import FewstepError
 from domains.lidar.data.scenes import Scenes, batch_of
-from domains.lidar.data.semantic_kitti import open_sequence
 from domains.lidar.files import write_points
 from domains.lidar.network.config import NetworkConfig
 from domains.lidar.settings import SCAN_SUFFIXES, LidarData
@@ -293,34 +290,3 @@ def test_hidden_files_are_no_loose_scans(tmp_path: Path) -> None:
     (tmp_path / "y.BIN").write_bytes((tmp_path / "x.bin").read_bytes())
     found = loose(tmp_path).held_out(CONFIG, range(2), 0)
     assert [one.name for one in found if isinstance(one, Request)] == ["x", "y"]
-
-
-def test_model_of_another_radius_is_refused(scenes: Scenes) -> None:
-    config = CONFIG.model_copy(update={"radius": 20.0})
-    for ask in (
-        lambda: scenes.training(config, [0]),
-        lambda: scenes.validation(config, 1),
-        lambda: scenes.held_out(config, [0], 0),
-        lambda: scenes.training_batch(config, 1, 0, 0),
-        lambda: scenes.with_truth(config, 1),
-    ):
-        with pytest.raises(FewstepError, match=r"another radius.*data\.radius: 20.*got 50"):
-            ask()
-
-
-def test_own_drives_need_neither_labels_nor_a_camera(copy: Copy, scenes: Scenes) -> None:
-    """KISS-ICP's poses of the sensor give the same map, but for what moves."""
-    name = scenes.data.held_out[0]
-    data = copy(name)
-    drive = Path(str(data.path)) / "sequences" / name
-    poses = open_sequence(drive).poses
-    turns = Rotation.from_matrix(poses[:, :3, :3]).as_quat()
-    rows = np.column_stack([np.arange(len(poses)), poses[:, :3, 3], turns])
-    np.savetxt(drive / f"{name}_poses_tum.txt", rows)
-    shutil.rmtree(drive / "labels")
-    for file in ("poses.txt", "calib.txt"):
-        (drive / file).unlink()
-    found, expected = (one.whole([0], 0)[0] for one in (Scenes(data), scenes))
-    np.testing.assert_array_equal(found.partial, expected.partial)
-    distance, _ = KDTree(found.truth).query(expected.truth)
-    assert distance.max() < 1e-3 and len(found.truth) >= len(expected.truth)

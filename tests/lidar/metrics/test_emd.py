@@ -13,8 +13,9 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
 from domains.errors import FewstepError
+from domains.lidar.metrics import emd as emd_module
 from domains.lidar.metrics.clouds import voxel_counts
-from domains.lidar.metrics.emd import ALL_PAIRS, emd
+from domains.lidar.metrics.emd import ALL_PAIRS, EXACT_PAIRS, emd
 
 cloud = partial(scattered, spread=3.0)
 
@@ -58,15 +59,36 @@ def test_small_problems_agree_with_linear_programming() -> None:
 
 @pytest.mark.parametrize("tolerance", [1e-1, 1e-6])
 @pytest.mark.parametrize("offset", [0.0, 2.0])
-def test_large_problems_keep_their_certificate(offset: float, tolerance: float) -> None:
+def test_large_problems_keep_their_certificate(
+    offset: float, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And small ones are exact, whatever the tolerance."""
     ot = pytest.importorskip("ot")
     one, other = cloud(0, 1000), cloud(1, 800, spread=2.0) + offset
     supply, demand, costs = measures(one, other)
     assert (supply > demand).sum() * (supply < demand).sum() > ALL_PAIRS
     exact = ot.emd2(supply, demand, costs)
+    found = emd(one, other, tolerance=tolerance)
+    assert found == (pytest.approx(exact, rel=1e-9), pytest.approx(0, abs=1e-9))
+    monkeypatch.setattr(emd_module, "EXACT_PAIRS", 0)
     value, gap = emd(one, other, tolerance=tolerance)
     assert value - gap - 1e-9 <= exact <= value + 1e-9
     assert 0 <= gap <= tolerance * value + 1e-12
+
+
+def test_a_scene_of_some_thousand_points_is_exact() -> None:
+    """As linear programming finds it, between the voxels whose shares differ (Kantorovich)."""
+    one, other = cloud(0, 2000, spread=4.0), cloud(1, 1800, spread=4.0) + 0.3
+    supply, demand, costs = measures(one, other)
+    moved = supply - demand
+    start, end = np.flatnonzero(moved > 0), np.flatnonzero(moved < 0)
+    assert ALL_PAIRS < len(start) * len(end) <= EXACT_PAIRS
+    ot = pytest.importorskip("ot")
+    share = moved[start].sum()
+    inner = costs[np.ix_(start, end)]
+    expected = share * ot.emd2(moved[start] / share, -moved[end] / share, inner, numItermax=10**7)
+    found = emd(one, other)
+    assert found.value == pytest.approx(expected, rel=1e-9) and found.gap < 1e-9
 
 
 def test_order_and_swap_change_nothing_beyond_the_gap() -> None:

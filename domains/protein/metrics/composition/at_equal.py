@@ -20,7 +20,7 @@ _COMPOSITION = ["helix", "strand", "length"]
 
 def _fitted() -> str:
     low, high = load_fit().lengths
-    return f"natives of {low} to {high} residues"
+    return f"bundled natives of {low} to {high} residues"
 
 
 def chains_at_equal_composition(

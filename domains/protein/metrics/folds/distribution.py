@@ -39,7 +39,7 @@ def by_descriptors(
     """Yield distances of descriptors to natives', where there are enough chains.
 
     ``descriptor_frechet`` is of all six, ``sse_energy_distance`` of the joint shares of helix
-    and strand, and ``sse_class_jsd`` of the classes that these make.
+    and strand, and ``sse_class_jsd`` of the classes that these make, where natives' are known.
 
     Args:
         found: Descriptors of the samples.
@@ -67,6 +67,8 @@ def by_descriptors(
         "sse_energy_distance", lambda rows: shares.to(some[rows]), len(some), seed, content + said
     )
     judge = ContentJudge(known[:, :2], codes)
+    if not judge.names:
+        return
     classes = [[judge.judge(*row) for row in values[:, :2]] for values in (found, known)]
     yield _measure(
         "sse_class_jsd",

@@ -22,18 +22,22 @@ class ContentJudge:
     Args:
         content: Shares of helix and strand of labelled domains [d, 2].
         codes: Their CATH codes.
+
+    Attributes:
+        names: Classes of enough domains, which can be told; there may be none.
     """
 
     def __init__(self, content: Float[np.ndarray, "d 2"], codes: Sequence[str]):
         classes = np.array([parse_code(code)[0] for code in codes])
-        self.names = [name for name in sorted(set(classes)) if (classes == name).sum() >= _LEAST]
+        known = sorted(set(classes) - {"x"})  # x is that nobody knows
+        self.names = [name for name in known if (classes == name).sum() >= _LEAST]
         self.means = [content[classes == name].mean(0) for name in self.names]
         # Contents of real domains can all be zero: a floor keeps the Gaussian.
         floor = 1e-3 * np.eye(2)
         self.covariances = [np.cov(content[classes == name].T) + floor for name in self.names]
 
     def judge(self, helix: float, strand: float) -> str:
-        """Return the likeliest class: "1", "2", "3" or "4"."""
+        """Return the likeliest class, "1", "2", "3" or "4"; there must be one in ``names``."""
         scores = []
         for mean, covariance in zip(self.means, self.covariances, strict=True):
             away = np.array([helix, strand]) - mean

@@ -6,7 +6,7 @@ names are theirs, and every width is read from the file. It sees the orientation
 not its handedness: a mirror image scores as some rotation of the original does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -73,18 +73,35 @@ class _Thin(_Block):
         super().__init__(nn.Linear(inside, outside, bias=False))
 
 
-class _Layer(nn.Module):
-    """Relational message passing: messages are summed per target and kind of edge."""
+@dataclass(frozen=True)
+class _Widths:
+    """Channels of a layer: of what comes in, of messages, of their sums mixed, of what goes out."""
 
-    def __init__(self, inside: int, middle: int, outside: int, edges: int, relations: int):
+    inside: int
+    message: int
+    mixed: int
+    outside: int
+    edges: int
+    relations: int
+
+
+class _Layer(nn.Module):
+    """Relational message passing: messages are summed per target and kind of edge.
+
+    Args:
+        widths: Channels.
+        carried: Whether what goes by the messages passes a block of its own.
+    """
+
+    def __init__(self, widths: _Widths, carried: bool):
         super().__init__()
-        self.relations = relations
-        self.input = _Wide(inside, middle)
-        self.edge_input = _Wide(edges, middle)
-        self.linear = _Thin(relations * middle, middle)
-        self.output = _Thin(middle, outside)
-        if inside != outside:
-            self.identity = _Thin(inside, outside)
+        self.relations = widths.relations
+        self.input = _Wide(widths.inside, widths.message)
+        self.edge_input = _Wide(widths.edges, widths.message)
+        self.linear = _Thin(widths.relations * widths.message, widths.mixed)
+        self.output = _Thin(widths.mixed, widths.outside)
+        if carried:
+            self.identity = _Thin(widths.inside, widths.outside)
 
     def forward(
         self, nodes: Float[Tensor, "n a"], edges: Float[Tensor, "e w"], graph: Graph
@@ -134,19 +151,22 @@ class GearNet(nn.Module):
         if atoms != 1:
             raise KeyError("an embedding of several atoms: the backbone model")
         count = 1 + max(int(n.split(".")[1]) for n in weights if n.startswith("layers."))
-        self.layers = nn.ModuleList()
+        self.layers, widths = nn.ModuleList(), []
         for number in range(count):
             name = f"layers.{number}"
-            middle, inside = shape(f"{name}.input.module.3")
-            relations, rest = divmod(shape(f"{name}.linear.module.3")[1], middle)
-            if rest:
-                raise KeyError(f"{name}.linear of {relations} relations and {rest} channels")
-            outside = shape(f"{name}.output.module.3")[0]
-            edges = shape(f"{name}.edge_input.module.3")[1]
-            self.layers.append(_Layer(inside, middle, outside, edges, relations))
-        self.relations, self.edge_width = relations, edges
+            carried = f"{name}.identity.module.3.weight" in weights
+            widths.append(_widths(name, shape))
+            if not carried and widths[-1].inside != widths[-1].outside:
+                raise KeyError(f"{name}.identity is not there, and the widths differ")
+            self.layers.append(_Layer(widths[-1], carried))
+        self.relations, self.edge_width = widths[0].relations, widths[0].edges
+        if len({(one.relations, one.edges) for one in widths}) > 1:
+            raise KeyError("layers of different edges")
         outside, inside = shape("mlp.module.3")
         self.mlp = _Wide(inside, outside)
+        arriving = [2 * width, *(one.outside for one in widths)]
+        if arriving != [*(one.inside for one in widths), inside]:
+            raise KeyError("layers that do not follow one another")
         for level in LEVELS:
             classes, inside = shape(f"pred_head_{level}")
             self.add_module(f"pred_head_{level}", nn.Linear(inside, classes))
@@ -189,6 +209,17 @@ class GearNet(nn.Module):
             {level: torch.cat([one.logits[level] for one in found]) for level in LEVELS},
             sum(one.capped for one in found),
         )
+
+
+def _widths(name: str, shape: Callable[[str], torch.Size]) -> _Widths:
+    """Read the widths of a layer off the shapes of its weights."""
+    message, inside = shape(f"{name}.input.module.3")
+    mixed, summed = shape(f"{name}.linear.module.3")
+    relations, rest = divmod(summed, message)
+    if rest:
+        raise KeyError(f"{name}.linear of {relations} relations and {rest} channels")
+    outside, edges = shape(f"{name}.output.module.3")[0], shape(f"{name}.edge_input.module.3")[1]
+    return _Widths(inside, message, mixed, outside, edges, relations)
 
 
 def load_gearnet(path: Path, radius: float = 10.0) -> GearNet:

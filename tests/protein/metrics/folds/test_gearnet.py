@@ -210,6 +210,76 @@ def test_chains_that_are_none_are_refused(small: GearNet, chain: np.ndarray) -> 
         small.classify([])
 
 
+def blocks(name: str, inside: int, outside: int, wide: bool) -> dict[str, torch.Tensor]:
+    """Return weights of a block: norm, linear and, if it is wide, bias and norm."""
+    source = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    linear = torch.randn(outside, inside, generator=source) / inside**0.5
+    found = {f"{name}.module.3.weight": linear}
+    sizes = {0: inside}
+    if wide:
+        found[f"{name}.module.3.bias"], sizes[4] = torch.zeros(outside), outside
+    for place, size in sizes.items():
+        for part, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            found[f"{name}.module.{place}.{part}"] = torch.full((size,), float(value))
+    return found
+
+
+def network(message: int, mixed: int) -> dict[str, torch.Tensor]:
+    """Return weights of four layers, of 24 channels before the first and 40 after each."""
+    weights = {"atom_embedding.weight": torch.ones(1, 12), **blocks("mlp", 40, 16, True)}
+    for level, classes in zip(LEVELS, (5, 7, 9), strict=True):
+        weights[f"pred_head_{level}.weight"] = torch.ones(classes, 16)
+        weights[f"pred_head_{level}.bias"] = torch.zeros(classes)
+    for number, inside in enumerate((24, 40, 40, 40)):
+        name, between = f"layers.{number}", message or inside
+        weights |= blocks(f"{name}.input", inside, between, True)
+        weights |= blocks(f"{name}.edge_input", 16, between, True)
+        weights |= blocks(f"{name}.linear", 6 * between, mixed, False)
+        weights |= blocks(f"{name}.output", mixed, 40, False)
+    return weights | blocks("layers.0.identity", 24, 40, False)
+
+
+# As wide as the layer's input, as its output, or as neither.
+@pytest.mark.parametrize(("message", "mixed"), [(0, 40), (40, 40), (24, 24), (20, 28)])
+def test_widths_are_read_off_the_weights(tmp_path: Path, message: int, mixed: int) -> None:
+    weights = network(message, mixed)
+    save_file(weights, tmp_path / "wide.safetensors")
+    net = load_gearnet(tmp_path / "wide.safetensors")
+    assert len(net.layers) == 4 and set(weights) <= set(net.state_dict())
+    found = net.classify([coil(20, 0), coil(31, 1)])
+    assert found.features.shape == (2, 16) and bool(torch.isfinite(found.features).all())
+    assert (found.features[0] - found.features[1]).abs().max() > 0.1
+    # The first layer, written out.
+    graph = build_graph([torch.from_numpy(np.round(10 * coil(20, 0), 3)).float()])
+    nodes, edges = net.inputs(graph)
+
+    def block(name: str, value: torch.Tensor, wide: bool) -> torch.Tensor:
+        after = 0.1 * value.minimum(torch.zeros(())) + value.maximum(torch.zeros(()))
+        after = after @ weights[f"layers.0.{name}.module.3.weight"].T
+        return torch.nn.functional.leaky_relu(after, 0.1) if wide else after
+
+    messages = block("input", nodes, True)[graph.source] + block("edge_input", edges, True)
+    sums = torch.zeros(20, 6, messages.shape[1])
+    sums.index_put_((graph.target, graph.relation), messages, accumulate=True)
+    expected = block("output", block("linear", sums.flatten(1), False), False)
+    expected = expected + block("identity", nodes, False)
+    assert torch.allclose(net.layers[0](nodes, edges, graph), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_widths_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    good = network(0, 40)
+    carried = {name: value for name, value in good.items() if "identity" not in name}
+    for bad, said in (
+        (carried, "identity is not there"),
+        (good | {"atom_embedding.weight": torch.ones(1, 16)}, "do not follow"),
+        (good | blocks("mlp", 24, 16, True), "do not follow"),
+        (good | blocks("layers.2.edge_input", 8, 40, True), "different edges"),
+    ):
+        save_file(bad, tmp_path / "bad.safetensors")
+        with pytest.raises(FewstepError, match=said):
+            load_gearnet(tmp_path / "bad.safetensors")
+
+
 def test_other_files_are_refused(directory: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
