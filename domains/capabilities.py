@@ -25,6 +25,7 @@ __all__ = [
     "Adopting",
     "Calibrating",
     "Comparing",
+    "Drawing",
     "Forgetting",
     "HeldOut",
     "Judging",
@@ -208,6 +209,15 @@ class Screening(Protocol):
 
     def distinct(self, run: Any) -> Distinct | None:
         """Return the gate that compares a sample with those kept before, if there is one."""
+        ...
+
+
+@runtime_checkable
+class Drawing(Protocol):
+    """Can draw samples."""
+
+    def draw(self, samples: Sequence[Sample], path: Path) -> None:
+        """Write one picture (PNG) of all samples."""
         ...
 
 

@@ -25,6 +25,7 @@ from domains.stages.places import check_places
 from domains.stages.prepare import prepare
 from domains.stages.pretrain import pretrain
 from domains.stages.report import report
+from domains.stages.sample import sample
 from domains.stages.score import score
 from domains.stages.screen import screen
 from domains.stages.sift import sift
@@ -51,7 +52,7 @@ STAGES: tuple[Callable[..., None], ...] = (
     compare,
 )
 # Commands for people, which no rule calls.
-CHECKS: tuple[Callable[..., None], ...] = (complete, score, compact, status, doctor)
+CHECKS: tuple[Callable[..., None], ...] = (sample, complete, score, compact, status, doctor)
 
 app = typer.Typer(
     no_args_is_help=True,

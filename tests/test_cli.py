@@ -32,15 +32,18 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 
 
 def shell_line(rule: str) -> str:
-    """The command of a rule, its string pieces joined."""
+    """The command of a rule, its string pieces joined; options that ``option`` makes at its end."""
     body = re.search(rf"^ *rule {rule}:\n(.*?)(?=^ *rule |\Z)", RULES, re.M | re.S)
     assert body, f"no rule {rule}"
-    return "".join(re.findall(r'"([^"]*)"', body[1].partition("shell:")[2]))
+    settings, _, shell = body[1].partition("shell:")
+    made = re.findall(r'(\w+)=lambda w, input: option\("(\w+)"', settings)
+    used = [f" --{name}" for key, name in made if f"{{params.{key}}}" in shell]
+    return "".join([*re.findall(r'"([^"]*)"', shell), *used])
 
 
 def test_commands_are_stages_and_checks() -> None:
     assert set(COMMANDS) == set(STAGES) | set(CHECKS)
-    assert set(CHECKS) == {"complete", "score", "compact", "status", "doctor"}
+    assert set(CHECKS) == {"sample", "complete", "score", "compact", "status", "doctor"}
 
 
 @pytest.mark.parametrize("name", [*STAGES, *CHECKS])

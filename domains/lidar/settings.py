@@ -29,6 +29,7 @@ __all__ = [
     "Simulate",
 ]
 
+_ASSETS = Path(__file__).parent / "assets"
 SCAN_SUFFIXES = (".bin", ".ply", ".pcd")
 
 Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
@@ -251,7 +252,7 @@ SETTINGS = FieldSettings(
     run=LidarRun,
     implementation="domains.lidar.field:FIELD",
     metrics="domains.lidar.metric_texts:METRICS",
-    bundled={"lidiff-mini": Path(__file__).parent / "assets" / "lidiff-mini"},
+    bundled={name: _ASSETS / name for name in ("lidiff-mini", "lidar-street", "lidar-street-8")},
     published=Path(__file__).parent / "assets" / "published.yaml",
     made=("scan completed", "scans completed"),
 )

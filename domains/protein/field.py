@@ -17,6 +17,7 @@ from domains.evaluation.screening.gate import Gate
 from domains.evaluation.statistics.measured import Measured
 from domains.field import Field
 from domains.files.model_files import write_model
+from domains.files.provenance import atomic_path
 from domains.protein.checkpoint.model_source import read_source
 from domains.protein.conditions.asked_folds import asked_folds
 from domains.protein.conditions.folds import MatchedDomains, condition_of, mapping_of, overriding
@@ -251,6 +252,13 @@ class ProteinField(Field[ProteinaDenoiser]):
     def write(self, sample: Sample, directory: Path, options: Mapping[str, Any]) -> list[str]:
         """Write a PDB file, and mmCIF beside it on request."""
         return write_sample(sample, directory, options.get("formats", ()))
+
+    def draw(self, samples: Sequence[Sample], path: Path) -> None:
+        """Write a picture of all samples."""
+        from domains.protein.pictures import draw_chains
+
+        with atomic_path(path) as temporary:
+            draw_chains([one.points.numpy() for one in samples]).save(temporary, format="PNG")
 
     def read(self, path: Path) -> Sample:
         """Read the Cα of a PDB or mmCIF file."""

@@ -70,17 +70,9 @@ def complete(
 def _settings(scans: Path, model: str, columns: str, precision: str) -> RunConfig:
     """Return the run that these options stand for."""
     from domains.config import parse_config
-    from domains.distillation.sampling.roll_out import RollOutConfig
-    from domains.files.model_files import read_model
+    from domains.stages.at_hand import facts_of, trained_sampler
 
-    _, facts = read_model(located(model))
-    trained = facts.get("provenance", {}).get("distil", {})
-    if "roll_out" not in trained:
-        raise FewstepError(
-            f"{model} is no student, so how to sample it is not known",
-            do="Give a student, or write a YAML (workflows/config/lidar_scans.yaml)",
-        )
-    sampler = RollOutConfig.model_validate(trained["roll_out"]).sampler(1.0)
+    sampler, network = trained_sampler(model), facts_of(model)["network"]
     return parse_config(
         {
             "name": "completed",
@@ -88,7 +80,7 @@ def _settings(scans: Path, model: str, columns: str, precision: str) -> RunConfi
             "teacher": model,
             "data": {
                 "scans": str(scans),
-                "radius": facts["network"].get("radius", 50.0),
+                "radius": network.get("radius", 50.0),
                 **({"columns": tuple(columns.split())} if columns else {}),
             },
             "generate": {"batch_points": 10**9, "precision": precision},

@@ -1,0 +1,46 @@
+"""How a finished student is sampled, as its own provenance tells: commands without a YAML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from domains.config import located
+from domains.errors import FewstepError
+
+if TYPE_CHECKING:
+    from domains.distillation.sampling.settings import Renoise
+
+__all__ = ["facts_of", "trained_sampler"]
+
+
+def facts_of(model: str) -> dict[str, Any]:
+    """Return the configuration in a model's ``model.json``, after checking its weights.
+
+    Args:
+        model: A directory or a bundled name.
+
+    Raises:
+        FewstepError: There is no such model, or it is damaged.
+    """
+    from domains.files.model_files import read_model
+
+    return read_model(located(model))[1]
+
+
+def trained_sampler(model: str) -> Renoise:
+    """Return the sampler that plays a student as it was trained.
+
+    Raises:
+        FewstepError: The model is no student, or there is none.
+    """
+    from domains.distillation.sampling.roll_out import RollOutConfig
+
+    trained = facts_of(model).get("provenance", {}).get("distil", {}).get("roll_out")
+    if trained is None:
+        raise FewstepError(
+            f"{model} is no student, so how to sample it is not known",
+            do="Give a student, or write a YAML (see workflows/config)",
+        )
+    if trained.pop("deterministic", False):  # the older word
+        trained["eta"] = 0.0
+    return RollOutConfig.model_validate(trained).sampler(trained.get("noise_scale", 1.0))
