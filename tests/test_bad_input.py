@@ -42,7 +42,7 @@ def test_names(place: Place) -> None:
     teacher = ("prepare", "--source", place / "teacher", *out)
     assert "unknown field" in place.refused(*teacher, "--domain", "weather")
     made = ("report", "--config", config, "--evaluations", place / "e", "--table", place / "t.csv")
-    assert "set.csv" in place.refused(*made, "--output", place / "report.html")
+    assert "set.json is missing" in place.refused(*made, "--output", place / "report.html")
     assert "no pretrain section" in place.refused(
         "pretrain", "--config", config, "--state", place / "s", *out
     )

@@ -136,7 +136,7 @@ def gone(name: str) -> Callable[[Path], object]:
 POSE = "1 0 0 0 0 1 0 0 0 0 1 0\n"
 SEQUENCES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no scans": (gone("velodyne"), "no velodyne"),
-    "no labels": (gone("labels"), "no labels"),
+    "no label files": (lambda d: [p.unlink() for p in d.glob("labels/*")], "no labels"),
     "a pose too many": (text("poses.txt", POSE * 3), "expected 2 entries"),
     "poses in binary": (text("poses.txt", bytes(range(256))), "can't read"),
     "infinite poses": (text("poses.txt", POSE.replace("1", "inf") * 2), "no rigid motion"),
@@ -169,8 +169,9 @@ CITIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no directory": (shutil.rmtree, "no sequences"),
     "no sequences": (gone("sequences"), "no sequences"),
     "another sequence": (lambda d: (d / "sequences/08").rename(d / "sequences/09"), "velodyne"),
-    "no poses": (lambda d: (d / "sequences/08/poses.txt").unlink(), "can't read"),
-    "no labels": (gone("sequences/08/labels"), "no labels"),
+    "no poses": (lambda d: (d / "sequences/08/poses.txt").unlink(), "no poses in"),
+    "no label files": (
+        lambda d: [p.unlink() for p in d.glob("sequences/08/labels/*")], "no labels"),
     "scans that are links to themselves": (
         lambda d: [(p.unlink(), p.symlink_to(p)) for p in d.glob("sequences/08/velodyne/*")],
         "can't"),

@@ -155,7 +155,6 @@ def build_report(
     styles, hidden = sections.set_styles(sets), sections.hidden_sets(measured, explained)
     key = comparison.primary_metric(measured, explained)
     packed, cards = gallery.scenes(measured, output)
-    sent = screens.read_screens(screened)
     write_text(
         output,
         render(
@@ -169,9 +168,7 @@ def build_report(
             teacher=comparison.best_set(of_role(measured, "teacher"), key, explained),
             time_panel=sections.time_panel(measured, explained),
             metrics=explained,
-            screens=sent,
-            screen_panel=screens.panel(sent),
-            screen_style=screens.style,
+            **screens.shown(screened),
             rows=_table(sets, explained),
             step_panels=sections.step_panels(measured, explained),
             step_groups=sections.step_groups(measured),

@@ -16,7 +16,7 @@ from domains.evaluation.report import figures
 from domains.evaluation.report.figures import Series
 from domains.files.regular import read_json_object
 
-__all__ = ["Screened", "panel", "read_screens", "style"]
+__all__ = ["Screened", "panel", "read_screens", "shown", "style"]
 
 _STYLES = 6
 _NUMBERS = ("asked", "samples", "sampling_seconds", "kept", "hours")
@@ -65,6 +65,12 @@ def read_screens(directories: Sequence[Path]) -> list[Screened]:
         FewstepError: A file is missing or malformed.
     """
     return [Screened(_read(path / "screen.json")) for path in directories]
+
+
+def shown(directories: Sequence[Path]) -> dict[str, Any]:
+    """Return what the report's page shows of them, by the names that the page has for it."""
+    found = read_screens(directories)
+    return {"screens": found, "screen_panel": panel(found), "screen_style": style}
 
 
 def _read(path: Path) -> dict[str, Any]:
