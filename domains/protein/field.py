@@ -17,7 +17,6 @@ from domains.evaluation.screening.gate import Gate
 from domains.evaluation.statistics.measured import Measured
 from domains.field import Field
 from domains.files.model_files import write_model
-from domains.files.provenance import atomic_path
 from domains.protein.checkpoint.model_source import read_source
 from domains.protein.conditions.asked_folds import asked_folds
 from domains.protein.conditions.folds import MatchedDomains, condition_of, mapping_of, overriding
@@ -37,6 +36,7 @@ from domains.protein.metrics.designability.proxy import load_proxy
 from domains.protein.metrics.nearness import Nearness, matched, nearness_to
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
+from domains.protein.pictures import write_chains
 from domains.protein.screening.distinct import GreedyDistinct
 from domains.protein.screening.gates import gates_of
 from domains.protein.settings import (
@@ -234,8 +234,9 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def nearness(self, requests: Sequence[Request], seed: int, tools: Path | None) -> Nearness:
         """Compare samples with training domains in composition and cross NLL."""
-        natives = matched(self._training_data(), requests, seed)
-        return nearness_to(natives, load_proxy(tools, count=2))
+        return nearness_to(
+            matched(self._training_data(), requests, seed), load_proxy(tools, count=2)
+        )
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""
@@ -255,10 +256,7 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def draw(self, samples: Sequence[Sample], path: Path) -> None:
         """Write a picture of all samples."""
-        from domains.protein.pictures import draw_chains
-
-        with atomic_path(path) as temporary:
-            draw_chains([one.points.numpy() for one in samples]).save(temporary, format="PNG")
+        write_chains(path, [one.points.numpy() for one in samples])
 
     def read(self, path: Path) -> Sample:
         """Read the Cα of a PDB or mmCIF file."""
@@ -271,10 +269,7 @@ class ProteinField(Field[ProteinaDenoiser]):
     def held_out(
         self, plan: ProteinGenerate, numbers: Sequence[int], seed: int
     ) -> dict[int, Sample]:
-        """Return test domains, for each sample one of the nearest length not yet taken.
-
-        Where samples are asked for a fold class, they are of that class.
-        """
+        """Return test domains, of each sample's fold class and nearest length not yet taken."""
         taken = natives.held_out(load_domains(self.data.path), plan, seed)
         return {number: taken[number] for number in numbers if number in taken}
 

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-__all__ = ["draw_chains"]
+from domains.files.provenance import atomic_path
+
+__all__ = ["draw_chains", "write_chains"]
 
 _CELL, _COLUMNS, _FINER = 240, 5, 3
 _MARGIN = 0.08
@@ -29,6 +32,12 @@ def draw_chains(chains: Sequence[Float[np.ndarray, "n 3"]]) -> Image.Image:
         row, column = divmod(number, columns)
         sheet.paste(_trace(chain), (column * _CELL, row * _CELL))
     return sheet
+
+
+def write_chains(path: Path, chains: Sequence[Float[np.ndarray, "n 3"]]) -> None:
+    """Write the picture of ``draw_chains`` as PNG, atomically."""
+    with atomic_path(path) as temporary:
+        draw_chains(chains).save(temporary, format="PNG")
 
 
 def _trace(chain: Float[np.ndarray, "n 3"]) -> Image.Image:
