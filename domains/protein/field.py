@@ -81,10 +81,11 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def new(self, config: ProteinPretrain, seed: int) -> ProteinaDenoiser:
         """Return an untrained denoiser that knows the fold classes of its data."""
-        network_config = NetworkConfig.parse(config.network, "pretrain.network")
-        labelled = "fold_emb" in network_config.feats_cond_seq
-        mapping = mapping_of(self._training_data(config.lengths) if labelled else None)
-        return ProteinaDenoiser.untrained(network_config, mapping, seed)
+        network = NetworkConfig.parse(config.network, "pretrain.network")
+        known = (
+            self._training_data(config.lengths) if "fold_emb" in network.feats_cond_seq else None
+        )
+        return ProteinaDenoiser.untrained(network, mapping_of(known), seed)
 
     def recompute(self, denoiser: ProteinaDenoiser) -> None:
         """Keep each trunk layer's inputs only."""
