@@ -18,7 +18,7 @@ from domains.evaluation.statistics.measured import Measured
 from domains.field import Field
 from domains.files.model_files import write_model
 from domains.protein.checkpoint.model_source import read_source
-from domains.protein.conditions.asked_folds import asked_folds
+from domains.protein.conditions.asked_folds import asked_folds, fold_choices
 from domains.protein.conditions.folds import MatchedDomains, condition_of, mapping_of, overriding
 from domains.protein.conditions.scaffold import check_motifs, draw_motif, motif_tensors
 from domains.protein.conditions.told import asked_of
@@ -140,7 +140,7 @@ class ProteinField(Field[ProteinaDenoiser]):
         if lengths.block is not None:
             low, high = lengths.block_at(low + draws.integer("block", high - low + 1))
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
-        return self._requests_of(section, denoiser, sizes, _choices(draws, count))
+        return self._requests_of(section, denoiser, sizes, fold_choices(draws, count))
 
     def _requests_of(
         self,
@@ -184,7 +184,7 @@ class ProteinField(Field[ProteinaDenoiser]):
 
         def draw(draws: Draws) -> Batch:
             requests = self.training_requests(section, denoiser, draws)
-            choices = _choices(draws, len(requests))
+            choices = fold_choices(draws, len(requests))
             pairs = [(one.size, choice) for one, choice in zip(requests, choices, strict=True)]
             members = np.array([source.index(*pair) for pair in pairs])
             stream = np.random.default_rng(draws.integer("rotation", 1 << 40))
@@ -292,11 +292,6 @@ class ProteinField(Field[ProteinaDenoiser]):
     def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return traces and distance maps."""
         return gallery(samples)
-
-
-def _choices(draws: Draws, count: int) -> list[int]:
-    """Draw a key per sample that picks the domain of its fold class and its real partner."""
-    return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
 
 
 FIELD = ProteinField()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from domains.distillation.roles import Draws
 from domains.errors import FewstepError
 from domains.protein.conditions.folds import (
     check_known,
@@ -79,3 +80,8 @@ def _drawn(
     codes = (stream.choice(codes),) if one else codes
     level = level_of(fold, seed, number)
     return condition_of(*(known_part(code, denoiser.mapping, level) for code in codes))
+
+
+def fold_choices(draws: Draws, count: int) -> list[int]:
+    """Draw a key per sample that picks the domain of its fold class and its real partner."""
+    return [draws.integer(f"domain {k}", 1 << 40) for k in range(count)]
