@@ -19,7 +19,7 @@ from domains.protein.data.dataset import CathDomains
 from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.settings import TRAINING_DOMAINS, FoldDistribution, ProteinGenerate
 
-__all__ = ["asked_folds", "level_of"]
+__all__ = ["asked_folds", "fold_choices", "level_of"]
 
 
 def asked_folds(
