@@ -5,16 +5,21 @@ from domains.evaluation.statistics.sets import Metric
 __all__ = ["METRICS"]
 
 # Most important first: the first one with a direction decides the report's headline.
+# Two sets are equal where they differ by less than a tenth of the ground truth's voxels (0.1 m),
+# or by a hundredth of a share.
+_EQUAL_M, _EQUAL_SHARE = 0.01, 0.01
 METRICS = {
     "chamfer": Metric(
         "Chamfer distance, m",
         "Mean distance to the nearest point, from completion to truth and back, averaged.",
         "lower",
+        same_within=_EQUAL_M,
     ),
     "chamfer_with_scan": Metric(
         "Chamfer with scan, m",
         "The same of the completion and its scan's points together, as a user keeps both.",
         "lower",
+        same_within=_EQUAL_M,
     ),
     "rmse_mean": Metric(
         "“RMSE”, m",
@@ -22,10 +27,16 @@ METRICS = {
         "lower",
     ),
     "jsd_3d": Metric(
-        "JSD 3-D", "Jensen–Shannon distance of point densities in cells of 0.5 m.", "lower"
+        "JSD 3-D",
+        "Jensen–Shannon distance of point densities in cells of 0.5 m.",
+        "lower",
+        same_within=_EQUAL_SHARE,
     ),
     "jsd_bev": Metric(
-        "JSD BEV", "The same seen from above: occupied cells in each column.", "lower"
+        "JSD BEV",
+        "The same seen from above: occupied cells in each column.",
+        "lower",
+        same_within=_EQUAL_SHARE,
     ),
     "precision_auc": Metric(
         "Precision, %", "Completed points within 5 to 10 cm of the truth, mean over it.", "higher"
@@ -33,7 +44,12 @@ METRICS = {
     "recall_auc": Metric(
         "Recall, %", "True points within 5 to 10 cm of the completion, mean over it.", "higher"
     ),
-    "f1_auc": Metric("F-score, %", "Harmonic mean of precision and recall.", "higher"),
+    "f1_auc": Metric(
+        "F-score, %",
+        "Harmonic mean of precision and recall.",
+        "higher",
+        same_within=100 * _EQUAL_SHARE,
+    ),
     "emd": Metric(
         "EMD, m",
         "Optimal transport of 0.5 m cells: least mean distance between the two clouds.",
@@ -51,7 +67,10 @@ METRICS = {
     ),
     **{
         f"iou_{size}": Metric(
-            f"IoU {size} m", f"Cells of {size} m occupied in both, of those in either.", "higher"
+            f"IoU {size} m",
+            f"Cells of {size} m occupied in both, of those in either.",
+            "higher",
+            same_within=_EQUAL_SHARE,
         )
         for size in (0.5, 0.2, 0.1)
     },
