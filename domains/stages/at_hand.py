@@ -8,9 +8,20 @@ from domains.config import located
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
-    from domains.distillation.sampling.settings import Renoise
+    from torch import nn
 
-__all__ = ["facts_of", "trained_sampler"]
+    from domains.distillation.sampling.settings import Renoise
+    from domains.field import Field
+
+__all__ = ["facts_of", "load_model", "trained_sampler"]
+
+
+def load_model(field: Field, model: str) -> nn.Module:
+    """Return a model by its directory or bundled name, on the GPU if there is one."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return field.load(located(model)).eval().to(device)
 
 
 def facts_of(model: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domains.config import located
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
@@ -40,11 +39,16 @@ def complete(
 
     from domains.batch import Request, Sample
     from domains.field import load_field
+    from domains.stages.at_hand import load_model
     from domains.stages.sampling import Sampled, Sampling
 
+    if output.resolve() == scans.resolve():
+        raise FewstepError(
+            "completions would replace the scans", got=output, do="Give another --output"
+        )
     settings = _settings(scans, model, columns, precision)
     field = load_field("lidar").with_data(settings.data)
-    plan, network = settings.generate, field.load(located(model)).eval()
+    plan, network = settings.generate, load_model(field, model)
     sampling = Sampling(field, network, settings.sample_set("completed"), 0, None, plan.precision)
     seconds: list[float] = []
     skipped = 0

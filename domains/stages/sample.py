@@ -36,19 +36,17 @@ def sample(
         seed: Decides the noise; another one gives other chains.
         precision: As of generate: 32-true, tf32 or bf16-mixed.
     """
-    import torch
     from tqdm import tqdm
 
     from domains.batch import Request, Sample
     from domains.capabilities import Drawing, capability
-    from domains.config import located
     from domains.field import load_field
+    from domains.stages.at_hand import load_model
     from domains.stages.sampling import Sampled, Sampling, batches
 
     settings = _settings(length, number, model, seed, precision)
     field, plan = load_field("protein"), settings.generate
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = field.load(located(model)).eval().to(device)
+    network = load_model(field, model)
     sampling = Sampling(field, network, settings.sample_set("drawn"), seed, None, plan.precision)
     requests: dict[int, Request] = {}
     for index, request in enumerate(field.requests(plan, range(number), network, seed)):

@@ -123,6 +123,8 @@ def test_completions_alone_are_written_on_request(run: Path, tmp_path: Path) -> 
 def test_a_teacher_is_no_student_and_nothing_may_be_completed(run: Path, tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans/broken.bin").write_bytes(b"12345")
+    with pytest.raises(FewstepError, match="would replace the scans"):
+        complete(tmp_path / "scans", output=tmp_path / "scans/../scans")
     with pytest.raises(FewstepError, match="is no student"):
         complete(tmp_path / "scans", model=str(run / "results/tiny/teacher"))
     with pytest.raises(FewstepError, match=r"no scan of .* could be completed"):
