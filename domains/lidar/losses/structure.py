@@ -56,7 +56,7 @@ def structure(points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]
 
     "scene" is the squared Chamfer distance, m². "point" compares the distances among key
     points with those among their nearest points of the ground truth, m². Key points are
-    spread evenly over the rows, which are in farthest-point order.
+    spread evenly over the rows, which are in the order of the scan, once for each copy.
     """
     assert batch.points is not None
     scene, point = [], []
