@@ -53,7 +53,9 @@ def fit_levels(
     Raises:
         FewstepError: A prediction is not finite, or none has anything of the noise.
     """
-    return [_fit_level(denoiser, batches, draws, level) for level in levels]
+    with torch.no_grad():
+        encoded = [denoiser.encode(batch) for batch in batches]
+        return [_fit_level(denoiser, encoded, draws, level) for level in levels]
 
 
 def calibration_of(fits: Sequence[Fit]) -> Calibration:
@@ -61,7 +63,6 @@ def calibration_of(fits: Sequence[Fit]) -> Calibration:
     return Calibration(tuple(fit.timestep for fit in fits), tuple(fit.factor for fit in fits))
 
 
-@torch.no_grad()
 def _fit_level(denoiser: LidarDenoiser, batches: Sequence[Batch], draws: Draws, level: int) -> Fit:
     both = own = wanted = 0.0
     for number, batch in enumerate(batches):

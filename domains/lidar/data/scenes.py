@@ -54,19 +54,19 @@ class Scenes:
         size = config.points if whole else config.learning_size
         streets = self._streets(self._learned, config.partial_points, size, True)
         scenes = [_request(streets.usable(number), config) for number in numbers]
-        return [_part(*pair) for pair in zip(scenes, [size] * len(scenes), numbers, strict=True)]
+        return [_part(scene, size, k) for scene, k in zip(scenes, numbers, strict=True)]
 
     def validation(self, config: SceneConfig, count: int) -> list[Request]:
         """Return ``count`` scenes, evenly spread over the last training sequence."""
-        self._suit(config)
-        streets = self._streets(self.data.train[-1:], config.partial_points, None, False)
-        places = np.linspace(0, len(streets) - 1, count).round().astype(int)
-        return [_request(streets.usable(int(k)), config) for k in places]
+        return self._spread(config, count, None)
 
     def with_truth(self, config: SceneConfig, count: int) -> list[Request]:
-        """Return ``count`` scenes of the last training sequence, truth as large as completions."""
+        """Return the scenes of ``validation``, with truth as large as completions."""
+        return self._spread(config, count, config.points)
+
+    def _spread(self, config: SceneConfig, count: int, truth: int | None) -> list[Request]:
         self._suit(config)
-        streets = self._streets(self.data.train[-1:], config.partial_points, config.points, False)
+        streets = self._streets(self.data.train[-1:], config.partial_points, truth, False)
         places = np.linspace(0, len(streets) - 1, count).round().astype(int)
         return [_request(streets.usable(int(k)), config) for k in places]
 
