@@ -37,14 +37,14 @@ def test_more_chains_begin_with_fewer(proteins: fewstep.ProteinStudent) -> None:
 def test_chains_are_biotite_structures(proteins: fewstep.ProteinStudent) -> None:
     models = proteins.structures(length=24, number=2, seed=3)
     assert (models.stack_depth(), models.array_length()) == (2, 24)
-    assert set(models.atom_name) == {"CA"} and set(models.res_name) == {"ALA"}
+    assert set(models.get_annotation("atom_name")) == {"CA"}
     np.testing.assert_array_equal(models.coord, proteins.sample(length=24, number=2, seed=3))
 
 
 def test_rebuilt_backbones_have_four_atoms(proteins: fewstep.ProteinStudent) -> None:
     pytest.importorskip("pypulchra")
     models = proteins.structures(length=24, number=1, seed=3, backbone=True)
-    assert list(models.atom_name[:4]) == ["N", "CA", "C", "O"]
+    assert list(models.get_annotation("atom_name")[:4]) == ["N", "CA", "C", "O"]
     assert models.array_length() == 4 * 24
 
 

