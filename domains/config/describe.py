@@ -31,7 +31,7 @@ defaults in its own table, not from those in the table that names it. This page 
 """
 _MATRIX = """# A matrix
 
-The file of a [matrix](matrix.md) is written out as one run for each field.
+The file of a [matrix](../how_to/matrix.md) is written out as one run for each field.
 """
 # The quantities of a JSON schema that a reader has to know, as mathematics.
 _BOUNDS = {
@@ -159,7 +159,7 @@ def _default(field: FieldInfo) -> str:
 
 
 PLACES = {
-    Path("docs/configuration.md"): markdown,
+    Path("docs/reference/configuration.md"): markdown,
     Path("workflows/config/schema.json"): schema,
     Path("workflows/config/matrix_schema.json"): matrix_schema,
 }

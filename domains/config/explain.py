@@ -19,7 +19,7 @@ def explained(error: ValidationError, source: str) -> FewstepError:
     return FewstepError(
         f"{source}, {where}: {first['msg']}",
         got=_shown(first.get("input")),
-        do="See docs/configuration.md for the keys and their ranges",
+        do="See docs/reference/configuration.md for the keys and their ranges",
     )
 
 

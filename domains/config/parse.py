@@ -58,7 +58,7 @@ def run_settings(content: Any, source: str = "config") -> type[RunConfig]:
             f"{source}, domain: no such field",
             expected=" or ".join(field_names()),
             got=repr(name),
-            do="See docs/configuration.md for the keys and their ranges",
+            do="See docs/reference/configuration.md for the keys and their ranges",
         )
     return field_settings(name).run
 

@@ -32,7 +32,7 @@ _PACKAGES = (
         "MinkowskiEngine",
         "MinkowskiEngine",
         "LiDAR: another backend",
-        "see docs/minkowski.md",
+        "see docs/how_to/minkowski.md",
     ),
     ("transformers", "transformers", "proteins: ESMFold", "pip install 'fewstep[folding]'"),
 )

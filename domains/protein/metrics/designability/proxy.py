@@ -8,8 +8,8 @@ likely they are there: the *cross NLL*. A backbone that no sequence fits gets se
 the second network finds no better than any other. Plain geometry is checked beside it.
 
 How far this separates real domains from decoys, and what it can't see, was measured by
-``studies/derive_proxy.py`` and stands in ``docs/designability_proxy.md``. Never report it
-as designability.
+``studies/derive_proxy.py`` and stands in
+``docs/explanation/designability_proxy.md``. Never report it as designability.
 """
 
 import math
