@@ -120,7 +120,7 @@ def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:
     ("wrong", "said"),
     [
         ({"objectives": {"vsd": {"objective": {"kind": "gan"}}}}, "objectives.vsd, as protein"),
-        ({"objectives": {"vsd": {"batch": 3}}}, "batch: Extra inputs"),
+        ({"objectives": {"vsd": {"batch": 3}}}, "batch: unknown key"),
         ({"objectives": {"vsd": {"fit": {"steps": 3}}}}, "either steps, network_calls or seconds"),
         ({"domains": {"protein": {"changes": {"vds": {}}}}}, "'vds' is none of"),
         ({"sensitivity": {"x": {"objective": "vds", "changes": {}}}}, "'vds' is none of"),

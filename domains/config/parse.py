@@ -33,7 +33,7 @@ def parse_config(content: Any, source: str = "config") -> RunConfig:
         run = settings.model_validate(content)
         return settings.model_validate(run.written_out())
     except ValidationError as error:
-        raise explained(error, source) from error
+        raise explained(error, source, settings) from error
 
 
 class _Named(BaseModel):

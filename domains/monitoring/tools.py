@@ -48,8 +48,10 @@ _PROGRAMS = (
 
 def tools() -> Iterator[Finding]:
     """Yield every optional package, program and set of weights."""
+    # All at once: each takes up to seconds.
+    started = {package: _started(package) for package, *_ in _PACKAGES}
     for package, distribution, enables, do in _PACKAGES:
-        yield _package(package, distribution, enables, do)
+        yield _package(package, distribution, enables, do, started[package])
     for program, enables, do in _PROGRAMS:
         place = shutil.which(program)
         note = enables if place else f"{enables}: {do}"
@@ -60,17 +62,32 @@ def tools() -> Iterator[Finding]:
     yield _esmfold_weights()
 
 
-def _package(package: str, distribution: str, enables: str, do: str) -> Finding:
+def _started(package: str) -> subprocess.Popen[str] | None:
     """Import a package in a process of its own: a broken one may take its process down."""
     if find_spec(package) is None:
+        return None
+    command, pipe = [sys.executable, "-c", f"import {package}"], subprocess.PIPE
+    # POT would import torch and its like, which are not what is asked about.
+    calm = {f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "TENSORFLOW", "JAX")}
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=pipe, text=True, env=os.environ | calm
+    )
+
+
+def _package(
+    package: str, distribution: str, enables: str, do: str, started: subprocess.Popen[str] | None
+) -> Finding:
+    """Say whether a package could be imported."""
+    if started is None:
         return Finding(package, "absent", "not installed", f"{enables}: {do}")
-    command = [sys.executable, "-c", f"import {package}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+        _, said = started.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
+        started.kill()
+        started.communicate()
         return Finding(package, "warning", f"no import within {_SECONDS} s", enables)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    if started.returncode:
+        lines = said.strip().splitlines() or [f"exit code {started.returncode}"]
         return Finding(package, "warning", f"can't be imported: {lines[-1]}", f"{enables}: {do}")
     try:
         return Finding(package, "ok", version(distribution), enables)
@@ -104,7 +121,7 @@ def _mpnn_weights() -> Finding:
     enables = "proteins: the designability proxy (fetched by the workflow)"
     fetched = Path("data/proteinmpnn")
     try:
-        from domains.protein.metrics.designability.mpnn import find_weights
+        from domains.protein.metrics.designability.mpnn_files import find_weights
 
         place = find_weights(fetched if fetched.exists() else None)
     except (FewstepError, ImportError):

@@ -22,7 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from domains.protein.metrics.designability.gates import Gates
-from domains.protein.metrics.designability.mpnn import RELEASE, ProteinMPNN, load
+from domains.protein.metrics.designability.mpnn import ProteinMPNN, load
+from domains.protein.metrics.designability.mpnn_files import RELEASE
 from domains.protein.metrics.geometry import chain as geometry
 
 __all__ = ["Gates", "Proxy", "load_proxy"]
@@ -105,7 +106,7 @@ def load_proxy(weights: Path | None = None, *, gates: Gates | None = None, count
     """Return the proxy with both networks loaded.
 
     Args:
-        weights: Where the ProteinMPNN weights are; see ``mpnn.find_weights``.
+        weights: Where the ProteinMPNN weights are; see ``mpnn_files.find_weights``.
         gates: Other limits than the derived ones.
         count: Sequences per sample.
 
