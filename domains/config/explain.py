@@ -75,7 +75,7 @@ def _models_at(above: list[int | str], settings: type[BaseModel]) -> list[type[B
 
 def _is_by_name(annotation: Any) -> bool:
     """Tell whether an annotation is, or allows, a mapping of names to values."""
-    kinds = map(get_origin, (annotation, *get_args(annotation)))
+    kinds: list[Any] = [get_origin(one) for one in (annotation, *get_args(annotation))]
     return any(kind in (dict, Mapping) for kind in kinds)
 
 
