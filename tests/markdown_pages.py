@@ -16,7 +16,6 @@ _INDENTED = re.compile(r"(?:\n\n|\A)((?: {4,8}\S.*\n(?:\n(?= {4,8}\S))?)+)")
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_WHY = re.compile(r"<!-- not run: ([^>]+?) -->\s*\Z")
 _SHELL = ("", "bash", "sh", "console")
 PROGRAMS = ("fewstep", "snakemake", "make", "python", "pip", "mkdocs", "pytest")
 
@@ -29,13 +28,11 @@ class Command:
         page: The page's path in the repository.
         words: Its words, as a shell would part them.
         whole: Whether it stands in a block, so that nothing may be missing in it.
-        why_not: Why no test runs it, as the page says.
     """
 
     page: str
     words: tuple[str, ...]
     whole: bool
-    why_not: str
 
 
 def pages() -> list[Path]:
@@ -48,11 +45,6 @@ def pages() -> list[Path]:
         places = ("*.md", "docs/**/*.md", "domains/**/*.md", "tests/**/*.md")
         found = [path for place in places for path in ROOT.glob(place)]
     return sorted(path for path in found if path.is_file())
-
-
-def _prose(text: str) -> str:
-    """The text without code, in which brackets are no links."""
-    return _INLINE.sub(" ", _FENCE.sub("\n", _COMMENT.sub("", text)))
 
 
 def anchors(page: Path) -> set[str]:
@@ -85,25 +77,24 @@ def broken_links(page: Path) -> Iterator[str]:
 def commands(page: Path) -> Iterator[Command]:
     """Find the commands of fewstep, Snakemake, make, Python and pip on a page."""
     name, text = page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8")
-    for block, why in _blocks(text):
+    for block in _blocks(text):
         for line in _lines(block):
             words = _words(line)
             if words and words[0] in PROGRAMS:
-                yield Command(name, words, True, why)
+                yield Command(name, words, True)
     for inline in _INLINE.findall(_FENCE.sub("\n", text)):
         words = _words(inline)
         if len(words) > 1 and words[0] in PROGRAMS:
-            yield Command(name, words, False, "")
+            yield Command(name, words, False)
 
 
-def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Yield blocks of shell, fenced or indented, and why each is not run, if the page says so."""
+def _blocks(text: str) -> Iterator[str]:
+    """Yield blocks of shell, fenced or indented."""
     for found in _FENCE.finditer(text):
         if found[3] in _SHELL:
-            why = _WHY.search(text[: found.start()])
-            yield found[4], why[1] if why else ""
+            yield found[4]
     for found in _INDENTED.finditer(_FENCE.sub("\n", text)):
-        yield found[1], ""
+        yield found[1]
 
 
 def _lines(block: str) -> list[str]:

@@ -86,7 +86,7 @@ def test_commands_are_found() -> None:
 )
 def test_commands_that_fail_are_found(line: str) -> None:
     words = tuple(line.replace("'", "").split())
-    assert list(faults(Command("page.md", words, True, "")))
+    assert list(faults(Command("page.md", words, True)))
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("material"), reason="the extra docs is missing")
