@@ -76,6 +76,7 @@ test: .venv/installed-test
 docs: .venv/installed-docs
 	@NO_MKDOCS_2_WARNING=1 mkdocs build
 	@echo; echo "Documentation: file://$(CURDIR)/build/site/index.html"
+	@echo "With search: python -m http.server --directory build/site"
 
 clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
