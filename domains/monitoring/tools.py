@@ -47,9 +47,14 @@ _PROGRAMS = (
 
 
 def tools() -> Iterator[Finding]:
-    """Yield every optional package, program and set of weights."""
-    # All at once: each takes up to seconds.
-    started = {package: _started(package) for package, *_ in _PACKAGES}
+    """Return every optional package, program and set of weights.
+
+    Packages begin to be imported at once, each for up to seconds, and are waited for one by one.
+    """
+    return _tools({package: _started(package) for package, *_ in _PACKAGES})
+
+
+def _tools(started: dict[str, subprocess.Popen[str] | None]) -> Iterator[Finding]:
     for package, distribution, enables, do in _PACKAGES:
         yield _package(package, distribution, enables, do, started[package])
     for program, enables, do in _PROGRAMS:
