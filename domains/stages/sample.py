@@ -10,7 +10,7 @@ from domains.errors import FewstepError
 __all__ = ["sample"]
 
 _log = logging.getLogger(__name__)
-_MOST = 10_000  # chains; more are a run's (docs/scale.md)
+_MOST = 10_000  # chains; more are a run's (docs/how_to/scale.md)
 
 
 def sample(

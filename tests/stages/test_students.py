@@ -29,7 +29,7 @@ def test_chains_are_those_of_the_command(proteins: fewstep.ProteinStudent, tmp_p
 
 def test_more_chains_begin_with_fewer(proteins: fewstep.ProteinStudent) -> None:
     one, two = (proteins.sample(length=24, number=k, seed=3) for k in (1, 2))
-    # Batches round differently, and eight calls enlarge that (docs/reliability.md).
+    # Batches round differently, and eight calls enlarge that (docs/explanation/reliability.md).
     np.testing.assert_allclose(two[:1], one, atol=0.5)
     assert np.abs(two[1] - one[0]).max() > 5
 
