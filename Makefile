@@ -43,14 +43,29 @@ help:
 	@.venv/bin/python -m pip check
 	@touch $@
 
+# Of all that Snakemake says: what begins, how far the run is, what jobs and errors say.
+# Its own account of a run is in .snakemake/log.
+DEMO = snakemake --cores $(CORES) --quiet host reason --configfile workflows/config/demo/$(1)_demo.yaml 2>&1 | $(PROGRESS)
+PROGRESS := awk '/^Job [0-9]+: / {sub(/^Job [0-9]+: /, ""); print "> " $$0; fflush(); next} \
+	/^[0-9]+ of [0-9]+ steps/ {print "  " $$0; fflush(); next} \
+	/^(\[.* 20[0-9][0-9]\]|Assuming|Building|Using|Provided|Rules|Conda|Singularity|Job stats|Select|Execute|Finished|localrule|Complete log|Elapsed)/ {next} \
+	/^(    [a-z_]+: .*|[a-z_]+ +[0-9]+|job +count|-+ +-+|)$$/ {next} \
+	{print; fflush()}'
+LIDAR_NEEDS := libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0
+
+# The shorter half first, so that there is something to look at.
 demo: .venv/installed-demo
-	@snakemake --cores $(CORES) --configfile workflows/config/demo/protein_demo.yaml
-	@echo; echo "Report: $(CURDIR)/results/protein_demo/report.html"; echo
 	@if python -c 'import open3d'; then \
-		snakemake --cores $(CORES) --configfile workflows/config/demo/lidar_demo.yaml && \
-		echo && echo "Report: $(CURDIR)/results/lidar_demo/report.html"; \
-	else echo "No LiDAR demo: open3d can't be imported, see above. On Debian and Ubuntu it needs:" \
-		"apt-get install libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0" >&2; fi
+		echo; echo "Completing LiDAR scenes: about 3 minutes on two cores that do nothing else"; \
+		$(call DEMO,lidar); \
+		echo "First report: file://$(CURDIR)/results/lidar_demo/report.html"; \
+	else echo "No LiDAR half: open3d can't be imported, see above. On Debian and Ubuntu it needs:" \
+		"apt-get install $(LIDAR_NEEDS)" >&2; fi
+	@echo; echo "Making proteins: about 6 minutes on two cores that do nothing else"
+	@$(call DEMO,protein)
+	@echo; echo "Reports, to open in a browser:"
+	@for half in lidar protein; do report=$(CURDIR)/results/$${half}_demo/report.html; \
+		[ ! -e $$report ] || echo "  file://$$report"; done
 
 # All of these but pyright are tests too, so that pytest alone finds what they find.
 lint: .venv/installed-test
