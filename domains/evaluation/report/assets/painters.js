@@ -92,7 +92,7 @@ const paintGL = (view, width, height) => {
   const t = view.turn;
   gl.uniformMatrix3fv(at.turn, false, [t[0], t[3], t[6], t[1], t[4], t[7], t[2], t[5], t[8]]
     .map((v) => v / face.data.radius));
-  gl.uniform1f(at.zoom, view.zoom * 0.92);
+  gl.uniform1f(at.zoom, view.zoom * view.closer * 0.92);
   gl.uniform1f(at.aspect, width / height);
   gl.uniform1f(at.size, Math.min(width, height) / 190 * Math.sqrt(view.zoom));
   gl.uniform3f(at.paper, ...view.paper());
@@ -112,7 +112,7 @@ const paintGL = (view, width, height) => {
 // ---------------------------------------------------------------- 2-D painter (no WebGL)
 const project = (view, width, height) => {
   const t = view.turn;
-  const scale = Math.min(width, height) / 2 * 0.92 * view.zoom;
+  const scale = Math.min(width, height) / 2 * 0.92 * view.zoom * view.closer;
   return (p) => {
     const q = p.map((v) => v / view.face.data.radius);
     const z = dot(t.slice(6), q);
@@ -141,7 +141,7 @@ const paint2D = (view, width, height) => {
     return;
   }
   const thick = 2 * tubeRadius(data.points) / data.radius * Math.min(width, height) / 2
-    * 0.92 * view.zoom;
+    * 0.92 * view.zoom * view.closer;
   face.curves = face.curves || chains(scene, data);
   const pieces = face.curves.flatMap((curve) => curve.slice(1).map((node, i) =>
     [place(curve[i].at), place(node.at), shade("trace", node.value)]));

@@ -21,6 +21,7 @@ const makeView = (figure) => {
   const start = scene.kind === "cloud" ? multiply(turnX(-0.95), [
     Math.cos(0.6), -Math.sin(0.6), 0, Math.sin(0.6), Math.cos(0.6), 0, 0, 0, 1]) : START;
   const view = { face: own[0], pen: canvas.getContext("2d"), turn: start, zoom: 1,
+    closer: own.length > 1 ? 1.6 : 1, // a wide view of a flat street has room at its sides
     visible: false, spin: false, pending: false };
   const linked = () => views.filter((other) => other.row === view.row);
   view.row = figure.closest("[data-linked]");
