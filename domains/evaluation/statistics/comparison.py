@@ -117,6 +117,14 @@ def headline(sets: Sequence[EvaluationSet], metrics: Mapping[str, Metric]) -> st
     joint = "but" if (found[key].verdict in ("worse", "n/a")) != slower else "and"
     equal = [metrics[k].label for k in found if k != key and found[k].verdict == "equal"]
     alike = f", equals it on {', '.join(equal)}" if equal else ""
+    if found[key].verdict == "same" and metrics[key].same_within:
+        count = format_number(min(student.number("n"), teacher.number("n")))
+        known = [f"equals it on {', '.join(equal)}"] if equal else []
+        known += [] if speed.startswith("its") else [speed]
+        return (
+            f"{count} samples are too few to tell the {name[4:]} from its teacher on"
+            f" {metrics[key].label} {numbers}; it {' and '.join(known) or 'has no known speed-up'}."
+        )
     return f"{name} {phrase} {metrics[key].label} {numbers}{alike}, {joint} {speed}."
 
 

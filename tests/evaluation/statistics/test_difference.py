@@ -181,3 +181,18 @@ def test_bounds_of_the_settings_take_the_place_of_the_fields() -> None:
     found = bounded({"good": BOUNDED, "other": BOUNDED}, {"good": 0.2})
     assert (found["good"].same_within, found["other"].same_within) == (0.2, 0.05)
     assert bounded({"good": BOUNDED}, {"good": 0.0})["good"].same_within == 0
+
+
+@pytest.mark.parametrize(("seconds", "end"), [(1.0, "it is 10 times faster."), (None, "speed-up.")])
+def test_too_few_samples_are_said_to_be_few(
+    tmp_path: Path, seconds: float | None, end: str
+) -> None:
+    """Neither a difference nor equality: nothing that sounds like either."""
+    rng = np.random.default_rng(1)
+    paths = [
+        sampled(tmp_path, "t", rng.normal(0.7, 0.4, 8), "teacher", steps=40, seconds=10.0),
+        sampled(tmp_path, "s", rng.normal(0.5, 0.4, 8), "student", seconds=seconds),
+    ]
+    said = headline([read_set(path) for path in paths], {"good": BOUNDED})
+    assert said.startswith("8 samples are too few to tell the 4-step student from its teacher on")
+    assert said.endswith(end)
