@@ -65,7 +65,7 @@ def distill(
     auto = load_weaker(field, weaker, network) if section.teacher_autoguidance else None
     first = None if start is None else located(str(start))
     given = {"teacher": teacher, "weaker": weaker if auto else None, "start": first}
-    plan = _plan(field, section, network, seed, auto, tools)
+    plan = _plan(field, section, network, seed, auto, tools, student)
     distiller = Distiller(plan, _first_student(field, first, network), network)
     train_and_save(
         field,
@@ -111,6 +111,7 @@ def _plan(
     seed: int,
     weaker: nn.Module | None = None,
     tools: Path | None = None,
+    name: str = "",
 ) -> Plan:
     import torch
 
@@ -150,6 +151,7 @@ def _plan(
         degradation=section.degradation,
         as_teacher=lambda teacher: _as_teacher(field, section, process, teacher, weaker),
         frozen_networks=() if weaker is None else (weaker,),
+        name=name,
     )
 
 

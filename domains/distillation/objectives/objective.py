@@ -75,6 +75,11 @@ class Student(Protocol):
         ...
 
     @property
+    def is_led(self) -> bool:
+        """Whether recorded fake scores lead it to the teacher (DisBack)."""
+        ...
+
+    @property
     def told_levels(self) -> str | None:
         """The finest level of classes that samples are told, of "CAT"; None: there are none."""
         ...
@@ -82,10 +87,9 @@ class Student(Protocol):
 
 @runtime_checkable
 class Resources(Protocol):
-    """A field's functions for an objective, beside networks and noise.
+    """A field's functions for an objective, asked for when it is built.
 
-    Each is asked for when an objective is built, and raises FewstepError where the field has
-    no such thing.
+    Each raises FewstepError where the field has no such thing.
     """
 
     def examples(self) -> Callable[[Draws], Batch]:
@@ -105,10 +109,9 @@ class Resources(Protocol):
         ...
 
     def overriding(self, forget: str, instead: str | None) -> Override:
-        """Build a function that flags samples of class ``forget`` and relabels them.
+        """Build a function that flags a batch's samples of class ``forget`` [b] and relabels them.
 
-        It returns which samples of a batch are of that class [b], and the batch with ``instead``
-        (or no class at all) in its place.
+        The batch that it returns has ``instead``, or no class at all, in its place.
         """
         ...
 
