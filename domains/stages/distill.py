@@ -66,7 +66,7 @@ def distill(
     first = None if start is None else located(str(start))
     given = {"teacher": teacher, "weaker": weaker if auto else None, "start": first}
     plan = _plan(field, section, network, seed, auto, tools, student)
-    distiller = Distiller(plan, _first_student(field, first, network), network)
+    distiller = Distiller(plan, _first_student(field, first, network, section.layers), network)
     train_and_save(
         field,
         distiller,
@@ -80,14 +80,21 @@ def distill(
     )
 
 
-def _first_student(field: Field, start: Path | None, network: nn.Module) -> nn.Module:
-    """Return the network that is trained: a copy of the teacher, or an earlier student.
+def _first_student(
+    field: Field, start: Path | None, network: nn.Module, layers: int | None = None
+) -> nn.Module:
+    """Return the network that is trained: the teacher's copy, some of its layers, or a student.
 
     Raises:
-        FewstepError: The earlier student has another architecture or noise process.
+        FewstepError: The earlier student has another architecture or noise process, or the teacher
+            has fewer layers.
     """
     import copy
 
+    from domains.capabilities import Shrinking, capability
+
+    if layers is not None:
+        network = capability(field, Shrinking, "has no layers to leave out").shrink(network, layers)
     if start is None:
         return copy.deepcopy(network)
     earlier = field.load(start)
@@ -99,7 +106,7 @@ def _first_student(field: Field, start: Path | None, network: nn.Module) -> nn.M
         raise FewstepError(
             f"{start} can't be where a student starts",
             expected="the teacher's architecture and noise process",
-            do="Name a student of this teacher",
+            do="Name a student of this teacher, with as many layers",
         )
     return earlier.train(network.training)
 

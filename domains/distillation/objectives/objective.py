@@ -12,7 +12,7 @@ from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.distillation.student import Student
 from domains.distillation.times import Times
 from domains.lazy import torch
 from domains.settings import Config
@@ -53,36 +53,6 @@ class ObjectiveConfig(Config):
 
     def check(self, student: Student) -> None:
         """Raise ValueError if the student's other settings do not go with this objective."""
-
-
-@runtime_checkable
-class Student(Protocol):
-    """A student's settings, as far as an objective's settings may check them."""
-
-    @property
-    def batch_size(self) -> int:
-        """Samples of a micro-batch."""
-        ...
-
-    @property
-    def roll_out(self) -> RollOutConfig:
-        """Settings of the student's sampler during training."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """Of the networks' forward passes."""
-        ...
-
-    @property
-    def is_led(self) -> bool:
-        """Whether recorded fake scores lead it to the teacher (DisBack)."""
-        ...
-
-    @property
-    def told_levels(self) -> str | None:
-        """The finest level of classes that samples are told, of "CAT"; None: there are none."""
-        ...
 
 
 @runtime_checkable
