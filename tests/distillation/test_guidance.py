@@ -33,7 +33,7 @@ from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.training.fit import run
 
 STD, TIME = 0.5, 0.6
-every_weight = pytest.mark.parametrize("weight", [2.0, 1.0, 0.0, -1.0])
+every_weight = pytest.mark.parametrize("weight", [2.0, 1.0, 0.5, 0.0, -1.0])
 
 
 def guided(fake: Denoiser, weight: float, alone: float) -> Guided:
