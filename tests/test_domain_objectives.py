@@ -29,7 +29,7 @@ OBJECTIVES = settings_by_kind()
 # Values that are no defaults.
 OTHERS: dict[str, dict[str, Any]] = {
     "sid": {"alpha": 1.3, "weighting": "reference"},
-    "vsd": {},
+    "vsd": {"fake_teacher_weight": -0.5},
     "sim": {"huber": 0.3},
     "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
     "tdm": {"fake_target": "interval"},
