@@ -13,7 +13,8 @@ from tiny_run import deep_update
 
 from domains.config import cells, parse_config, parse_matrix, read_yaml, runs, untrained
 from domains.config.matrix import merged
-from domains.distillation.sampling.settings import Renoise, Tuned
+from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 
 CONFIGS = Path(__file__).parents[1] / "workflows/config"

@@ -45,7 +45,7 @@ class Distil(Config):
     start: str | None = Field(default=None, min_length=1)
     """What it starts from: another student of the run (trained first), a model directory or a
     bundled name, of the teacher's architecture; none: a copy of the teacher."""
-    layers: int | None = Field(default=None, ge=1)
+    layers: int | None = Field(default=None, ge=1, exclude_if=lambda given: given is None)
     """A smaller student: so many of the teacher's layers, dropped evenly, with their weights; fake
     scores keep all. None: all (proteins)."""
     objective: AnyObjective = SiDConfig()

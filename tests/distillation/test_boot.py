@@ -21,9 +21,10 @@ ONE = RollOut(PROCESS.times(1), eta=0.0)
 
 
 class Signals(nn.Module):
-    """Signals of the trajectories of N(m, .5²): y_t = m + (r_t − (1 − t)) ε / t, r² = t² .5² + (1 − t)².
+    """Signals of the trajectories of N(m, .5²): y_t = m + (r_t − (1 − t)) ε / t.
 
-    ε's share is to be learned. The time of a call is that of the roll-out where t is the last.
+    r² is t² .5² + (1 − t)². ε's share is to be learned. The time of a call is that of the
+    roll-out where t is the last.
     """
 
     def __init__(self, grid: Tensor, factor: float):

@@ -21,7 +21,7 @@ __all__ = ["Boot", "BootConfig"]
 
 
 class BootConfig(ObjectiveConfig):
-    """BOOT: one call of the student is the teacher's ODE, bootstrapped without data (2306.05544)."""
+    """BOOT: one call of the student is the teacher's ODE, bootstrapped, data-free (2306.05544)."""
 
     kind: Literal["boot"] = "boot"
     """Chooses this objective; of `roll_out`, `steps` must be 1 and `eta` 0."""
@@ -59,8 +59,8 @@ class Boot(Objective[BootConfig]):
 
         y_t' = κ y_t + (1 − κ) D(x_t),    κ = α_t σ_t' / (α_t' σ_t),
 
-    so the student's answer at t' learns from its own, without gradient, at t. At the start it learns
-    the teacher's answer to noise. Neither data nor the teacher's samples are needed.
+    so the student's answer at t' learns from its own, without gradient, at t. At the start it
+    learns the teacher's answer to noise. Neither data nor the teacher's samples are needed.
 
     The paper's network is given ε and t, and t is then the time that is asked for. Here it is given
     ε as the points of noise alone at a time τ, and τ stands for t: τ goes from 0 to the time of the
@@ -116,7 +116,7 @@ class Boot(Objective[BootConfig]):
         place: Int[torch.Tensor, " b"],
         signal: torch.Tensor | None = None,
     ) -> Float[torch.Tensor, "b n 3"]:
-        """Return the teacher's estimate where the signal is ``signal``; at the start there is none."""
+        """Return the teacher's estimate where the signal is ``signal``; at the start it is none."""
         assert roles.teacher is not None
         time = grid[place].to(batch.mask.device)
         signal = _nothing(batch) if signal is None else signal

@@ -1,4 +1,4 @@
-"""Improved consistency training (iCT, arXiv 2310.14189): from real data alone, without a teacher."""
+"""Improved consistency training (iCT, arXiv 2310.14189): from real data, without a teacher."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ConsistencyTraining(Objective[ConsistencyTrainingConfig]):
     def _grid(
         self, process: NoiseProcess, count: int
     ) -> tuple[Float[torch.Tensor, " k"], Float[torch.Tensor, " k"]]:
-        """Return times from noise to data, and their levels σ/α, evenly in the root of the level."""
+        """Return times from noise to data, and their levels σ/α, even in the level's root."""
         ends = torch.tensor([self.settings.low, self.settings.high])
         first, last = (process.sigma(ends) / process.alpha(ends)).double() ** (1 / _RHO)
         wanted = (first + torch.linspace(0, 1, count) * (last - first)) ** _RHO

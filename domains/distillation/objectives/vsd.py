@@ -69,7 +69,7 @@ class VSDConfig(ObjectiveConfig):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
     """Times of the fake score's loss."""
-    fake_teacher_weight: float = Field(default=0.0, gt=-1)
+    fake_teacher_weight: float = Field(default=0.0, gt=-1, exclude_if=lambda given: not given)
     """Weight γ of the fake score's distance to the teacher in its loss: adversarial score
     distillation (2312.00739), whose authors take -0.75. 0: none, as published for VSD."""
     adversarial: AdversarialConfig | None = None
@@ -95,7 +95,7 @@ class VSD(Objective[VSDConfig]):
         """Denoise the student's samples; with γ, between them and what the teacher makes of them.
 
         ‖D − x‖² + γ ‖D − D_T‖² is (1 + γ) ‖D − (x + γ D_T) / (1 + γ)‖² and a constant, so that
-        Δ is 1 / (1 + γ) times what it is without: the discriminator of 2312.00739, as in the authors' program.
+        Δ is 1 / (1 + γ) times what it is without (2312.00739, as in the authors' program).
         """
         times, weight = self.settings.fake_times, self.settings.fake_teacher_weight
         fake = roles.fake(name)
