@@ -39,7 +39,7 @@ def section(field: str, kind: str, **settings: Any) -> Distil:
         {
             "objective": {"kind": kind, **NEEDED.get(kind, {}), **settings},
             "roll_out": {
-                "steps": 1 if kind == "boot" else 2,
+                **({"steps": 1, "times": [0.4]} if kind == "boot" else {"steps": 2}),
                 "eta": 0.0 if kind in ("tdm", "flow_map", "boot") else 1.0,
             },
             "batch_size": 2,

@@ -1,5 +1,7 @@
 """Contract: BOOT's student answers from noise with where the teacher's ODE has come, and ends."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
@@ -15,6 +17,8 @@ from domains.config import Distil
 from domains.distillation.objectives.boot import Boot
 from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.sampling.sampler import last, ode_step, renoise
+from domains.errors import FewstepError
+from domains.lidar.settings import LidarRun
 
 COUNT, SAMPLES, STD, LOW = 40, 64, 0.5, 0.005
 ONE = RollOut(PROCESS.times(1), eta=0.0)
@@ -105,6 +109,18 @@ def test_5_padding_and_masked_points_change_nothing():
 def test_5_permuting_points_changes_neither_loss_nor_gradient():
     found = [losses_and_gradients(make(Boot, grid=4), 1, draws, 7, (7, 7)) for _, draws in orders()]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
+def test_a_call_at_noise_alone_leaves_no_time_to_be_told():
+    early = replace(toy_roles(1), roll_out=RollOut(torch.tensor([0.001])))
+    with pytest.raises(FewstepError, match=r"too early: .*roll_out\.times .* 0\.1, got 0\.001"):
+        make(Boot).student_loss(early, blank([6, 8]), Draws(("early",)))
+    given = {"objective": {"kind": "boot"}, "fit": {"network_calls": 9}}
+    for times, said in (((), "give one, such as"), ((0.5,), "")):
+        student = Distil.model_validate(
+            {**given, "roll_out": {"steps": 1, "eta": 0, "times": times}}
+        )
+        assert said in LidarRun.obstacle(student) and bool(said) == bool(LidarRun.obstacle(student))
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 2, "eta": 0}, {"steps": 1}, {"steps": 1, "eta": 0.5}])

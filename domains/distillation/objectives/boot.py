@@ -15,9 +15,13 @@ from domains.distillation.objectives.objective import (
     pseudo_huber,
 )
 from domains.distillation.roles import Draws, Loss, Roles, by_time
+from domains.errors import FewstepError
 from domains.lazy import torch
 
 __all__ = ["Boot", "BootConfig"]
+
+# Networks tell times apart that are a hundredth apart, or less.
+_EARLIEST_CALL = 0.1
 
 
 class BootConfig(ObjectiveConfig):
@@ -102,8 +106,15 @@ class Boot(Objective[BootConfig]):
         self, roles: Roles, batch: Batch, noise: torch.Tensor, place: Int[torch.Tensor, " b"]
     ) -> Float[torch.Tensor, "b n 3"]:
         """Return the student's signal y at places of the grid."""
-        called = roles.rolled.times[0] * place / self.settings.grid
-        time = called.to(batch.mask.device)
+        call = roles.rolled.times[0]
+        if call < _EARLIEST_CALL:
+            raise FewstepError(
+                "the student's only call is too early: its times say how far the ODE has come",
+                expected=f"roll_out.times of one at least {_EARLIEST_CALL}",
+                got=round(float(call), 4),
+                do="Give one, such as [0.5]",
+            )
+        time = (call * place / self.settings.grid).to(batch.mask.device)
         noisy = roles.process.perturb(_nothing(batch), noise, time, batch)
         return roles.process.target(roles.student(noisy, time, batch), batch)
 
