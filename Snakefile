@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
 
 from domains.config import continued, is_matrix, parse_config, parse_matrix, read_yaml, runs
 from domains.errors import FewstepError
 
+min_version("9.0")
+
 if not config:
-    raise WorkflowError("No settings. Give --configfile workflows/config/protein_demo.yaml")
+    raise WorkflowError("No settings. Give --configfile workflows/config/demo/protein_demo.yaml")
 
 try:
     # Snakemake itself takes the last of two equal keys.

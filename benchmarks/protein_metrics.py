@@ -2,7 +2,7 @@
 
 Samples are the bundled CATH domains of one length, each a few times with 0.02 nm of noise: as
 diverse as real chains, which is the dear case. Files are read and measured as the stage does, in
-a process of its own, whose times and peak memory are its own. docs/scale.md has results.
+a process of its own, whose times and peak memory are its own. docs/how_to/scale.md has results.
 
     OMP_NUM_THREADS=1 python benchmarks/protein_metrics.py 1000
     OMP_NUM_THREADS=1 python benchmarks/protein_metrics.py 1000 --length 64

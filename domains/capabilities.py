@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
+import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ __all__ = [
     "Adopting",
     "Calibrating",
     "Comparing",
+    "Completing",
     "Drawing",
     "Forgetting",
     "HeldOut",
@@ -219,6 +221,21 @@ class Screening(Protocol):
 
     def distinct(self, run: Any) -> Distinct | None:
         """Return the gate that compares a sample with those kept before, if there is one."""
+        ...
+
+
+@runtime_checkable
+class Completing(Protocol[D_contra]):
+    """Completes what a user has in memory."""
+
+    def request_of(
+        self, name: str, points: Float[np.ndarray, "n 3"], denoiser: D_contra
+    ) -> Request:
+        """Return the request to complete these points.
+
+        Raises:
+            FewstepError: They can't be completed.
+        """
         ...
 
 

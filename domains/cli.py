@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from domains import __version__
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
 from domains.stages.calibrate import calibrate
@@ -53,6 +55,9 @@ STAGES: tuple[Callable[..., None], ...] = (
 )
 # Commands for people, which no rule calls.
 CHECKS: tuple[Callable[..., None], ...] = (sample, complete, score, compact, status, doctor)
+
+_log = logging.getLogger(__name__)
+_FORMAT, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -109,15 +114,34 @@ for _stage in (*STAGES, *CHECKS):
     app.command()(_command(_stage))
 
 
+@app.callback()
+def _before(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log more, and show where an error arose.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Log warnings and errors only; no progress bars.")
+    ] = False,
+) -> None:
+    if verbose and quiet:
+        raise FewstepError("--verbose and --quiet contradict each other", do="Give one of them")
+    logging.getLogger().setLevel(logging.WARNING if quiet else logging.INFO)
+    logging.getLogger("domains").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    if quiet:
+        os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
+    _log.debug("fewstep %s, Python %s: %s", __version__, sys.version.split()[0], sys.argv[1:])
+
+
 def main() -> None:
     """Run the command line; what a user or a machine can cause is one line and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, datefmt=_TIME, stream=sys.stderr)
     try:
         app()
     except Exception as error:
         line = _explain(error)
         if line is None:
             raise
+        _log.debug("where it arose", exc_info=error)
         print(f"fewstep: {line}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -12,7 +12,7 @@ class FewstepError(Exception):
         wrong: What is wrong, naming the file, option or quantity.
         expected: What would have been right.
         got: What was found.
-        do: What to do next, one imperative sentence.
+        do: What to do next, one imperative sentence or a question.
     """
 
     def __init__(self, wrong: str, *, expected: object = None, got: object = None, do: str = ""):
@@ -23,7 +23,7 @@ class FewstepError(Exception):
             line += f"{',' if expected is not None else ':'} got {_shown(got)}"
         line = line.rstrip(".") + "."
         if do:
-            line += f" {do.rstrip('.')}."
+            line += f" {do}" if do.endswith("?") else f" {do.rstrip('.')}."
         # What a name in a hostile file says to a terminal is shown and not done.
         line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(line.split()))
         super().__init__(line)

@@ -1,12 +1,12 @@
 """Base of all settings: frozen, and an unknown key is an error."""
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeGuard
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["MOST_SEED", "MOST_SETS", "Config", "FoldClass", "Name", "is_mapping"]
+__all__ = ["MOST_SEED", "MOST_SETS", "Config", "FoldClass", "Name", "inner_models", "is_mapping"]
 
 MOST_SEED = 2**63 - 1  # the largest integer of a table's column
 MOST_SETS = 1000  # of a sweep or matrix: each job reads all of them, in ten seconds
@@ -49,6 +49,14 @@ class Config(BaseModel):
             if (found := _lost(value)) is not None:
                 raise ValueError(f"{name} holds the character U+{ord(found):04X}: leave it out")
         return content
+
+
+def inner_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the classes of settings that an annotation names, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from inner_models(part)
 
 
 def is_mapping(content: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Draw the import graph of the packages for docs/architecture.md.
+"""Draw the import graph of the packages for docs/explanation/architecture.md.
 
     python -m studies.import_graph      # writes it there
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grimp
 
-PAGE = Path("docs/architecture.md")
+PAGE = Path("docs/explanation/architecture.md")
 # From the floor up; what stands together is one room.
 ROOMS = {
     "errors, memory, lazy": ("domains.errors", "domains.memory", "domains.lazy"),

@@ -6,11 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["CONFIGS", "planned", "snakemake"]
+__all__ = ["CONFIGS", "planned", "settings_file", "snakemake"]
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "workflows/config"
 BIN = Path(sys.executable).parent
+
+
+def settings_file(name: str) -> Path:
+    """The file of a run's settings, in whichever folder it stands."""
+    (found,) = CONFIGS.glob(f"*/{name}.yaml")
+    return found
 
 
 def snakemake(

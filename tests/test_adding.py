@@ -1,4 +1,4 @@
-"""Contract: docs/adding.md does what it says; its blocks are run as they stand."""
+"""Contract: docs/how_to/adding.md does what it says; its blocks are run as they stand."""
 
 import os
 import re
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake_run import BIN
 from test_plane_field import PLANE, run
 
 import domains.capabilities
 from domains.distillation.objectives.registry import GROUP, objectives
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/adding.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how_to/adding.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -62,6 +63,21 @@ def test_the_pages_objective_trains(package: Path, tmp_path: Path) -> None:
     fewstep("distill", "student", "--student", "s", "--teacher", "teacher")
     assert (tmp_path / "student/model.safetensors").exists()
     assert "student/distance" in (tmp_path / "student_state/log.csv").read_text()
+
+
+def test_the_pages_run_is_valid(package: Path, tmp_path: Path) -> None:
+    """Its settings are read, and its student is planned, where the package is installed."""
+    (tmp_path / "try.yaml").write_text(blocks("yaml")[0])
+    path = os.pathsep.join(map(str, (package, ROOT)))
+    (target,) = re.findall(r"--configfile try.yaml (results/\S+)", PAGE)
+    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--dry-run", target]
+    command += ["--configfile", "try.yaml", "--cores", "1"]
+    environment = os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    made = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "distill" in made.stdout + made.stderr
 
 
 def test_the_page_names_what_there_is() -> None:

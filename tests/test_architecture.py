@@ -1,4 +1,4 @@
-"""Contract: the picture of docs/architecture.md is that of the code, and its places are there."""
+"""Contract: architecture.md's picture is that of the code, and the places it names are there."""
 
 import re
 from pathlib import Path

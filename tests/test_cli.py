@@ -131,3 +131,33 @@ def test_faults_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cli, "app", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main()
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ((), r"fewstep: [^\n]*\n"),
+        (("--quiet",), r"fewstep: [^\n]*\n"),
+        (("--verbose",), r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d DEBUG fewstep .*Traceback.*fewstep: .*"),
+        (("--quiet", "--verbose"), r"fewstep: --verbose and --quiet contradict .*\n"),
+    ],
+    ids=str,
+)
+def test_how_much_is_said(option: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "domains", *option, "status", "--run", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and re.fullmatch(said, done.stderr, re.S), done.stderr
+
+
+@pytest.mark.parametrize(("option", "lines"), [((), 1), (("--quiet",), 0)])
+def test_log_lines_have_time_and_level(option: tuple, lines: int, tmp_path: Path) -> None:
+    code = (
+        "import logging; from domains import cli\n"
+        "@cli.app.command()\n"
+        "def say(): logging.getLogger('domains.x').info('said')\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", code, *option, "say"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    found = re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO said$", done.stderr, re.M)
+    assert len(found) == lines and not done.returncode, done.stderr

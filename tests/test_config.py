@@ -15,7 +15,7 @@ from domains.errors import FewstepError
 
 ROOT = Path(__file__).parents[1]
 # Those of matrices are in test_matrix.py.
-EXAMPLES = sorted((ROOT / "workflows/config").glob("[!m]*.yaml"))
+EXAMPLES = sorted((ROOT / "workflows/config").glob("*/[!m]*.yaml"))
 
 
 def models() -> dict[str, Any]:

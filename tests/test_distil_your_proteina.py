@@ -1,4 +1,4 @@
-"""Contract: the runs of docs/distil_your_proteina.md go from a checkpoint's network to samples.
+"""Contract: the runs of distil_your_proteina.md go from a checkpoint's network to samples.
 
 A network of the published architecture's keys and of tiny widths stands for the checkpoint; what a
 file asks of students and samplers stays, but for the number of updates, chains and residues. That
@@ -13,7 +13,7 @@ import pytest
 import yaml
 from protein.designers import untrained_proxy
 from protein.network.examples import published
-from snakemake_run import CONFIGS
+from snakemake_run import settings_file
 from tiny_run import deep_update
 
 from domains.config import RunConfig, load_config, read_yaml
@@ -33,12 +33,12 @@ CALLS["guided_8"] = CALLS["flow_map_8"] + (2 * 8 + 5 * 7)
 
 
 def run_of(name: str) -> RunConfig:
-    return load_config(CONFIGS / f"{name}.yaml")
+    return load_config(settings_file(name))
 
 
 def shortened(name: str, place: Path) -> Path:
     """Write a run's file with one update of a chain for each student, and with two short chains."""
-    written = read_yaml(CONFIGS / f"{name}.yaml")
+    written = read_yaml(settings_file(name))
     fit: dict[str, Any] = {"accumulate": 1, "precision": "32-true"}
     brief = {"batch_size": 1, "lengths": {"low": 40, "high": 41}}
     changes: dict[str, Any] = {"generate": {"lengths": [40], "per_length": 2, "shard_size": 2}}

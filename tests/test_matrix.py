@@ -4,10 +4,10 @@ Budgets are equal, a student is sampled as it was trained, and what can't be say
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake_run import settings_file
 from tiny_matrix import matrix_content
 from tiny_run import deep_update
 
@@ -17,7 +17,6 @@ from domains.distillation.sampling.settings import Renoise
 from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 
-CONFIGS = Path(__file__).parents[1] / "workflows/config"
 TDM = {"objective": {"kind": "tdm"}, "roll_out": {"eta": 0.0, "noise_scale": 0.9}}
 FULL: dict[str, Any] = {
     "seeds": [0, 3],
@@ -91,7 +90,7 @@ def test_students_told_their_last_estimate_are_sampled_so() -> None:
 
 
 def test_the_example_has_what_papers_say_and_the_same_last_times() -> None:
-    matrix = parse_matrix(read_yaml(CONFIGS / "matrix.yaml"))
+    matrix = parse_matrix(read_yaml(settings_file("matrix")))
     for domain, last in (("protein", 0.99), ("lidar", 1.0)):
         students = runs(matrix)[domain].students
         dmd2 = students["dmd2_k8_s0"].model_dump()
@@ -135,7 +134,7 @@ def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:
     ("wrong", "said"),
     [
         ({"objectives": {"vsd": {"objective": {"kind": "gan"}}}}, "objectives.vsd, as protein"),
-        ({"objectives": {"vsd": {"batch": 3}}}, "batch: Extra inputs"),
+        ({"objectives": {"vsd": {"batch": 3}}}, "batch: unknown key"),
         ({"objectives": {"vsd": {"fit": {"steps": 3}}}}, "either steps, network_calls or seconds"),
         ({"domains": {"protein": {"changes": {"vds": {}}}}}, "'vds' is none of"),
         ({"sensitivity": {"x": {"objective": "vds", "changes": {}}}}, "'vds' is none of"),
@@ -161,7 +160,7 @@ def test_a_wrong_matrix_is_one_line(wrong: dict, said: str) -> None:
 @pytest.mark.parametrize("files", [["matrix"], ["matrix", "matrix_small"]], ids=len)
 def test_examples_can_be_written_out(files: list[str]) -> None:
     """The files that follow change the first, as Snakemake lets them."""
-    matrix = parse_matrix(merged(*(read_yaml(CONFIGS / f"{name}.yaml") for name in files)))
+    matrix = parse_matrix(merged(*(read_yaml(settings_file(name)) for name in files)))
     seeds, small = len(matrix.seeds), len(files) > 1
     for domain, run in runs(matrix).items():
         steps, varied = len(matrix.steps_of(domain)), len(matrix.variations)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from snakemake_run import CONFIGS, planned, snakemake
+from snakemake_run import planned, settings_file, snakemake
 from tiny_matrix import matrix_content
 from tiny_run import LIDAR_NETWORK, save_teacher
 
@@ -30,7 +30,7 @@ def write(path: Path, **changes) -> Path:
 
 
 def test_examples_plan(tmp_path: Path) -> None:
-    jobs = planned(tmp_path, [CONFIGS / "matrix.yaml", CONFIGS / "matrix_small.yaml"])
+    jobs = planned(tmp_path, [settings_file("matrix"), settings_file("matrix_small")])
     assert jobs["compare"] == jobs["fetch"] == jobs["lidar_simulate"] == 1
     assert jobs["protein_distill"] == 18 and jobs["lidar_distill"] == 16
     assert jobs["protein_generate"] == jobs["protein_evaluate"] == 18 + 4

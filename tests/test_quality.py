@@ -18,12 +18,13 @@ MOST_FUNCTION_LINES = 80
 # Absolute paths that exist on one machine only; not the tail of a URL or a relative path.
 MACHINE_PATH = re.compile(r"(?<![\w.~/}*-])/(?:work|root|home|tmp)/[\w.]")
 MADE = re.compile(r"^(?:\.(?!ci/|gitignore)|results/|data/|build/)|\.egg-info|__pycache__")
+DEMO = "workflows/config/demo"
 TOOLS = {
     "ruff check": ["ruff", "check", "--no-cache", "."],
     "ruff format": ["ruff", "format", "--no-cache", "--check", "."],
     "snakefmt": ["snakefmt", "--check", "--compact-diff", "Snakefile", "workflows"],
-    "snakemake": ["snakemake", "--lint", "--configfile", "workflows/config/protein_demo.yaml"],
-    "snakemake, LiDAR": ["snakemake", "--lint", "--configfile", "workflows/config/lidar_demo.yaml"],
+    "snakemake": ["snakemake", "--lint", "--configfile", f"{DEMO}/protein_demo.yaml"],
+    "snakemake, LiDAR": ["snakemake", "--lint", "--configfile", f"{DEMO}/lidar_demo.yaml"],
     "lint-imports": ["lint-imports", "--no-cache"],
 }
 

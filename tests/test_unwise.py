@@ -38,7 +38,10 @@ def test_each_departure_is_a_line(key: str, value: Any, words: str):
     assert line.startswith(f"sets.student_2.sampler.{key}: ") and words in line
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("protein*.yaml")), ids=lambda path: path.stem)
+OURS = sorted(CONFIGS.glob("*/protein*.yaml"))
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_our_own_runs_are_wise(path):
     assert advice(load_config(path)) == []
 

@@ -21,7 +21,7 @@ from domains.config import PRETRAIN, bundled_models, load_config
 from domains.files.provenance import sha256
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted(CONFIGS.glob("[!m]*.yaml"))
+EXAMPLES = sorted(CONFIGS.glob("*/[!m]*.yaml"))
 # Text that a shell, Snakemake's formatting or HTML could take for more than text.
 NASTY = (
     'It\'s "$(touch hacked)" `touch hacked`; {x} {{y}} %s \\n <b>Größe</b> \U0001f9ec\nsecond line'

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from snakemake_run import CONFIGS, planned, snakemake
+from snakemake_run import planned, settings_file, snakemake
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,7 +14,7 @@ def test_every_loose_scan_is_completed(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     for number in range(23):
         (tmp_path / f"scans/{number:02d}.BIN").touch()
-    jobs = planned(tmp_path, CONFIGS / "lidar_scans.yaml")
+    jobs = planned(tmp_path, settings_file("lidar_scans"))
     assert jobs["generate"] == 3 and jobs["merge"] == 1
 
 
@@ -39,7 +39,7 @@ def test_loose_scans_are_listed_as_often_for_many_shards_as_for_few(tmp_path: Pa
     found = []
     for size in (60, 1):
         config = tmp_path / "c.yaml"
-        text = (CONFIGS / "lidar_scans.yaml").read_text(encoding="utf-8")
+        text = settings_file("lidar_scans").read_text(encoding="utf-8")
         config.write_text(text.replace("shard_size: 10", f"shard_size: {size}"))
         command = [
             sys.executable,
@@ -63,7 +63,7 @@ def test_loose_scans_are_listed_as_often_for_many_shards_as_for_few(tmp_path: Pa
 
 
 def test_a_directory_of_scans_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    text = (CONFIGS / "lidar_scans.yaml").read_text(encoding="utf-8")
+    text = settings_file("lidar_scans").read_text(encoding="utf-8")
     (tmp_path / "c.yaml").write_text(text.replace("shard_size", "scenes: 3, shard_size"))
     result = snakemake(tmp_path, tmp_path / "c.yaml", "--dry-run")
     said = result.stdout + result.stderr

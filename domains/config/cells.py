@@ -89,13 +89,14 @@ def _cell(
     given = merged(field.student, own, changes, varied or {}, fixed)
     where = f"sensitivity.{variation}" if variation else f"objectives.{objective}"
     key = domain, objective, variation, steps, seed
+    settings = _student_settings(domain)
     try:
-        student = _student_settings(domain).model_validate(given)
+        student = settings.model_validate(given)
     except ValidationError as error:
         if reason := _setting_of_others(domain, error):
             return Cell(*key, None, reason)
         if error.errors()[0]["loc"]:
-            raise explained(error, f"{where}, as {domain} has it") from error
+            raise explained(error, f"{where}, as {domain} has it", settings) from error
         # What the settings are is fine, but not together: such as more phases than steps.
         return Cell(*key, None, error.errors()[0]["msg"].removeprefix("Value error, "))
     scale = _noise_scale(field.noise_scale, student)
@@ -161,10 +162,11 @@ def _run(matrix: MatrixConfig, domain: str) -> RunConfig:
         "evaluate": field.evaluate,
         "title": f"{matrix.title or matrix.name}: {domain}",
     }
+    settings = field_settings(domain).run
     try:
-        return field_settings(domain).run.model_validate(given)
+        return settings.model_validate(given)
     except ValidationError as error:
-        raise explained(error, f"domains.{domain}") from error
+        raise explained(error, f"domains.{domain}", settings) from error
 
 
 def untrained(matrix: MatrixConfig, domain: str) -> dict[str, tuple[str, SampleSet]]:
@@ -203,6 +205,6 @@ def parse_matrix(content: Any, source: str = "config") -> MatrixConfig:
     try:
         matrix = MatrixConfig.model_validate(content)
     except ValidationError as error:
-        raise explained(error, source) from error
+        raise explained(error, source, MatrixConfig) from error
     runs(matrix)
     return matrix

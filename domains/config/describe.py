@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args
 
@@ -18,6 +17,7 @@ from domains.config.fields import OWN_FIELDS, field_settings
 from domains.config.matrix import MatrixConfig
 from domains.config.run import RunConfig
 from domains.files.provenance import write_text
+from domains.settings import inner_models
 
 __all__ = ["PLACES", "markdown", "schema"]
 
@@ -31,7 +31,7 @@ defaults in its own table, not from those in the table that names it. This page 
 """
 _MATRIX = """# A matrix
 
-The file of a [matrix](matrix.md) is written out as one run for each field.
+The file of a [matrix](../how_to/matrix.md) is written out as one run for each field.
 """
 # The quantities of a JSON schema that a reader has to know, as mathematics.
 _BOUNDS = {
@@ -83,16 +83,8 @@ def _models(model: type[BaseModel]) -> list[type[BaseModel]]:
     found = [model]
     for one in found:
         for field in one.model_fields.values():
-            found += [inner for inner in _inside(field.annotation) if inner not in found]
+            found += [inner for inner in inner_models(field.annotation) if inner not in found]
     return found
-
-
-def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models that an annotation names, at any depth."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _inside(part)
 
 
 def _section(model: type[BaseModel]) -> str:
@@ -118,7 +110,7 @@ def _one_line(text: str | None) -> str:
 
 def _values(described: dict[str, Any], field: FieldInfo) -> str:
     """Describe the allowed values of a key."""
-    models = [f"[`{m.__name__}`](#{m.__name__.lower()})" for m in _inside(field.annotation)]
+    models = [f"[`{m.__name__}`](#{m.__name__.lower()})" for m in inner_models(field.annotation)]
     if models:
         by_name = "by name: " if described.get("type") == "object" else ""
         others = [_kind(one) for one in described.get("anyOf", []) if one.get("type") == "array"]
@@ -159,7 +151,7 @@ def _default(field: FieldInfo) -> str:
 
 
 PLACES = {
-    Path("docs/configuration.md"): markdown,
+    Path("docs/reference/configuration.md"): markdown,
     Path("workflows/config/schema.json"): schema,
     Path("workflows/config/matrix_schema.json"): matrix_schema,
 }

@@ -33,7 +33,7 @@ def parse_config(content: Any, source: str = "config") -> RunConfig:
         run = settings.model_validate(content)
         return settings.model_validate(run.written_out())
     except ValidationError as error:
-        raise explained(error, source) from error
+        raise explained(error, source, settings) from error
 
 
 class _Named(BaseModel):
@@ -58,7 +58,7 @@ def run_settings(content: Any, source: str = "config") -> type[RunConfig]:
             f"{source}, domain: no such field",
             expected=" or ".join(field_names()),
             got=repr(name),
-            do="See docs/configuration.md for the keys and their ranges",
+            do="See docs/reference/configuration.md for the keys and their ranges",
         )
     return field_settings(name).run
 

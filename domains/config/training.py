@@ -76,7 +76,7 @@ class Distil(Config):
     """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
     fake_guidance: float = 1.0
     """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
-    the condition, below 0 they are pushed away from it (see docs/objectives.md)."""
+    the condition, below 0 they are pushed away from it (see docs/reference/objectives.md)."""
     fake_training_guidance: float = 1.0
     """The same in the fake scores' own loss."""
     degradation: Degradation | None = None

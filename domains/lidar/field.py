@@ -24,7 +24,7 @@ from domains.lidar.calibrate import calibration_of, fit_levels
 from domains.lidar.checkpoint import read_teacher
 from domains.lidar.completed import write_completed
 from domains.lidar.conditions import asked_of
-from domains.lidar.data.scenes import Scenes, batch_of
+from domains.lidar.data.scenes import Scenes, batch_of, scan_request
 from domains.lidar.denoiser import LidarDenoiser, parse_network
 from domains.lidar.files import read_scan, read_whole, write_points
 from domains.lidar.local_noise import LocalNoise
@@ -161,6 +161,12 @@ class LidarField(Field[LidarDenoiser]):
     ) -> list[Request | FewstepError]:
         """Return held-out scans to complete."""
         return self.scenes.held_out(denoiser.config, numbers, seed)
+
+    def request_of(
+        self, name: str, points: Float[np.ndarray, "n 3"], denoiser: LidarDenoiser
+    ) -> Request:
+        """Return the request to complete one scan."""
+        return scan_request(name, points.astype(np.float32), denoiser.config)
 
     def training_requests(
         self, section: Distil, denoiser: LidarDenoiser, draws: Draws

@@ -4,9 +4,11 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from domains.monitoring.finding import Finding
@@ -19,6 +21,7 @@ _LITTLE_MEMORY = 4 * _GIB
 _CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 # Signs of an NVIDIA GPU that need neither torch nor a working driver library.
 _NVIDIA = ("/dev/nvidia0", "/proc/driver/nvidia/version")
+_AMD = Path("/dev/kfd")
 
 
 def machine(place: Path) -> Iterator[Finding]:
@@ -62,7 +65,17 @@ def _memory() -> int | None:
 
 
 def devices() -> Iterator[Finding]:
-    """Yield accelerators, and a warning where torch can't use the one that is there."""
+    """Yield accelerators, and a warning where torch can't use the one that is there.
+
+    Without a sign of one, torch is not imported, which takes seconds: its library is loaded.
+    """
+    if not (_nvidia() or _AMD.exists() or sys.platform == "darwin"):
+        fault = _torch_fault()
+        if fault:
+            yield Finding("torch", "broken", fault, "Install it again: pip install torch")
+        else:
+            yield Finding("gpu", "absent", "none seen", "All stages run on the CPU, slower")
+        return
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -76,14 +89,25 @@ def devices() -> Iterator[Finding]:
         return
     if torch.backends.mps.is_available():
         yield Finding("gpu", "absent", "Apple's (MPS), which fewstep does not use")
-    elif not _nvidia():
-        yield Finding("gpu", "absent", "none seen", "All stages run on the CPU, slower")
     elif torch.version.cuda is None and torch.version.hip is None:
         do = "Unset PIP_EXTRA_INDEX_URL and reinstall: pip install --force-reinstall torch"
         yield Finding("gpu", "warning", f"there, but torch {torch.__version__} is CPU-only", do)
     else:
         do = "Compare the driver (nvidia-smi) with torch's CUDA; look at CUDA_VISIBLE_DEVICES"
         yield Finding("gpu", "warning", f"there, but CUDA {torch.version.cuda} can't use it", do)
+
+
+def _torch_fault() -> str:
+    """Say why torch's library can't be loaded; empty if it can, or if that can't be told."""
+    spec = find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        return "missing"
+    libraries = sorted(Path(spec.submodule_search_locations[0]).glob("lib/libtorch_cpu.*"))
+    code = f"import ctypes\nfor name in {[str(one) for one in libraries]}: ctypes.CDLL(name)"
+    # In a process of its own: a broken one may take its process down.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return lines[-1] if done.returncode else ""
 
 
 def _nvidia() -> bool:

@@ -32,7 +32,7 @@ _PACKAGES = (
         "MinkowskiEngine",
         "MinkowskiEngine",
         "LiDAR: another backend",
-        "see docs/minkowski.md",
+        "see docs/how_to/minkowski.md",
     ),
     ("transformers", "transformers", "proteins: ESMFold", "pip install 'fewstep[folding]'"),
 )
@@ -47,9 +47,16 @@ _PROGRAMS = (
 
 
 def tools() -> Iterator[Finding]:
-    """Yield every optional package, program and set of weights."""
+    """Return every optional package, program and set of weights.
+
+    Packages begin to be imported at once, each for up to seconds, and are waited for one by one.
+    """
+    return _tools({package: _started(package) for package, *_ in _PACKAGES})
+
+
+def _tools(started: dict[str, subprocess.Popen[str] | None]) -> Iterator[Finding]:
     for package, distribution, enables, do in _PACKAGES:
-        yield _package(package, distribution, enables, do)
+        yield _package(package, distribution, enables, do, started[package])
     for program, enables, do in _PROGRAMS:
         place = shutil.which(program)
         note = enables if place else f"{enables}: {do}"
@@ -60,17 +67,32 @@ def tools() -> Iterator[Finding]:
     yield _esmfold_weights()
 
 
-def _package(package: str, distribution: str, enables: str, do: str) -> Finding:
+def _started(package: str) -> subprocess.Popen[str] | None:
     """Import a package in a process of its own: a broken one may take its process down."""
     if find_spec(package) is None:
+        return None
+    command, pipe = [sys.executable, "-c", f"import {package}"], subprocess.PIPE
+    # POT would import torch and its like, which are not what is asked about.
+    calm = {f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "TENSORFLOW", "JAX")}
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=pipe, text=True, env=os.environ | calm
+    )
+
+
+def _package(
+    package: str, distribution: str, enables: str, do: str, started: subprocess.Popen[str] | None
+) -> Finding:
+    """Say whether a package could be imported."""
+    if started is None:
         return Finding(package, "absent", "not installed", f"{enables}: {do}")
-    command = [sys.executable, "-c", f"import {package}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+        _, said = started.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
+        started.kill()
+        started.communicate()
         return Finding(package, "warning", f"no import within {_SECONDS} s", enables)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    if started.returncode:
+        lines = said.strip().splitlines() or [f"exit code {started.returncode}"]
         return Finding(package, "warning", f"can't be imported: {lines[-1]}", f"{enables}: {do}")
     try:
         return Finding(package, "ok", version(distribution), enables)
@@ -104,7 +126,7 @@ def _mpnn_weights() -> Finding:
     enables = "proteins: the designability proxy (fetched by the workflow)"
     fetched = Path("data/proteinmpnn")
     try:
-        from domains.protein.metrics.designability.mpnn import find_weights
+        from domains.protein.metrics.designability.mpnn_files import find_weights
 
         place = find_weights(fetched if fetched.exists() else None)
     except (FewstepError, ImportError):
@@ -121,5 +143,5 @@ def _esmfold_weights() -> Finding:
     enables = "proteins: designability itself (evaluate.folding_model)"
     if any(snapshots.glob("*/*")):
         return Finding("ESMFold weights", "ok", str(snapshots.parent), enables)
-    do = "huggingface-cli download facebook/esmfold_v1, or give a path in the config"
+    do = "hf download facebook/esmfold_v1, or give a path in the config"
     return Finding("ESMFold weights", "absent", f"not in {cache}", f"{enables}: {do}")

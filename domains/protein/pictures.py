@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageDraw
+from PIL import Image
+from scipy.interpolate import make_interp_spline
 
 from domains.files.provenance import atomic_path
 
@@ -16,11 +17,13 @@ _CELL, _COLUMNS, _FINER = 240, 5, 3
 _MARGIN = 0.08
 # From the first residue (blue) to the last (red), over colours that differ in lightness, too.
 _RAMP = np.array([[33, 102, 172], [103, 169, 207], [120, 198, 121], [253, 174, 97], [178, 24, 43]])
+_BETWEEN = 14  # points of the spline a residue
+_RADIUS = 0.017  # of the tube, as a share of the picture's edge
 _HAZE = 0.55  # share of white in the colour of what is farthest away
 
 
 def draw_chains(chains: Sequence[Float[np.ndarray, "n 3"]]) -> Image.Image:
-    """Draw Cα traces in rows of five, each as large as fits, far residues paler.
+    """Draw Cα traces as smooth tubes in rows of five, each as large as fits, far residues paler.
 
     Args:
         chains: Finite coordinates, at least two residues each, in any unit.
@@ -41,24 +44,49 @@ def write_chains(path: Path, chains: Sequence[Float[np.ndarray, "n 3"]]) -> None
 
 
 def _trace(chain: Float[np.ndarray, "n 3"]) -> Image.Image:
+    """Draw one chain as a tube in light from the upper left, hidden where another part is nearer.
+
+    Along a spline it is many balls, each pixel showing the nearest.
+    """
     edge = _CELL * _FINER
-    points, depth = _placed(chain)
-    places = (points * (1 - 2 * _MARGIN) + 0.5) * edge
-    image = Image.new("RGB", (edge, edge), "white")
-    pen = ImageDraw.Draw(image)
-    middle = (depth[:-1] + depth[1:]) / 2
-    colours = _colours(len(chain) - 1)
-    width = edge // 45
-    for step in np.argsort(middle):
-        paler = _HAZE * (1 - middle[step])
-        colour = tuple(int(c + (255 - c) * paler) for c in colours[step])
-        ends = [tuple(places[step]), tuple(places[step + 1])]
-        pen.line([*ends[0], *ends[1]], fill="white", width=width * 2)
-        pen.line([*ends[0], *ends[1]], fill=colour, width=width)
-        for x, y in ends:
-            half = width / 2
-            pen.ellipse([x - half, y - half, x + half, y + half], fill=colour)
+    places, depth = _placed(_smooth(chain))
+    places = (places * (1 - 2 * _MARGIN) + 0.5) * edge
+    colours = _paler(_colours(len(places)), depth)
+    ball, light, height = _ball(edge * _RADIUS)
+    picture = np.full((edge, edge, 3), 255.0)
+    nearest = np.full((edge, edge), -np.inf)
+    reach = len(ball) // 2
+    for (x, y), z, colour in zip(places.round().astype(int), depth * edge, colours, strict=True):
+        window = slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1)
+        seen = ball & (z + height > nearest[window])
+        nearest[window][seen] = (z + height)[seen]
+        picture[window][seen] = (light[..., None] * colour)[seen]
+    image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
     return image.resize((_CELL, _CELL), Image.Resampling.LANCZOS)
+
+
+def _ball(radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the disc of a ball, its light there and its height, in pixels."""
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    height = np.sqrt(np.maximum(radius**2 - x**2 - y**2, 0.0))
+    lit = np.clip((-0.45 * x - 0.6 * y + 0.66 * height) / radius, 0, 1)
+    rim = np.where(height < 0.35 * radius, 0.55, 1.0)
+    return x**2 + y**2 <= radius**2, (0.62 + 0.45 * lit) * rim, height
+
+
+def _smooth(chain: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
+    """Return points of a cubic spline through the residues, close to each other."""
+    degree = min(3, len(chain) - 1)
+    spline = make_interp_spline(np.arange(len(chain)), chain, k=degree)
+    return spline(np.linspace(0, len(chain) - 1, (len(chain) - 1) * _BETWEEN + 1))
+
+
+def _paler(
+    colours: Float[np.ndarray, "n 3"], depth: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n 3"]:
+    """Return colours, paler the farther away."""
+    return colours + (255 - colours) * _HAZE * (1 - depth)[:, None]
 
 
 def _placed(chain: Float[np.ndarray, "n 3"]) -> tuple[np.ndarray, np.ndarray]:

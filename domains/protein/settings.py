@@ -118,8 +118,9 @@ class ProteinGenerate(Generate):
     none: any fold."""
     scaffold: Scaffold | None = None
     """A motif that every sample has to hold; the model must have been trained with motifs."""
-    formats: tuple[Literal["cif"], ...] = ()
-    """Also write mmCIF."""
+    formats: tuple[Literal["cif", "backbone"], ...] = ()
+    """Also write mmCIF; or, with N, C and O rebuilt around the Cα by PULCHRA (extra `backbone`),
+    `NAME.backbone.pdb`, as programs for whole backbones expect it."""
 
     @property
     def count(self) -> int:

@@ -15,11 +15,12 @@ def calibrate(config: Path, source: Path, output: Path) -> None:
         source: Directory of the model; its weights are kept as they are.
         output: Directory of the calibrated model.
     """
+    settings = load_config(config)
+
     from domains.capabilities import Calibrating, capability
     from domains.errors import FewstepError
     from domains.field import load_field
 
-    settings = load_config(config)
     if not settings.calibrates:
         raise FewstepError(f"{config} has no calibration section", do="Add one")
     field = load_field(settings.domain).with_data(settings.located_data)

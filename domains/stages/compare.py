@@ -36,9 +36,10 @@ def compare(config: Path, results: Path, output: Path, table: Path) -> None:
         output: The comparison (HTML).
         table: All results as tidy CSV.
     """
+    matrix = load_matrix(config)
+
     from domains.evaluation.matrix.page import build_comparison
 
-    matrix = load_matrix(config)
     fields = [_field(matrix, domain, run, results) for domain, run in runs(matrix).items()]
     if not any(field.entries for field in fields):
         raise FewstepError(

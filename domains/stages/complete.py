@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from domains.errors import FewstepError
-
-if TYPE_CHECKING:
-    from domains.config import RunConfig
 
 __all__ = ["complete"]
 
@@ -41,12 +37,13 @@ def complete(
     from domains.field import load_field
     from domains.stages.at_hand import load_model
     from domains.stages.sampling import Sampled, Sampling
+    from domains.stages.students import completion
 
     if output.resolve() == scans.resolve():
         raise FewstepError(
             "completions would replace the scans", got=output, do="Give another --output"
         )
-    settings = _settings(scans, model, columns, precision)
+    settings = completion(model, str(scans), precision, columns)
     field = load_field("lidar").with_data(settings.data)
     plan, network = settings.generate, load_model(field, model)
     sampling = Sampling(field, network, settings.sample_set("completed"), 0, None, plan.precision)
@@ -69,26 +66,3 @@ def complete(
     each = sum(seconds) / len(seconds)
     _log.info("%d scans completed, %.2g s each; %d skipped", len(seconds), each, skipped)
     _log.info("See %s/*.png; grey points are the scan's, blue ones completed", output)
-
-
-def _settings(scans: Path, model: str, columns: str, precision: str) -> RunConfig:
-    """Return the run that these options stand for."""
-    from domains.config import parse_config
-    from domains.stages.at_hand import facts_of, trained_sampler
-
-    sampler, network = trained_sampler(model), facts_of(model)["network"]
-    return parse_config(
-        {
-            "name": "completed",
-            "domain": "lidar",
-            "teacher": model,
-            "data": {
-                "scans": str(scans),
-                "radius": network.get("radius", 50.0),
-                **({"columns": tuple(columns.split())} if columns else {}),
-            },
-            "generate": {"batch_points": 10**9, "precision": precision},
-            "sets": {"completed": {"model": "teacher", "sampler": sampler.model_dump()}},
-        },
-        str(scans),
-    )

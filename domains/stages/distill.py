@@ -45,6 +45,11 @@ def distill(
         weaker: Directory of the weaker model, for autoguidance of the teacher.
         start: Directory or bundled name of the student to go on from; the teacher if not given.
     """
+    settings = load_config(config)
+    if student not in settings.students:
+        known = ", ".join(settings.students) or "none"
+        raise FewstepError("unknown student", expected=f"one of {known}", got=student)
+
     from domains.capabilities import Recomputing, capability
     from domains.distillation.training.distiller import Distiller
     from domains.field import load_field
@@ -52,10 +57,6 @@ def distill(
     from domains.stages.training import train_and_save
     from domains.stages.weaker import load_weaker
 
-    settings = load_config(config)
-    if student not in settings.students:
-        known = ", ".join(settings.students) or "none"
-        raise FewstepError("unknown student", expected=f"one of {known}", got=student)
     section = settings.students[student]
     field = load_field(settings.domain).with_data(settings.located_data)
     network = field.load(teacher)

@@ -20,7 +20,8 @@ def doctor(json: bool = False) -> None:
     from domains.monitoring.machine import devices, machine, packages
     from domains.monitoring.tools import tools
 
-    findings = [*packages(), *machine(Path.cwd()), *devices(), *tools()]
+    optional = tools()  # first, for it works in the background
+    findings = [*packages(), *machine(Path.cwd()), *devices(), *optional]
     if json:
         print(json_module.dumps([asdict(finding) for finding in findings], indent=1))
     else:

@@ -27,14 +27,15 @@ def evaluate(
         output: Directory of the tables.
         tools: Directory of fetched tools (ProteinMPNN weights).
     """
+    settings = load_config(config)
+    sample_set = settings.sample_set(set_name)
+
     from domains.evaluation.statistics.table import SAMPLE, SUMMARY, write_table
     from domains.field import load_field
     from domains.files.aside import make_way
     from domains.files.lock import exclusive
     from domains.files.provenance import write_json
 
-    settings = load_config(config)
-    sample_set = settings.sample_set(set_name)
     field = load_field(settings.domain).with_data(settings.located_data)
     plan = settings.plan(set_name)
     made, models = _index(samples, settings, set_name)

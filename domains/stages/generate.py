@@ -46,13 +46,14 @@ def generate(
         weaker: Directory of the weaker model, for autoguidance.
         sampler: File that tune has written, for a set of which the sampler is tuned.
     """
+    settings = load_config(config)
+
     from domains.field import load_field
     from domains.files.aside import make_way
     from domains.files.lock import exclusive
     from domains.files.provenance import sha256
     from domains.memory import peak_memory
 
-    settings = load_config(config)
     sample_set = _settled(_known(settings, set_name, shard), sampler)
     field = load_field(settings.domain).with_data(settings.located_data)
     numbers = settings.plan(set_name).shard(shard)

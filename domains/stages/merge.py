@@ -33,10 +33,11 @@ def merge(
         FewstepError: A shard's table is damaged; the shard is set aside. Or a shard is of another
             run, set or model, or there is something else in its place, which stays there.
     """
+    settings = load_config(config)
+
     from domains.stages.shard_identity import check_identities
     from domains.stages.shard_index import INDEX, SKIPPED, check_owned
 
-    settings = load_config(config)
     parts = settings.plan(set_name).parts
     shards = {samples / f"shard_{k:04d}": part for k, part in enumerate(parts)}
     for shard in shards:  # all of them before any is moved

@@ -24,6 +24,8 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
         state: Directory of checkpoints, log and curves of this training.
         output: Directory of the finished model.
     """
+    settings = load_config(config)
+
     from domains.capabilities import Pretraining, Recomputing, capability
     from domains.distillation.objectives.teacher import TeacherTraining
     from domains.distillation.training.distiller import STUDENT, Distiller
@@ -31,7 +33,6 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     from domains.field import load_field
     from domains.stages.training import train_and_save
 
-    settings = load_config(config)
     section = settings.pretrain
     if section is None:
         raise FewstepError(f"{config} has no pretrain section", do="Add one, or use prepare")

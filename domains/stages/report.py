@@ -27,6 +27,8 @@ def report(
         teacher: Directory of the teacher, to tell whether papers' numbers are of it.
         screened: Directory of the screened sets, if the run has any.
     """
+    settings = load_config(config)
+
     import pandas as pd
 
     from domains.evaluation.report.build import build_report
@@ -38,7 +40,6 @@ def report(
     from domains.files.aside import make_way
     from domains.files.provenance import write_text
 
-    settings = load_config(config)
     field, name = field_settings(settings.domain), settings.name
     metrics = bounded(field.load_metrics(), settings.equal_within)
     sets = [evaluations / one for one in settings.sets]

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from domains.errors import FewstepError
-
-if TYPE_CHECKING:
-    from domains.config import RunConfig
 
 __all__ = ["sample"]
 
 _log = logging.getLogger(__name__)
-# Residues that are computed together: what a laptop's memory holds.
-_TOGETHER = 2048
+_MOST = 10_000  # chains; more are a run's (docs/how_to/scale.md)
 
 
 def sample(
@@ -25,6 +20,7 @@ def sample(
     model: str = "proteina-small-8",
     seed: int = 0,
     precision: str = "32-true",
+    backbone: bool = False,
 ) -> None:
     """Sample protein backbones: PDB files of Cα atoms, and a picture of all.
 
@@ -35,59 +31,28 @@ def sample(
         model: A student, by its directory or bundled name.
         seed: Decides the noise; another one gives other chains.
         precision: As of generate: 32-true, tf32 or bf16-mixed.
+        backbone: Also write N, CA, C and O, rebuilt around the Cα by PULCHRA.
     """
     from tqdm import tqdm
 
-    from domains.batch import Request, Sample
     from domains.capabilities import Drawing, capability
     from domains.field import load_field
-    from domains.stages.at_hand import load_model
-    from domains.stages.sampling import Sampled, Sampling, batches
+    from domains.protein.files.backbone import require_pulchra
+    from domains.stages.students import ProteinStudent
 
-    settings = _settings(length, number, model, seed, precision)
-    field, plan = load_field("protein"), settings.generate
-    network = load_model(field, model)
-    sampling = Sampling(field, network, settings.sample_set("drawn"), seed, None, plan.precision)
-    requests: dict[int, Request] = {}
-    for index, request in enumerate(field.requests(plan, range(number), network, seed)):
-        if isinstance(request, FewstepError):
-            raise request
-        requests[index] = request
-    made: list[Sample] = []
-    seconds = 0.0
-    parts = list(batches(plan, dict.fromkeys(requests, length)))
-    for part in tqdm(parts, desc="chains", mininterval=1.0):
-        for index, found in sampling.samples({k: requests[k] for k in part}).items():
-            if not isinstance(found, Sampled):
-                raise found
-            made.append(Sample(requests[index].name, found.points, requests[index].condition))
-            seconds += found.seconds
+    if not 1 <= number <= _MOST:
+        raise FewstepError("bad number of chains", expected=f"1 to {_MOST}", got=number)
+    if backbone:
+        require_pulchra()
+    field, student = load_field("protein"), ProteinStudent(model, precision)
+    made = student.samples(length, number, seed)
+    chains = list(tqdm(made, desc="chains", total=number, mininterval=1.0))
     output.mkdir(parents=True, exist_ok=True)
-    for one in made:
-        field.write(one, output, {})
-    capability(field, Drawing, "draws nothing").draw(made, output / "backbones.png")
-    _log.info("%d chains of %d residues, %.2g s each: %s", number, length, seconds / number, output)
-    _log.info("Cα atoms only. See %s/backbones.png, from blue (N) to red (C)", output)
-
-
-def _settings(length: int, number: int, model: str, seed: int, precision: str) -> RunConfig:
-    """Return the run that these options stand for."""
-    from domains.config import parse_config
-    from domains.stages.at_hand import trained_sampler
-
-    sampler = trained_sampler(model)
-    plan = {
-        "lengths": [length],
-        "per_length": number,
-        "batch_points": max(_TOGETHER, length),
-        "precision": precision,
-    }
-    content = {
-        "name": "drawn",
-        "domain": "protein",
-        "seed": seed,
-        "teacher": model,
-        "generate": plan,
-        "sets": {"drawn": {"model": "teacher", "sampler": sampler.model_dump()}},
-    }
-    return parse_config(content, "fewstep sample")
+    for chain, _ in chains:
+        field.write(chain, output, {"formats": ("backbone",) if backbone else ()})
+    drawn = [chain for chain, _ in chains]
+    capability(field, Drawing, "draws nothing").draw(drawn, output / "backbones.png")
+    each = sum(seconds for _, seconds in chains) / number
+    _log.info("%d chains of %d residues, %.2g s each: %s", number, length, each, output)
+    what = "Cα atoms; N, CA, C and O in *.backbone.pdb" if backbone else "Cα atoms only"
+    _log.info("%s. See %s/backbones.png, from blue (N) to red (C)", what, output)

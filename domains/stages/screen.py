@@ -47,6 +47,9 @@ def screen(
     Raises:
         FewstepError: The run has no screen, or a shard is not sifted.
     """
+    settings = load_config(config)
+    check_screened(settings, set_name)
+
     from domains.capabilities import Screening, capability
     from domains.evaluation.screening.ledger import Ledger
     from domains.evaluation.screening.sifted import header_of
@@ -54,8 +57,6 @@ def screen(
     from domains.files.lock import exclusive
     from domains.files.provenance import atomic_directory, write_json
 
-    settings = load_config(config)
-    check_screened(settings, set_name)
     field = load_field(settings.domain).with_data(settings.located_data)
     gate = capability(field, Screening, "has no gates").distinct(settings)
     shards = range(settings.plan(set_name).shards)

@@ -51,6 +51,9 @@ def sift(
     Raises:
         FewstepError: The run has no screen, or the shard is damaged.
     """
+    settings = load_config(config)
+    check_screened(settings, set_name)
+
     from domains.capabilities import Screening, capability
     from domains.evaluation.screening.ledger import Ledger
     from domains.field import load_field
@@ -59,10 +62,8 @@ def sift(
     from domains.files.provenance import atomic_path
     from domains.stages.shard_index import INDEX, read_index
 
-    settings = load_config(config)
     field = load_field(settings.domain).with_data(settings.located_data)
     numbers = settings.plan(set_name).shard(shard)
-    check_screened(settings, set_name)
     with exclusive(state):
         index = read_index(samples, numbers)
         gates = capability(field, Screening, "has no gates").gates(settings, tools)

@@ -15,10 +15,11 @@ def simulate(config: Path, output: Path) -> None:
         config: Run configuration (YAML) with ``data.simulate``.
         output: Directory that the data are made in.
     """
+    settings = load_config(config)
+
     from domains.capabilities import Simulating, capability
     from domains.field import load_field
 
-    settings = load_config(config)
     if not settings.data.is_simulated:
         raise FewstepError(f"{config} has no data.simulate", do="Add it, or set data.path")
     field = load_field(settings.domain).with_data(settings.data)

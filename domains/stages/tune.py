@@ -45,14 +45,15 @@ def tune(config: Path, set_name: str, model: Path, output: Path, tools: Path | N
         output: JSON file: the sampler that was found, and all that were tried.
         tools: Directory of fetched tools (ProteinMPNN weights), for a judge that asks them.
     """
+    settings = load_config(config)
+    sample_set = settings.sample_set(set_name)
+
     import torch
 
     from domains.distillation.sampling.candidates import drawn, usual
     from domains.field import load_field
     from domains.files.provenance import write_json
 
-    settings = load_config(config)
-    sample_set = settings.sample_set(set_name)
     if not isinstance(sample_set.sampler, Tuned):
         raise FewstepError(f"the sampler of {set_name} is not tuned", got=sample_set.sampler.kind)
     field = load_field(settings.domain).with_data(settings.located_data)

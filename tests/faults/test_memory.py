@@ -97,7 +97,7 @@ def test_other_errors_are_not_taken_for_it(
 
 
 def test_a_sample_does_not_depend_on_its_batch(tmp_path: Path, teacher: Path) -> None:
-    """To rounding, which a trained Proteina's distance bins enlarge (see docs/reliability.md)."""
+    """To rounding, which a trained Proteina's distance bins enlarge (reliability.md)."""
     settings, domain = load_config(write_config(tmp_path / "c.yaml")), load_field("protein")
     network = domain.load(teacher).eval()
     sampling = Sampling(domain, network, settings.sample_set("naive"), seed=0)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from domains.errors import FewstepError
-from domains.protein.metrics.designability.mpnn import ProteinMPNN, find_weights
+from domains.protein.metrics.designability.mpnn import ProteinMPNN
+from domains.protein.metrics.designability.mpnn_files import find_weights
 from domains.protein.metrics.designability.mpnn_network import Network
 from domains.protein.metrics.designability.proxy import Proxy
 

@@ -1,6 +1,8 @@
 """Contract: doctor says what is here, missing or broken; only what is needed decides the exit."""
 
 import json
+import os
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -77,6 +79,36 @@ def test_a_gpu_that_torch_misses_is_a_warning(
     assert finding.state == state and words in finding.found
 
 
+def test_without_a_gpu_torch_is_not_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from domains.monitoring import machine\n"
+        "machine._NVIDIA, machine._AMD = (), Path('none')\n"
+        "print([one.state for one in machine.devices()], 'torch' in sys.modules)"
+    )
+    environment = os.environ | {"PATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert made.stdout == "['absent'] False\n", made.stderr
+
+
+def test_without_torch_it_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_NVIDIA", ())
+    monkeypatch.setattr(machine, "_AMD", tmp_path / "kfd")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "find_spec", lambda name: None)
+    assert [(one.state, one.found) for one in machine.devices()] == [("broken", "missing")]
+
+
+def test_a_library_of_torch_that_cannot_be_loaded_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/libtorch_cpu.so").write_text("no library")
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(machine, "find_spec", lambda name: spec)
+    assert "libtorch_cpu.so" in machine._torch_fault()
+
+
 def test_nvidia_smi_is_a_sign_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_NVIDIA", ())
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -132,9 +164,10 @@ def test_what_cannot_be_imported_is_not_called_present(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, words in (("crashes", "exit code"), ("fails", "no_such_library")):
-        finding = tools._package(name, name, "everything", "do it")
+        finding = tools._package(name, name, "everything", "do it", tools._started(name))
         assert finding.state == "warning" and words in finding.found
-    assert tools._package("no_such_library", "x", "everything", "do it").state == "absent"
+    absent = tools._started("no_such_library")
+    assert tools._package("no_such_library", "x", "everything", "do it", absent).state == "absent"
 
 
 @pytest.mark.parametrize(

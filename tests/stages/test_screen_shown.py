@@ -88,5 +88,5 @@ def test_the_status_shows_gates(place: Path, capsys: pytest.CaptureFixture) -> N
 
 
 def test_tables_begin_as_the_page_says() -> None:
-    page = (Path(__file__).parents[2] / "docs/screen.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/how_to/screen.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in FIRST)

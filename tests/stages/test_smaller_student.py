@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from domain_cases import STUDENTS, section
+from snakemake_run import settings_file
 from tiny_run import save_teacher, write_config
 
 from domains.config import parse_config, read_yaml
@@ -66,7 +67,7 @@ def test_more_layers_than_the_teacher_has_are_one_line(tmp_path: Path) -> None:
 
 
 def test_networks_without_such_layers_are_refused() -> None:
-    lidar = read_yaml(Path(__file__).parents[2] / "workflows/config/lidar_demo.yaml")
+    lidar = read_yaml(settings_file("lidar_demo"))
     for student in lidar["students"].values():
         student["layers"] = 2
     with pytest.raises(FewstepError, match="layers: the networks of this field have none"):

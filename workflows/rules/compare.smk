@@ -9,8 +9,16 @@ if MATRIX:
                 f"results/{run.name}/evaluation/{name}" for run in RUNS for name in run.sets
             ],
         output:
-            html=f"results/{MATRIX.name}/matrix.html",
-            table=f"results/{MATRIX.name}/matrix.csv",
+            html=report(
+                f"results/{MATRIX.name}/matrix.html",
+                category=MATRIX.name,
+                labels={"file": "comparison"},
+            ),
+            table=report(
+                f"results/{MATRIX.name}/matrix.csv",
+                category=MATRIX.name,
+                labels={"file": "results"},
+            ),
         log:
             f"results/{MATRIX.name}/compare.log",
         conda:

@@ -3,7 +3,7 @@ import re
 
 from domains.manifest.table import load_manifest
 
-ENTRIES = {e.id: e for e in load_manifest(f"{workflow.basedir}/data_manifest.yaml").entries}
+ENTRIES = {e.id: e for e in load_manifest(f"{HOME}/data_manifest.yaml").entries}
 
 
 rule fetch:

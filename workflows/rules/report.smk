@@ -6,8 +6,8 @@ rule report:
         evaluations=expand(f"{OUT}/evaluation/{{set}}", set=RUN.sets),
         screened=expand(f"{OUT}/screened/{{set}}", set=RUN.screened),
     output:
-        html=f"{OUT}/report.html",
-        table=f"{OUT}/results.csv",
+        html=report(f"{OUT}/report.html", category=RUN.name, labels={"file": "report"}),
+        table=report(f"{OUT}/results.csv", category=RUN.name, labels={"file": "results"}),
         latex=f"{OUT}/results.tex",
     log:
         f"{OUT}/logs/report.log",

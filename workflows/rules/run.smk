@@ -19,10 +19,12 @@ from domains.files.given import given_files
 RUN = parse_config(config, "the config")
 OUT = f"results/{RUN.name}"
 SETTINGS = f"{OUT}/config.json"
-ENVIRONMENT = str(field_settings(RUN.domain).conda_file(Path(workflow.basedir) / "envs"))
+# The root of this repository, also where another workflow uses it as a module.
+HOME = Path(workflow.snakefile).parents[2]
+ENVIRONMENT = str(field_settings(RUN.domain).conda_file(HOME / "envs"))
 BUNDLED = bundled_models()
 # Built from envs/container.def, for --sdm apptainer.
-CONTAINER = f"{workflow.basedir}/envs/{RUN.domain}.sif"
+CONTAINER = f"{HOME}/envs/{RUN.domain}.sif"
 
 
 wildcard_constraints:

@@ -2,8 +2,9 @@
 from domains.config import advice, field_settings
 from domains.files.provenance import write_text
 
-ENVIRONMENT = str(field_settings(RUNS[0].domain).conda_file(Path(workflow.basedir) / "envs"))
-CONTAINER = f"{workflow.basedir}/envs/{RUNS[0].domain}.sif"
+HOME = Path(workflow.snakefile).parents[2]
+ENVIRONMENT = str(field_settings(RUNS[0].domain).conda_file(HOME / "envs"))
+CONTAINER = f"{HOME}/envs/{RUNS[0].domain}.sif"
 
 
 def check_programs(run):

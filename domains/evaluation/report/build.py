@@ -17,6 +17,7 @@ from domains.config.fields import MADE
 from domains.errors import FewstepError
 from domains.evaluation.report import gallery, screens, sections
 from domains.evaluation.report.page import download, render
+from domains.evaluation.report.scenes import scenes
 from domains.evaluation.statistics import comparison, trade_off
 from domains.evaluation.statistics.lead import lead, with_teacher
 from domains.evaluation.statistics.sets import (
@@ -154,7 +155,7 @@ def build_report(
     explained = all_metrics(sets, metrics)
     styles, hidden = sections.set_styles(sets), sections.hidden_sets(measured, explained)
     key = comparison.primary_metric(measured, explained)
-    packed, cards = gallery.scenes(measured, output)
+    packed, shown = scenes(measured, output)
     write_text(
         output,
         render(
@@ -180,7 +181,7 @@ def build_report(
             hidden=hidden,
             matrices=gallery.matrices(measured),
             scenes=_safe_json(packed),
-            cards=cards,
+            scene_rows=shown,
             training=gallery.training(training_log),
             training_log=training_log,
             training_hash=sha256(training_log) if training_log else "",

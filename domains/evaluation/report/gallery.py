@@ -1,11 +1,9 @@
-"""Pictures and curves of the report: maps, 3-D scenes, training."""
+"""Pictures and curves of the report: maps, training."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -13,24 +11,13 @@ import pandas as pd
 from domains.errors import FewstepError
 from domains.evaluation.report import figures, pictures
 from domains.evaluation.report.figures import Series
+from domains.evaluation.report.scenes import as_numbers
 from domains.evaluation.statistics.sets import EvaluationSet
 from domains.files.regular import check_regular
 
-__all__ = ["matrices", "scenes", "training"]
+__all__ = ["matrices", "training"]
 
-_POINT_BUDGET = 160_000  # 9 bytes a point in base64: keeps the scenes below 1.5 MB
 _LOG_POINTS = 300  # of a training curve: one a pixel
-
-
-def _as_numbers(rows: Any, path: Path) -> np.ndarray:
-    try:
-        return np.array(rows, dtype=float)  # JSON null becomes NaN
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FewstepError(
-            f"{path / 'gallery.json'} has a wrong array",
-            got=str(error),
-            do="Write equally long rows of numbers or null",
-        ) from error
 
 
 def matrices(sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
@@ -39,7 +26,7 @@ def matrices(sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
     for one in sets:
         for matrix in one.gallery.get("matrices", []):
             title = str(matrix.get("title", ""))
-            found.setdefault(title, []).append((one, _as_numbers(matrix.get("values"), one.path)))
+            found.setdefault(title, []).append((one, as_numbers(matrix.get("values"), one.path)))
     groups = []
     for title, members in found.items():
         pool = np.concatenate([values[np.isfinite(values)].ravel() for _, values in members])
@@ -56,54 +43,6 @@ def matrices(sets: Sequence[EvaluationSet]) -> list[dict[str, Any]]:
         groups.append({"title": title, "low": low, "high": high, "maps": maps})
     ramp = pictures.heat_map(np.arange(255.0)[None, :], 0, 254)
     return [{**group, "ramp": ramp} for group in groups]
-
-
-def _link(one: EvaluationSet, name: object, output: Path) -> str | None:
-    """Return a harmless relative address of a file that exists, else None."""
-    try:
-        if not name or not (one.path / str(name)).is_file():
-            return None
-    except OSError:  # such as a name that no file system takes
-        return None
-    relative = os.path.relpath((one.path / str(name)).resolve(), output.parent.resolve())
-    return "./" + quote(Path(relative).as_posix(), safe="/")
-
-
-def scenes(
-    sets: Sequence[EvaluationSet], output: Path
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the packed scenes, and what the page says of each."""
-    wanted = [(one, scene) for one in sets for scene in one.gallery.get("scenes", [])]
-    clouds = sum(scene.get("kind") == "cloud" for _, scene in wanted)
-    limit = min(60_000, _POINT_BUDGET // max(clouds, 1))
-    packed, cards = [], []
-    for one, scene in wanted:
-        if scene.get("kind") not in ("trace", "cloud"):
-            raise FewstepError(
-                f"{one.path / 'gallery.json'} has an unknown scene",
-                expected="trace or cloud",
-                got=scene.get("kind"),
-                do="Correct the kind",
-            )
-        colour = scene.get("colour")
-        data, notes = pictures.pack_scene(
-            _as_numbers(scene.get("points"), one.path),
-            scene["kind"],
-            None if colour is None else _as_numbers(colour, one.path),
-            limit=limit,
-        )
-        packed.append(data)
-        cards.append(
-            {
-                "set": one,
-                "title": scene.get("title"),
-                "caption": scene.get("caption"),
-                "notes": notes,
-                "name": scene.get("link"),
-                "link": _link(one, scene.get("link"), output),
-            }
-        )
-    return packed, cards
 
 
 def _numbers(column: Iterable[str]) -> np.ndarray | None:

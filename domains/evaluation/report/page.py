@@ -15,7 +15,7 @@ from domains.files.provenance import package_versions
 __all__ = ["download", "render"]
 
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("page.js", "geometry.js", "viewer.js")  # one script in this order
+_SCRIPTS = ("page.js", "geometry.js", "painters.js", "viewer.js")  # one script in this order
 
 
 def render(template: str, *, title: str, notes: str, **content: Any) -> str:

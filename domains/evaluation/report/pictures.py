@@ -4,14 +4,14 @@ import base64
 import math
 import struct
 import zlib
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from domains.errors import FewstepError
 
-__all__ = ["heat_map", "pack_scene"]
+__all__ = ["Frame", "heat_map", "pack_scene"]
 
 _HEAT_STOPS = ("14213d", "26457f", "2f74a3", "3fa39b", "8fc77f", "f5e9a3")
 _HEAT_LIMIT = 256  # cells a side: more can't be told apart on a screen
@@ -72,12 +72,29 @@ def heat_map(values: ArrayLike, low: float, high: float) -> str:
     )
 
 
+class Frame(NamedTuple):
+    """A box that several clouds are shown in, so that one can be put in another's place.
+
+    Attributes:
+        centre: Its middle [3], in the points' unit.
+        half: Half its longest edge.
+        radius: Distance of the farthest point from the middle, in units of ``half``.
+        heights: Heights that colours begin and end with.
+    """
+
+    centre: np.ndarray
+    half: float
+    radius: float
+    heights: tuple[float, float]
+
+
 def pack_scene(
     points: ArrayLike,
     kind: Literal["trace", "cloud"],
     colour: ArrayLike | None = None,
     *,
     limit: int = 60_000,
+    frame: Frame | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Pack a 3-D scene into few bytes for ``viewer.js``.
 
@@ -89,6 +106,7 @@ def pack_scene(
         kind: "trace" is a chain in order, "cloud" is a set.
         colour: One number in [0, 1] for each point, or None.
         limit: Most points of a cloud; beyond it a fixed random choice is shown.
+        frame: Of the box that is shown and holds all points; none: that of the points.
 
     Returns:
         The scene (JSON-safe), and notes on what is not shown.
@@ -129,8 +147,8 @@ def pack_scene(
     chosen = array[keep]
     # A hole left by n/a points must not be bridged by the tube.
     breaks = (np.flatnonzero(np.diff(keep) > 1) + 1).tolist() if kind == "trace" else []
-    centre = (chosen.max(axis=0) + chosen.min(axis=0)) / 2
-    half = float(np.abs(chosen - centre).max()) or 1.0
+    centre = frame.centre if frame else (chosen.max(axis=0) + chosen.min(axis=0)) / 2
+    half = frame.half if frame else float(np.abs(chosen - centre).max()) or 1.0
     packed = np.round((chosen - centre) / half * 32767).astype("<i2")
     scene: dict[str, Any] = {
         "kind": kind,
@@ -138,6 +156,7 @@ def pack_scene(
         "breaks": breaks,
         "points": base64.b64encode(packed.tobytes()).decode(),
         "colour": None,
+        "radius": frame and frame.radius,
     }
     if shades is not None:
         levels = np.round(np.clip(np.nan_to_num(shades[keep]), 0, 1) * 255).astype(np.uint8)

@@ -18,7 +18,7 @@ from domains.lidar.files import read_points
 from domains.lidar.network.config import SceneConfig
 from domains.lidar.settings import LidarData
 
-__all__ = ["Scenes", "batch_of"]
+__all__ = ["Scenes", "batch_of", "scan_request"]
 
 _Made = TypeVar("_Made")
 
@@ -205,14 +205,27 @@ def _enough(numbers: Sequence[int], count: int, where: str) -> None:
 
 
 def _loose(path: Path, config: SceneConfig, columns: tuple[str, ...] | None) -> Request:
-    """Return a scan without ground truth: cropped and thinned as LiDiff's input is."""
-    scan = near_sensor(read_points(path, columns), config.radius)
+    return scan_request(path.stem, read_points(path, columns), config)
+
+
+def scan_request(name: str, points: Float32[np.ndarray, "n 3"], config: SceneConfig) -> Request:
+    """Return a scan without ground truth, cropped and thinned as LiDiff's input is, to complete.
+
+    Args:
+        name: Of the scan.
+        points: In the sensor's frame, metre.
+        config: Of the model.
+
+    Raises:
+        FewstepError: No point is in reach.
+    """
+    scan = near_sensor(points, config.radius)
     if not len(scan):
-        raise FewstepError(f"{path} has no points between 3.5 and {config.radius:g} m")
+        raise FewstepError(f"{name} has no points between 3.5 and {config.radius:g} m")
     partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))
     origin = partial.repeat(config.copies, 1)
     condition = {"partial": partial, "scan": torch.from_numpy(_contiguous(scan))}
-    return Request(path.stem, config.points, condition, origin)
+    return Request(name, config.points, condition, origin)
 
 
 def _request(scene: SceneSample, config: SceneConfig) -> Request:

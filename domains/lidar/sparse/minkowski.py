@@ -94,7 +94,7 @@ def _engine() -> tuple[Any, Any]:
         raise FewstepError(
             "the backend minkowski needs MinkowskiEngine, which can't be imported",
             got=error,
-            do="See docs/minkowski.md, or use the backend torch",
+            do="See docs/how_to/minkowski.md, or use the backend torch",
         ) from error
 
 
@@ -106,6 +106,6 @@ def _map_type(engine: Any, device: torch.device) -> Any:
             "MinkowskiEngine was built without CUDA",
             expected="voxels on the CPU",
             got=device,
-            do="Build it with CUDA (docs/minkowski.md), or use the backend torch",
+            do="Build it with CUDA (docs/how_to/minkowski.md), or use the backend torch",
         )
     return engine.CoordinateMapType.CUDA

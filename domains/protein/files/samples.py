@@ -1,5 +1,6 @@
 """Samples as files: what fewstep writes and reads back, and chains that others have made."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,23 +8,41 @@ import torch
 
 from domains.batch import Sample
 from domains.errors import FewstepError
+from domains.protein.files.backbone import require_pulchra, write_backbone
 from domains.protein.files.remarks import format_remarks, read_condition
 from domains.protein.files.structure import read_ca, write_mmcif, write_pdb
 
 __all__ = ["adopt_sample", "read_sample", "write_sample"]
 
+_log = logging.getLogger(__name__)
 _FEWEST, _MOST = 5, 9999  # residues: what TM-align takes, and a PDB file
 _WIDEST = 99.9  # nm from the centre: what a PDB file has columns for
 
 
 def write_sample(sample: Sample, directory: Path, formats: tuple[str, ...] = ()) -> list[str]:
-    """Write a PDB file, and mmCIF beside it where ``formats`` has ``cif``; return their names."""
+    """Write a PDB file of Cα; return the names of all files.
+
+    Args:
+        sample: A chain.
+        directory: Where to.
+        formats: ``cif`` for mmCIF beside it; ``backbone`` for a PDB file of rebuilt N, CA, C and
+            O, without which a chain stays, with a warning, that can't be rebuilt.
+    """
     points = sample.points.numpy()
     names = [f"{sample.name}.pdb"]
     write_pdb(directory / names[0], points, remarks=format_remarks(sample.condition))
     if "cif" in formats:
         names.append(f"{sample.name}.cif")
-        write_mmcif(directory / names[1], points)
+        write_mmcif(directory / names[-1], points)
+    if "backbone" in formats:
+        require_pulchra()
+        name = f"{sample.name}.backbone.pdb"
+        try:
+            write_backbone(directory / name, points)
+        except FewstepError as error:
+            _log.warning("%s: %s", sample.name, error)
+        else:
+            names.append(name)
     return names
 
 

@@ -241,3 +241,24 @@ def test_a_browser_draws_every_scene_without_errors(tmp_path: Path, attribute: s
         if "CONSOLE" in line and "WebGL" not in line and "GL Driver" not in line
     ]
     assert complaints == []
+
+
+def test_a_slider_shows_another_cloud_and_a_row_turns_together(tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", _build(tmp_path))
+    script = """addEventListener("load", () => {
+      const figure = document.querySelector("figure.wide"), said = document.body.dataset;
+      said.before = figure.querySelector("output").textContent;
+      figure.querySelector('[data-stop="1"]').click();
+      said.after = figure.querySelector("output").textContent;
+      said.place = figure.querySelector("input").value;
+      const turns = () => new Set(views.filter((v) => v.row === views[0].row).map((v) => v.turn));
+      figure.querySelector("canvas").dispatchEvent(
+        new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
+      said.turns = turns().size;
+    });"""
+    page.write_text(text.replace("</body>", f"<script>{script}</script></body>"))
+    dom, _ = _browse(page, tmp_path / "profile")
+    found = dict(re.findall(r'data-(before|after|place|turns)="([^"]*)"', dom))
+    assert found["before"] != found["after"] and found["place"] == "1"
+    assert found["turns"] == "1"

@@ -30,7 +30,7 @@ def rows(domain: str, tmp_path: Path, network: Any = None, **changes: Any) -> pd
     teacher = tmp_path / "teacher"
     teacher.mkdir(exist_ok=True)
     (teacher / "model.json").write_text(json.dumps({"config": network or NETWORKS[domain]}))
-    content = read_yaml(ROOT / f"workflows/config/{RUNS[domain]}.yaml")
+    content = read_yaml(ROOT / f"workflows/config/paper/{RUNS[domain]}.yaml")
     settings = parse_config(deep_update(deep_update(content, WHOLE[domain]), changes))
     known = read_published(ROOT / f"domains/{domain}/assets/published.yaml")
     return rows_beside(settings, known, teacher)
@@ -80,7 +80,7 @@ def test_another_protocol_or_teacher_has_none(
 def test_another_network_under_the_name_has_none(tmp_path: Path) -> None:
     assert rows("protein", tmp_path, {"network": {"token_dim": 512, "use_tri_mult": False}}).empty
     assert rows("lidar", tmp_path, {"network": {"width": 0.25, "partial_points": 18000}}).empty
-    settings = parse_config(read_yaml(ROOT / "workflows/config/protein_sid.yaml"))
+    settings = parse_config(read_yaml(ROOT / "workflows/config/paper/protein_sid.yaml"))
     known = read_published(ROOT / "domains/protein/assets/published.yaml")
     assert rows_beside(settings, known, None).empty
     assert rows_beside(settings, known, tmp_path / "nothing").empty

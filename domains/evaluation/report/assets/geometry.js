@@ -38,7 +38,7 @@ const decode = (scene) => {
   const zs = points.reduce(([a, b], p) => [Math.min(a, p[2]), Math.max(b, p[2])], [9, -9]);
   const value = (i) => (levels ? levels[i] / 255 : scene.kind === "trace"
     ? i / Math.max(scene.count - 1, 1) : (points[i][2] - zs[0]) / (zs[1] - zs[0] || 1));
-  const radius = points.reduce((most, p) => Math.max(most, Math.hypot(...p)), 0) || 1;
+  const radius = scene.radius || points.reduce((most, p) => Math.max(most, Math.hypot(...p)), 0) || 1;
   return { points, value, radius };
 };
 

@@ -2,7 +2,7 @@
 
 The statistics of ``tertiary`` are taken relative to natives of the same helix, strand and
 length, in units of their spread. A logistic regression tells natives from three kinds of
-decoys by them. What it can tell, and how sure, is in ``docs/equal_composition.md``.
+decoys by them. What it can tell, and how sure, is in ``docs/explanation/equal_composition.md``.
 """
 
 from collections.abc import Mapping

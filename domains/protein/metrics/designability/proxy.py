@@ -8,8 +8,8 @@ likely they are there: the *cross NLL*. A backbone that no sequence fits gets se
 the second network finds no better than any other. Plain geometry is checked beside it.
 
 How far this separates real domains from decoys, and what it can't see, was measured by
-``studies/derive_proxy.py`` and stands in ``docs/designability_proxy.md``. Never report it
-as designability.
+``studies/derive_proxy.py`` and stands in
+``docs/explanation/designability_proxy.md``. Never report it as designability.
 """
 
 import math
@@ -22,7 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from domains.protein.metrics.designability.gates import Gates
-from domains.protein.metrics.designability.mpnn import RELEASE, ProteinMPNN, load
+from domains.protein.metrics.designability.mpnn import ProteinMPNN, load
+from domains.protein.metrics.designability.mpnn_files import RELEASE
 from domains.protein.metrics.geometry import chain as geometry
 
 __all__ = ["Gates", "Proxy", "load_proxy"]
@@ -105,7 +106,7 @@ def load_proxy(weights: Path | None = None, *, gates: Gates | None = None, count
     """Return the proxy with both networks loaded.
 
     Args:
-        weights: Where the ProteinMPNN weights are; see ``mpnn.find_weights``.
+        weights: Where the ProteinMPNN weights are; see ``mpnn_files.find_weights``.
         gates: Other limits than the derived ones.
         count: Sequences per sample.
 

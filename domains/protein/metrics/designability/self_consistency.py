@@ -23,7 +23,8 @@ from jaxtyping import Float
 
 from domains.errors import FewstepError
 from domains.files.provenance import atomic_path, named
-from domains.protein.metrics.designability.mpnn import RELEASE, ProteinMPNN
+from domains.protein.metrics.designability.mpnn import ProteinMPNN
+from domains.protein.metrics.designability.mpnn_files import RELEASE
 from domains.protein.metrics.similarity.superpose import rmsd, tm_score
 
 __all__ = ["CachedFolding", "Designability", "EsmFold", "Fold", "FoldingBackend", "load_esmfold"]

@@ -154,8 +154,8 @@ def clusters(
     Chains joined by any path of pairs above a TM-score of .5 are one cluster, whatever their
     order. All pairs count, so it is the chains that are drawn: as many as have no more than
     ``most`` pairs of one length. There is no cheap screen that finds the pairs to align
-    (docs/similarity.md has what was tried), and the share of clusters falls with the number of
-    chains, so it compares sets of equal numbers only.
+    (docs/explanation/similarity.md has what was tried), and the share of clusters falls with the
+    number of chains, so it compares sets of equal numbers only.
 
     Args:
         alignments: Of the set.

@@ -1,0 +1,220 @@
+"""Finished students in Python: sample backbones, complete scans, without a run's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from domains.errors import FewstepError
+
+if TYPE_CHECKING:
+    from biotite.structure import AtomArrayStack
+
+    from domains.batch import Request, Sample
+    from domains.config import RunConfig
+    from domains.stages.sampling import Sampling
+
+__all__ = ["ProteinStudent", "SceneStudent", "completion"]
+
+# Residues and points that are computed together: what a laptop's memory holds.
+_RESIDUES, _POINTS = 2048, 10**9
+_ANGSTROM = 10.0  # per nanometre
+
+
+class ProteinStudent:
+    """A student that makes protein backbones, sampled as it was trained.
+
+    Args:
+        model: Its directory or bundled name.
+        precision: As of ``generate.precision``: 32-true, tf32 or bf16-mixed.
+
+    Raises:
+        FewstepError: There is no such model, it is damaged, or no student.
+    """
+
+    def __init__(self, model: str | Path = "proteina-small-8", precision: str = "32-true"):
+        from domains.stages.at_hand import trained_sampler
+
+        self.model, self.precision = str(model), precision
+        self._network: Any = None
+        self._sampler = trained_sampler(self.model).model_dump()
+
+    def sample(
+        self, length: int = 100, number: int = 1, seed: int = 0
+    ) -> Float32[np.ndarray, "number length 3"]:
+        """Sample Cα traces.
+
+        Args:
+            length: Residues of a chain.
+            number: Chains.
+            seed: Decides the noise; the first chains of a larger number are the same but for
+                rounding.
+
+        Returns:
+            Coordinates in ångström.
+        """
+        samples = [sample for sample, _ in self.samples(length, number, seed)]
+        return np.stack([_ANGSTROM * one.points.numpy() for one in samples]).astype(np.float32)
+
+    def structures(
+        self, length: int = 100, number: int = 1, seed: int = 0, backbone: bool = False
+    ) -> AtomArrayStack:
+        """Sample chains, as of ``sample``, as biotite models: chain A, alanines.
+
+        Args:
+            length: Residues of a chain.
+            number: Chains.
+            seed: Decides the noise.
+            backbone: Rebuild N, C and O around the Cα (``rebuild_backbone``).
+        """
+        from domains.protein.files.backbone import BACKBONE, alanines, rebuild_backbone
+
+        traces = [sample.points.numpy() for sample, _ in self.samples(length, number, seed)]
+        if backbone:
+            return alanines(np.stack([rebuild_backbone(one) for one in traces]), BACKBONE)
+        return alanines(np.stack(traces)[:, :, None], ["CA"])
+
+    def samples(self, length: int, number: int, seed: int) -> Iterator[tuple[Sample, float]]:
+        """Yield chains in nanometre as they are made, each with its seconds."""
+        from domains.batch import Sample
+        from domains.stages.sampling import Sampled, batches
+
+        sampling, settings = self._sampling(length, number, seed), self._run(length, number, seed)
+        plan = settings.generate
+        made = sampling.field.requests(plan, range(number), sampling.network, seed)
+        requests = {index: _allowed(request) for index, request in enumerate(made)}
+        for part in batches(plan, dict.fromkeys(requests, length)):
+            for index, one in sampling.samples({k: requests[k] for k in part}).items():
+                if not isinstance(one, Sampled):
+                    raise one
+                request = requests[index]
+                yield Sample(request.name, one.points, request.condition), one.seconds
+
+    def _sampling(self, length: int, number: int, seed: int) -> Sampling:
+        from domains.field import load_field
+        from domains.stages.at_hand import load_model
+        from domains.stages.sampling import Sampling
+
+        settings, field = self._run(length, number, seed), load_field("protein")
+        if self._network is None:
+            self._network = load_model(field, self.model)
+        one = settings.sample_set("drawn")
+        return Sampling(field, self._network, one, seed, None, settings.generate.precision)
+
+    def _run(self, length: int, number: int, seed: int) -> RunConfig:
+        """Return the run that these arguments stand for."""
+        from domains.config import parse_config
+
+        plan = {
+            "lengths": [length],
+            "per_length": number,
+            "batch_points": max(_RESIDUES, length),
+            "precision": self.precision,
+        }
+        content = {
+            "name": "drawn",
+            "domain": "protein",
+            "seed": seed,
+            "teacher": self.model,
+            "generate": plan,
+            "sets": {"drawn": {"model": "teacher", "sampler": self._sampler}},
+        }
+        return parse_config(content, "fewstep sample")
+
+
+class SceneStudent:
+    """A student that completes LiDAR scans, sampled as it was trained.
+
+    Args:
+        model: Its directory or bundled name.
+        precision: As of ``generate.precision``: 32-true, tf32 or bf16-mixed.
+
+    Raises:
+        FewstepError: There is no such model, it is damaged, or no student.
+    """
+
+    def __init__(self, model: str | Path = "lidar-street-8", precision: str = "32-true"):
+        from domains.config import SampleSet
+        from domains.field import load_field
+        from domains.stages.at_hand import load_model, trained_sampler
+        from domains.stages.sampling import Sampling
+
+        known = "32-true", "tf32", "bf16-mixed"
+        if precision not in known:
+            raise FewstepError("unknown precision", expected=f"one of {known}", got=precision)
+        self.model, field = str(model), load_field("lidar")
+        one = SampleSet(model="teacher", sampler=trained_sampler(self.model))
+        self.sampling = Sampling(field, load_model(field, self.model), one, 0, None, precision)
+
+    @property
+    def radius(self) -> float:
+        """Distance from the sensor up to which the student completes, metre."""
+        from domains.stages.at_hand import facts_of
+
+        return float(facts_of(self.model)["network"].get("radius", 50.0))
+
+    def complete(self, scan: Float[np.ndarray, "n c"], seed: int = 0) -> Float32[np.ndarray, "m 3"]:
+        """Complete one scan.
+
+        Args:
+            scan: Points in the sensor's frame, metre: x forward, y left, z up in the first three
+                columns. Points nearer than 3.5 m or farther than ``radius`` are left out.
+            seed: Decides the noise.
+
+        Returns:
+            Points of the completed scene within ``radius``, metre; the scan's are not among them.
+
+        Raises:
+            FewstepError: The scan is no such array, or has no points in reach.
+        """
+        from dataclasses import replace
+
+        from domains.capabilities import Completing, capability
+        from domains.stages.sampling import Sampled
+
+        points = np.asarray(scan)
+        if points.ndim != 2 or points.shape[1] < 3 or not np.isfinite(points[:, :3]).all():
+            raise FewstepError(
+                "bad scan", expected="finite numbers of shape (n, 3 or more)", got=points.shape
+            )
+        completing = capability(self.sampling.field, Completing, "completes nothing")
+        request = completing.request_of("scan", points[:, :3], self.sampling.network)
+        made = replace(self.sampling, seed=seed).samples({0: request})[0]
+        if not isinstance(made, Sampled):
+            raise made
+        return made.points.numpy().astype(np.float32)
+
+
+def completion(model: str, scans: str, precision: str, columns: str = "") -> RunConfig:
+    """Return the run that completes a directory of scans with a student, as it was trained.
+
+    Args:
+        model: Directory or bundled name of a student.
+        scans: Directory of scans.
+        precision: As of ``generate.precision``.
+        columns: Names of a row's numbers in .bin scans, parted by spaces; none: told from content.
+    """
+    from domains.config import parse_config
+    from domains.stages.at_hand import facts_of, trained_sampler
+
+    sampler, network = trained_sampler(model), facts_of(model)["network"]
+    named = {"columns": tuple(columns.split())} if columns else {}
+    content = {
+        "name": "completed",
+        "domain": "lidar",
+        "teacher": model,
+        "data": {"scans": scans, "radius": network.get("radius", 50.0), **named},
+        "generate": {"batch_points": _POINTS, "precision": precision},
+        "sets": {"completed": {"model": "teacher", "sampler": sampler.model_dump()}},
+    }
+    return parse_config(content, scans)
+
+
+def _allowed(request: Request | FewstepError) -> Request:
+    if isinstance(request, FewstepError):
+        raise request
+    return request

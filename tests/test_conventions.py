@@ -1,0 +1,59 @@
+"""Contract: the files that tools and other people look for are there, and true."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from markdown_pages import ROOT
+from snakemake.utils import min_version
+
+from domains import __version__
+
+HOOKS = [
+    hook
+    for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    for hook in repository["hooks"]
+]
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == __version__
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
+def test_hooks_call_what_is_installed(hook: dict) -> None:
+    program = hook["entry"].split()[0]
+    assert hook["language"] == "system"
+    assert Path(sys.executable).with_name(program).exists()
+    named = [word for word in hook["entry"].split() if word.startswith("tests/")]
+    assert all((ROOT / name).is_file() for name in named)
+    assert re.compile(hook.get("files", ""))
+
+
+def test_the_changelog_says_what_recomputes() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.split(r"^## ", text, flags=re.M)[1:]
+    assert versions[0].startswith("[Unreleased]")
+    assert all("**Recomputes:**" in version for version in versions[:-1])
+
+
+def test_issues_ask_for_what_doctor_prints() -> None:
+    form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/fault.yml").read_text(encoding="utf-8"))
+    labels = [part["attributes"]["label"] for part in form["body"]]
+    assert any("fewstep doctor --json" in label for label in labels)
+
+
+def test_the_catalog_names_settings_that_are_there() -> None:
+    shown = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+    flags = shown["usage"]["mandatory-flags"]["flags"].split()
+    assert flags[0] == "--configfile" and (ROOT / flags[1]).is_file()
+
+
+def test_the_workflow_says_which_snakemake_it_needs() -> None:
+    (least,) = re.findall(r'^min_version\("([\d.]+)"\)', (ROOT / "Snakefile").read_text(), re.M)
+    min_version(least)
+    assert f'"snakemake>={least}"' in (ROOT / "pyproject.toml").read_text()
