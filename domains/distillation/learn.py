@@ -99,13 +99,13 @@ class _Solver:
     def settings(self, guidance: float) -> Renoise:
         """Return the sampler's settings."""
         later = [values.detach().cpu() for values in (self.noise.exp(), self.change)]
-        noise, change = (tuple(round(v, 6) for v in values.tolist()) for values in later)
+        kept, change = (tuple(round(v, 6) for v in values.tolist()) for values in later)
         return Renoise(
             steps=len(self.times),
             times=tuple(round(v, 6) for v in self.times.detach().cpu().tolist()),
             noise_scale=1.0,
             eta=0.0,
-            correction=Correction(noise=noise, change=change),
+            correction=Correction(kept=kept, change=change),
             guidance=guidance,
         )
 

@@ -99,7 +99,7 @@ def test_times_of_whole_steps_stay() -> None:
 
 
 def test_corrections_that_cannot_be_are_refused() -> None:
-    one = Correction(noise=(1.0,), change=(0.0,))
+    one = Correction(kept=(1.0,), change=(0.0,))
     Renoise(steps=2, eta=0, correction=one)
     for wrong in ({"steps": 3, "eta": 0}, {"steps": 2}, {"steps": 2, "eta": [0.0, 0.5]}):
         with pytest.raises(ValueError, match="correction"):

@@ -79,7 +79,7 @@ def test_a_solver_is_learned_judged_and_sampled_with(place: Path, tmp_path: Path
     # The two usual samplers, the plain ODE, and what was learned.
     tried = [row["sampler"] for row in found["tried"]]
     assert [one["eta"] for one in tried] == [1.0, 1.0, 0.0, 0.0]
-    assert len(tried[-1]["correction"]["noise"]) == 2 and "correction" not in tried[2]
+    assert len(tried[-1]["correction"]["kept"]) == 2 and "correction" not in tried[2]
     assert tried[-1]["times"] != tried[2]["times"]
     assert found["learned"]["distance_after"] > 0 and len(found["finalists"]) == 4
     # Whichever is the best, what was learned is a sampler as any other.

@@ -105,7 +105,7 @@ def renoise(
             if rescale is not None:
                 added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
             if correction is not None:
-                added = correction.noise[number - 1] * added
+                added = correction.kept[number - 1] * added
             if share > 0:
                 added = share * scale * noise(batch.shape) + math.sqrt(1 - share**2) * added
         noisy = process.perturb(clean, added, t, batch)

@@ -76,7 +76,7 @@ def read_deterministic(content: Any) -> Any:
 class Correction(Config):
     """What a learned solver changes in the calls after the first (LSD, 2509.19962)."""
 
-    noise: tuple[Annotated[float, Field(ge=0)], ...]
+    kept: tuple[Annotated[float, Field(ge=0)], ...]
     """Factor of the noise that is kept, one for each of these calls."""
     change: tuple[float, ...]
     """Share of the clean estimate's change since the last call that is added to it once more."""
@@ -137,8 +137,8 @@ class Renoise(Config):
             return self
         if any(self.etas) or self.rescale or self.self_conditioning:
             raise ValueError("correction goes with eta: 0, without rescale and self_conditioning")
-        if {len(self.correction.noise), len(self.correction.change)} != {self.steps - 1}:
-            raise ValueError(f"correction must have {self.steps - 1} of noise and change")
+        if {len(self.correction.kept), len(self.correction.change)} != {self.steps - 1}:
+            raise ValueError(f"correction must have {self.steps - 1} of kept and change")
         return self
 
     @property
