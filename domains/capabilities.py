@@ -36,6 +36,7 @@ __all__ = [
     "RealData",
     "Recomputing",
     "Screening",
+    "Shrinking",
     "Simulating",
     "Structural",
     "Validating",
@@ -83,6 +84,15 @@ class Recomputing(Protocol[D_contra]):
 
     def recompute(self, denoiser: D_contra) -> None:
         """Make a denoiser keep little memory for gradients, and compute more instead."""
+        ...
+
+
+@runtime_checkable
+class Shrinking(Protocol[D]):
+    """Has networks of layers that a student can do without."""
+
+    def shrink(self, denoiser: D, layers: int) -> D:
+        """Return a denoiser of so many of another's layers, with their weights."""
         ...
 
 

@@ -38,7 +38,10 @@ def section(field: str, kind: str, **settings: Any) -> Distil:
     return STUDENTS[field].model_validate(
         {
             "objective": {"kind": kind, **NEEDED.get(kind, {}), **settings},
-            "roll_out": {"steps": 2, "eta": 0.0 if kind in ("tdm", "flow_map") else 1.0},
+            "roll_out": {
+                **({"steps": 1, "times": [0.4]} if kind == "boot" else {"steps": 2}),
+                "eta": 0.0 if kind in ("tdm", "flow_map", "boot") else 1.0,
+            },
             "batch_size": 2,
             "validation_samples": 2,
             "fit": {"steps": 1, "log_every": 1},

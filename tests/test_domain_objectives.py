@@ -29,12 +29,14 @@ OBJECTIVES = settings_by_kind()
 # Values that are no defaults.
 OTHERS: dict[str, dict[str, Any]] = {
     "sid": {"alpha": 1.3, "weighting": "reference"},
-    "vsd": {},
+    "vsd": {"fake_teacher_weight": -0.5},
     "sim": {"huber": 0.3},
     "f_distill": {"divergence": "neyman", "adversarial": {"weight": 0.3, "critic_weight": 0.7}},
     "tdm": {"fake_target": "interval"},
     "phased_dmd": {"phases": 1},
-    "consistency": {"grid": 5, "huber": 0.2},
+    "boot": {"grid": 6, "low": 0.1, "high": 0.9, "huber": 0.2, "boundary_weight": 2.0},
+    "consistency": {"grid": 5, "huber": 0.2, "segments": (2, 1), "merge_every": 3},
+    "consistency_training": {"first_grid": 4, "double_every": 3, "log_mean": 0.2, "huber": 0.2},
     "progressive": {"substeps": 3, "noise_scale": 0.7, "huber": 0.2},
     "flow_map": {"substeps": 3, "huber": 0.2, "align": True, "step_weights": (1.0, 2.0)},
     "rcm": {"weight": 3.0, "difference": 0.02, "warmup": 4},

@@ -13,7 +13,8 @@ from tiny_run import deep_update
 
 from domains.config import cells, parse_config, parse_matrix, read_yaml, runs, untrained
 from domains.config.matrix import merged
-from domains.distillation.sampling.settings import Renoise, Tuned
+from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 
 TDM = {"objective": {"kind": "tdm"}, "roll_out": {"eta": 0.0, "noise_scale": 0.9}}
@@ -86,6 +87,19 @@ def test_students_told_their_last_estimate_are_sampled_so() -> None:
     samplers = {name: one.sampler for name, one in sets.items() if one.model == name}
     told = {name for name, one in samplers.items() if getattr(one, "self_conditioning", False)}
     assert told == {name for name in samplers if name.startswith("vsd")} != set()
+
+
+def test_the_example_has_what_papers_say_and_the_same_last_times() -> None:
+    matrix = parse_matrix(read_yaml(settings_file("matrix")))
+    for domain, last in (("protein", 0.99), ("lidar", 1.0)):
+        students = runs(matrix)[domain].students
+        dmd2 = students["dmd2_k8_s0"].model_dump()
+        assert dmd2["fake_updates"] == 5
+        weights = {"weight": 3e-3, "critic_weight": 1e-2}
+        assert dmd2["objective"]["adversarial"] == weights
+        objectives = [one.objective.model_dump() for one in students.values()]
+        ends = [one["student_times"]["high"] for one in objectives if "student_times" in one]
+        assert len(ends) > 50 and set(ends) == {last}
 
 
 def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:

@@ -7,6 +7,7 @@ known, so objectives are held to the truth here.
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +169,10 @@ def test_few_noisy_steps_move_weight_where_the_cold_ode_does_not() -> None:
     assert abs(still[0] - float(WEIGHTS[0])) < abs(noisy[0] - float(WEIGHTS[0])) / 2
 
 
-def trained(objective: Objective, roll_out: RollOut, teacher: object, steps: int) -> float:
-    """Weight of the first mode of a student that begins as the exact teacher's imitation."""
+def trained(
+    objective: Objective, roll_out: RollOut, teacher: object, steps: int
+) -> tuple[float, float]:
+    """Modes of what a student samples after so many steps (see ``modes``)."""
     torch.manual_seed(0)
     student = PlaneDenoiser(48)
     fakes = {name: PlaneDenoiser(48) for name in objective.fake_scores}
@@ -179,24 +182,24 @@ def trained(objective: Objective, roll_out: RollOut, teacher: object, steps: int
     batch = Batch(torch.ones(16, 64, dtype=torch.bool))
     for step in range(steps):
         for name, optimiser in reversed(optimisers.items()):
-            draws = Draws((step, name))
+            draws, now = Draws((step, name)), replace(roles, step=step)
             if name == "student":
-                loss = objective.student_loss(roles, batch, draws).value
+                loss = objective.student_loss(now, batch, draws).value
             else:
-                loss = objective.fake_score_loss(name, roles, batch, draws).value
+                loss = objective.fake_score_loss(name, now, batch, draws).value
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
     steps_made = roll_out.steps(student, PROCESS, CLOUD, Draws(("sampled",)))
     with torch.no_grad():
-        return modes(last(steps_made))[0]
+        return modes(last(steps_made))
 
 
 def test_a_flow_map_learns_the_cold_ode() -> None:
     roll_out, cold = RollOut(PROCESS.times(4), eta=0.0), Rescale(sharpness=3.0, spread=STD)
     teacher = Rescaled(Exact(), PROCESS, cold)
     objective = make(FlowMap, substeps=8, huber=0.01)
-    found = trained(objective, roll_out, teacher, 400)
+    found, _ = trained(objective, roll_out, teacher, 400)
     # Not the mixture's own .7: the map starts from noise at the first time of the roll-out.
     noise = KeyedNoise(generator("sampled", "roll-out"))
     fine = torch.cat([torch.linspace(*roll_out.times[k : k + 2], 9)[:-1] for k in range(3)])
@@ -208,5 +211,5 @@ def test_a_flow_map_learns_the_cold_ode() -> None:
 @pytest.mark.parametrize("objective", [VSD, SiD])
 def test_score_distillation_finds_both_modes(objective: type[Objective]) -> None:
     roll_out = RollOut(PROCESS.times(2))
-    found = trained(make(objective, times=TIMES, scale=1.0), roll_out, Exact(), 300)
+    found, _ = trained(make(objective, times=TIMES, scale=1.0), roll_out, Exact(), 300)
     assert 0.4 < found < 0.95

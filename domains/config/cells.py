@@ -16,7 +16,8 @@ from domains.config.matrix import MatrixConfig, merged
 from domains.config.run import RunConfig
 from domains.config.sections import Sampler, SampleSet
 from domains.config.training import Distil
-from domains.distillation.sampling.settings import Renoise, Tuned
+from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 from domains.files.yaml_file import read_yaml
 

@@ -73,7 +73,7 @@ class MatrixConfig(Config):
     budget: float = Field(default=1.0, gt=0, le=1_000_000)
     """Factor of every training's network calls: 0.1 is a trial."""
     seeds: Seeds = Field(default=(0,), min_length=1)
-    """Seeds of the trainings; samples share their noise, whatever the training's seed."""
+    """Seeds of the trainings, each of which has draws of its own; samples share their noise."""
     steps: Steps = Field(default=(1, 4, 8), min_length=1)
     """Steps of roll-outs and sampling: a student is sampled as it was trained."""
     domains: dict[str, MatrixDomain] = Field(min_length=1)

@@ -27,8 +27,8 @@ class RunConfig(Config):
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
     abilities: ClassVar[frozenset[str]] = frozenset()
-    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `natives`, `chains`, or
-    `screen`."""
+    """What else it can: `refine`, `autoguidance`, `self_conditioning`, `layers`, `natives`,
+    `chains`, or `screen`."""
 
     name: Name
     """Everything is written to `results/<name>`."""
@@ -72,6 +72,8 @@ class RunConfig(Config):
     @classmethod
     def obstacle(cls, student: Distil) -> str:
         """Name the setting that keeps the field from training a student; empty if none does."""
+        if student.layers is not None and "layers" not in cls.abilities:
+            return "layers: the networks of this field have none that could be left out"
         if "self_conditioning" in cls.abilities:
             return ""
         if student.roll_out.self_conditioning:

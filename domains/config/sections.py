@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from domains.distillation.sampling.settings import Euler, Jitter, Renoise, Solver, Tuned
+from domains.distillation.sampling.settings import Euler, Jitter, Renoise, Solver
+from domains.distillation.sampling.tuned import Tuned
 from domains.settings import Config, Name
 
 __all__ = [

@@ -40,10 +40,14 @@ class Distil(Config):
     """A student: objective, roll-out, optimisers, fit."""
 
     seed: int | None = Field(default=None, ge=0, le=MOST_SEED)
-    """Of its training, to tell chance from merit; the run's if not given."""
+    """Of its training, to tell chance from merit; the run's if not given. Draws depend on it and on
+    the student's name, so that no two students share their luck."""
     start: str | None = Field(default=None, min_length=1)
     """What it starts from: another student of the run (trained first), a model directory or a
     bundled name, of the teacher's architecture; none: a copy of the teacher."""
+    layers: int | None = Field(default=None, ge=1, exclude_if=lambda given: given is None)
+    """A smaller student: so many of the teacher's layers, dropped evenly, with their weights; fake
+    scores keep all. None: all (proteins)."""
     objective: AnyObjective = SiDConfig()
     """What is minimised."""
     roll_out: RollOutConfig = RollOutConfig()
@@ -88,6 +92,11 @@ class Distil(Config):
     def precision(self) -> str:
         """Of the networks' forward passes."""
         return self.fit.precision
+
+    @property
+    def is_led(self) -> bool:
+        """Whether recorded fake scores lead it to the teacher (DisBack)."""
+        return self.degradation is not None
 
     @property
     def told_levels(self) -> str | None:

@@ -219,6 +219,11 @@ class LidarRun(RunConfig):
                 "fake_guidance: every sample is told its scan, so a fake score learns to do without"
                 " only where fake_training_guidance is not 1"
             )
+        if student.objective.kind == "boot" and not student.roll_out.times:
+            return (
+                "roll_out.times: the only call is at noise alone, before which no times are left to"
+                " tell boot's student how far it is; give one, such as [0.5]"
+            )
         return super().obstacle(student)
 
     @property

@@ -18,6 +18,7 @@ from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.features import Inputs
 from domains.protein.network.initialise import initialise
 from domains.protein.network.proteina import Prediction
+from domains.protein.network.shrink import shrink
 
 __all__ = ["ProteinaDenoiser"]
 
@@ -48,6 +49,11 @@ class ProteinaDenoiser(nn.Module):
         initialise(network, seed)
         motif = any("motif" in name for name in config.feats_init_seq)
         return cls(network, "v", mapping, motif)
+
+    def shrunk(self, layers: int) -> "ProteinaDenoiser":
+        """Return a denoiser of so many of its layers (see ``shrink``)."""
+        small = shrink(self.network, layers)
+        return ProteinaDenoiser(small, self.target, self.mapping, self.motif).train(self.training)
 
     def forward(
         self,

@@ -82,14 +82,17 @@ class ProteinField(Field[ProteinaDenoiser]):
     def new(self, config: ProteinPretrain, seed: int) -> ProteinaDenoiser:
         """Return an untrained denoiser that knows the fold classes of its data."""
         network = NetworkConfig.parse(config.network, "pretrain.network")
-        known = (
-            self._training_data(config.lengths) if "fold_emb" in network.feats_cond_seq else None
-        )
+        told = "fold_emb" in network.feats_cond_seq
+        known = self._training_data(config.lengths) if told else None
         return ProteinaDenoiser.untrained(network, mapping_of(known), seed)
 
     def recompute(self, denoiser: ProteinaDenoiser) -> None:
         """Keep each trunk layer's inputs only."""
         denoiser.network.recompute = True
+
+    def shrink(self, denoiser: ProteinaDenoiser, layers: int) -> ProteinaDenoiser:
+        """Return a denoiser of so many of another's layers."""
+        return denoiser.shrunk(layers)
 
     def start(self, denoiser: ProteinaDenoiser, earlier: ProteinaDenoiser) -> None:
         """Go on from ``earlier``, whose features may be fewer; without labels, keep its classes."""

@@ -163,7 +163,7 @@ class ProteinRun(RunConfig):
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"autoguidance", "chains", "natives", "screen", "self_conditioning"}
+        {"autoguidance", "chains", "layers", "natives", "screen", "self_conditioning"}
     )
 
     domain: Literal["protein"]

@@ -66,8 +66,8 @@ def distill(
     auto = load_weaker(field, weaker, network) if section.teacher_autoguidance else None
     first = None if start is None else located(str(start))
     given = {"teacher": teacher, "weaker": weaker if auto else None, "start": first}
-    plan = _plan(field, section, network, seed, auto, tools)
-    distiller = Distiller(plan, _first_student(field, first, network), network)
+    plan = _plan(field, section, network, seed, auto, tools, student)
+    distiller = Distiller(plan, _first_student(field, first, network, section.layers), network)
     train_and_save(
         field,
         distiller,
@@ -81,14 +81,21 @@ def distill(
     )
 
 
-def _first_student(field: Field, start: Path | None, network: nn.Module) -> nn.Module:
-    """Return the network that is trained: a copy of the teacher, or an earlier student.
+def _first_student(
+    field: Field, start: Path | None, network: nn.Module, layers: int | None = None
+) -> nn.Module:
+    """Return the network that is trained: the teacher's copy, some of its layers, or a student.
 
     Raises:
-        FewstepError: The earlier student has another architecture or noise process.
+        FewstepError: The earlier student has another architecture or noise process, or the teacher
+            has fewer layers.
     """
     import copy
 
+    from domains.capabilities import Shrinking, capability
+
+    if layers is not None:
+        network = capability(field, Shrinking, "has no layers to leave out").shrink(network, layers)
     if start is None:
         return copy.deepcopy(network)
     earlier = field.load(start)
@@ -100,7 +107,7 @@ def _first_student(field: Field, start: Path | None, network: nn.Module) -> nn.M
         raise FewstepError(
             f"{start} can't be where a student starts",
             expected="the teacher's architecture and noise process",
-            do="Name a student of this teacher",
+            do="Name a student of this teacher, with as many layers",
         )
     return earlier.train(network.training)
 
@@ -112,6 +119,7 @@ def _plan(
     seed: int,
     weaker: nn.Module | None = None,
     tools: Path | None = None,
+    name: str = "",
 ) -> Plan:
     import torch
 
@@ -151,6 +159,7 @@ def _plan(
         degradation=section.degradation,
         as_teacher=lambda teacher: _as_teacher(field, section, process, teacher, weaker),
         frozen_networks=() if weaker is None else (weaker,),
+        name=name,
     )
 
 

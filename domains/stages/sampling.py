@@ -18,7 +18,8 @@ from domains.distillation.roles import call_times
 from domains.distillation.sampling.dpm_solver import solve
 from domains.distillation.sampling.sampler import SDE, Step, integrate, polish, renoise
 from domains.distillation.sampling.schedule import polish_times, sampling_times
-from domains.distillation.sampling.settings import Jitter, Renoise, Tuned
+from domains.distillation.sampling.settings import Jitter, Renoise
+from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 from domains.field import Field
 from domains.memory import out_of_memory
@@ -57,6 +58,7 @@ def few_steps(
         eta=sampler.etas,
         self_conditioning=sampler.self_conditioning,
         rescale=sampler.rescale,
+        correction=sampler.correction,
     )
 
 

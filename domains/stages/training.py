@@ -41,7 +41,9 @@ def train_and_save(
     """
     seed = distiller.plan.seed
     devices, nodes = process_count()
-    deciding = {"seed": seed, **_deciding(provenance)}
+    # The key of the draws, too: with another one, a checkpoint is of another training.
+    key = {"draws": distiller.plan.key} if distiller.plan.name else {}
+    deciding = {"seed": seed, **key, **_deciding(provenance)}
     # Of several processes that train together, the first one owns the files.
     with claim(state, deciding) if rank_zero_only.rank == 0 else nullcontext():
         owner = settings_hash(deciding)

@@ -1,4 +1,4 @@
-"""Stage: search the times and the noise of few network calls, for a model as it is.
+"""Stage: search the times and the noise of few network calls, or learn them, for a model as it is.
 
 What a student shows must be more than a better schedule would. Schedules are drawn at random and
 judged by the quality that chooses students' checkpoints, or by their distance from natives; the
@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domains.config import RunConfig, SampleSet, load_config
-from domains.distillation.sampling.settings import Renoise, Tuned
+from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 from domains.files.regular import read_json_object
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from domains.batch import Request, Sample
+    from domains.batch import Batch, Request, Sample
+    from domains.distillation.learn import Learned
     from domains.field import Field
 
 __all__ = ["read_sampler", "tune"]
@@ -59,15 +61,47 @@ def tune(config: Path, set_name: str, model: Path, output: Path, tools: Path | N
     wanted = sample_set.sampler
     judge = _Judge(field, network, settings, sample_set, wanted, tools)
     times = field.process(network).times(wanted.steps).tolist()
-    known = usual(wanted, times)
-    first = judge.round(1, [*known, *drawn(wanted, times, settings.seed)])
+    known, learned = usual(wanted, times), {}
+    if wanted.learn is None:
+        first = judge.round(1, [*known, *drawn(wanted, times, settings.seed)])
+    else:
+        solver = _learned(field, network, settings, wanted)
+        first = judge.round(1, [*known, solver.sampler])
+        learned = {"learned": {"distance_before": solver.before, "distance_after": solver.after}}
     best = sorted(first[len(known) :], key=lambda row: -row["quality"])[:_FINALISTS]
     second = judge.round(2, [*known, *(row["sampler"] for row in best)])
     winner = max(second, key=lambda row: row["quality"])
     if not math.isfinite(winner["quality"]):
         raise FewstepError("no schedule makes samples", got=winner["reason"], do="Add steps")
     rounds = {"finalists": [_plain(row) for row in second], "tried": [_plain(row) for row in first]}
-    write_json(output, {**_plain(winner), **rounds})
+    write_json(output, {**_plain(winner), **learned, **rounds})
+
+
+def _learned(field: Field, network: nn.Module, settings: RunConfig, wanted: Tuned) -> Learned:
+    """Learn a solver on samples that no judgement is made of."""
+    import torch
+
+    from domains.distillation.denoiser import Guided
+    from domains.distillation.learn import learn_solver
+    from domains.distillation.noise import SampleNoise, generator
+
+    assert wanted.learn is not None
+    network.requires_grad_(False)
+    process, device = field.process(network), next(network.parameters()).device
+    requests = field.tuning_requests(settings.generate, wanted.samples, network, settings.seed)
+
+    def drawn(update: int) -> tuple[Batch, torch.Tensor]:
+        count = min(wanted.learn.batch_size, len(requests)) if wanted.learn else 0
+        numbers = [(update * count + k) % len(requests) for k in range(count)]
+        part = [requests[number] for number in numbers]
+        with torch.no_grad():
+            batch = field.encode(network, field.blank(part).to(device))
+        sources = [generator(settings.seed, "learned", update, number) for number in numbers]
+        noise = SampleNoise(sources, [one.size for one in part], device)
+        return batch, noise(batch.shape)
+
+    denoiser = Guided(network, wanted.guidance, field.unconditional(network))
+    return learn_solver(denoiser, process, wanted.steps, wanted.learn, drawn, wanted.guidance)
 
 
 def read_sampler(path: Path) -> Renoise:

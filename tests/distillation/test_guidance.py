@@ -4,14 +4,24 @@ Data are N(a m, c²) without the condition and N(b m, c²) with it, so that a gu
 that of N((w b + (1 − w) a) m, c²).
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from distillation.gaussian_cases import COUNT, PROCESS, SAMPLES, Gaussians, vsd_gradient
+from distillation.gaussian_cases import (
+    CASES,
+    COUNT,
+    PROCESS,
+    SAMPLES,
+    Case,
+    Gaussians,
+    vsd_gradient,
+)
 from distillation.make import make, one_time
-from distillation.toy import GaussianDenoiser, GaussianStudent, blank, toy_distiller
+from distillation.test_objectives import toy_roles
+from distillation.toy import TIMES, GaussianDenoiser, GaussianStudent, blank, toy_distiller
 from distillation.training.test_distiller import same, weights
 from torch import Tensor
 
@@ -23,7 +33,7 @@ from domains.distillation.roles import Draws, Roles, RollOut
 from domains.distillation.training.fit import run
 
 STD, TIME = 0.5, 0.6
-every_weight = pytest.mark.parametrize("weight", [2.0, 1.0, 0.0, -1.0])
+every_weight = pytest.mark.parametrize("weight", [2.0, 1.0, 0.5, 0.0, -1.0])
 
 
 def guided(fake: Denoiser, weight: float, alone: float) -> Guided:
@@ -77,6 +87,24 @@ def test_each_loss_sees_its_own_role(tmp_path: Path):
     students = {name: weights(each.student) for name, each in made.items()}
     assert same(fakes["plain"], fakes["asked"]) and not same(fakes["plain"], fakes["learning"])
     assert not same(students["plain"], students["asked"])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_loss_of_every_objective_plays_its_fake_scores_as_it_is_told(case: Case):
+    asked: list[Denoiser] = []
+
+    def noted(fake: Denoiser) -> Denoiser:
+        asked.append(fake)
+        return fake
+
+    roles, batch, draws = replace(toy_roles(2), as_fake=noted), blank([6, 8]), Draws(("played",))
+    objective = case.build(TIMES)
+    objective.student_loss(roles, batch, draws)
+    assert asked and set(asked) <= set(roles.fakes.values())
+    for name in objective.fake_scores:
+        asked.clear()
+        objective.fake_score_loss(name, roles, batch, draws)
+        assert asked == [roles.fakes[name]]
 
 
 def test_what_a_judge_says_is_of_the_call_with_the_condition():

@@ -1,14 +1,19 @@
 """Contract: random numbers depend on names only, and times follow their distribution."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from distillation.make import one_time
+from distillation.toy import toy_distiller, toy_plan
+from distillation.training.test_distiller import same, weights
 from scipy import stats
 
 from domains.distillation.noise import KeyedNoise, SampleNoise, generator
 from domains.distillation.roles import Draws
 from domains.distillation.sampling.schedule import log_time
 from domains.distillation.times import Times
+from domains.distillation.training.fit import run
 
 MANY = 40_000
 
@@ -122,3 +127,14 @@ def test_squeezed_times_never_leave_the_bounds(low: float, high: float, at: floa
 def test_times_of_one_value_are_squeezed_to_the_nearest():
     point = one_time(0.6)
     assert (point.squeezed(point.sample(5, generator("point")), 0.2, 0.4) == 0.6).all()
+
+
+def test_students_of_one_seed_draw_by_their_names(tmp_path: Path):
+    ends = []
+    for k, name in enumerate(["vsd", "vsd", "sid", ""]):
+        distiller = toy_distiller(seed=3, name=name)
+        run(distiller, tmp_path / str(k))
+        ends.append(weights(distiller.student))
+    assert same(ends[0], ends[1]) and not same(ends[0], ends[2])
+    # A teacher has no name, and draws what it always drew.
+    assert toy_plan(seed=3).key == (3,) and not same(ends[0], ends[3])

@@ -1,5 +1,6 @@
 """Contract: ScoreLiDAR is VSD plus its weighted structural errors."""
 
+import pytest
 import torch
 from distillation.gaussian_cases import PROCESS
 from distillation.make import make
@@ -7,6 +8,7 @@ from distillation.toy import TIMES, ToyDenoiser, blank
 from torch import Tensor, nn
 
 from domains.batch import Batch
+from domains.config import Distil
 from domains.distillation.objectives.score_lidar import ScoreLiDAR
 from domains.distillation.objectives.vsd import VSD
 from domains.distillation.roles import Draws, Roles, RollOut
@@ -52,3 +54,12 @@ def test_without_the_scores_it_is_a_regression_that_asks_no_teacher() -> None:
     found = gradients(objective.student_loss(roles, batch, draws).value, student)
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_a_regression_has_no_fake_score_to_record() -> None:
+    given = {"degradation": {}, "fit": {"network_calls": 9}}
+    objective = {"kind": "score_lidar", "score_weight": 0.0}
+    Distil.model_validate({**given, "objective": {"kind": "score_lidar"}})
+    Distil.model_validate({"fit": given["fit"], "objective": objective})
+    with pytest.raises(ValueError, match=r"degradation: .* no fake score to record"):
+        Distil.model_validate({**given, "objective": objective})

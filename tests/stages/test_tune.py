@@ -11,7 +11,8 @@ from tiny_run import LIDAR_NETWORK, content, save_teacher, simulate_streets, wri
 from domains.config import parse_config
 from domains.distillation.sampling.candidates import drawn, usual
 from domains.distillation.sampling.rescale import Rescale
-from domains.distillation.sampling.settings import Renoise, Tuned
+from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
 from domains.field import load_field
 from domains.lidar.settings import LidarGenerate, LidarPretrain
@@ -67,6 +68,25 @@ def test_a_set_is_sampled_with_what_was_found(place: Path, tmp_path: Path) -> No
     other = write_config(tmp_path / "plain.yaml", sets=plain)
     generate(other, "plain", 0, tmp_path / "b", teacher)
     assert list(read_index(tmp_path / "a")["sha256"]) == list(read_index(tmp_path / "b")["sha256"])
+
+
+def test_a_solver_is_learned_judged_and_sampled_with(place: Path, tmp_path: Path) -> None:
+    learn = {"updates": 12, "batch_size": 2, "teacher_steps": 6}
+    sampler = {**TUNED["sampler"], "learn": learn}
+    config = write_config(tmp_path / "run.yaml", sets={"tuned": {**TUNED, "sampler": sampler}})
+    tune(config, "tuned", place / "teacher", tmp_path / "tuned.json")
+    found = json.loads((tmp_path / "tuned.json").read_text())
+    # The two usual samplers, the plain ODE, and what was learned.
+    tried = [row["sampler"] for row in found["tried"]]
+    assert [one["eta"] for one in tried] == [1.0, 1.0, 0.0, 0.0]
+    assert len(tried[-1]["correction"]["kept"]) == 2 and "correction" not in tried[2]
+    assert tried[-1]["times"] != tried[2]["times"]
+    assert found["learned"]["distance_after"] > 0 and len(found["finalists"]) == 4
+    # Whichever is the best, what was learned is a sampler as any other.
+    plain = {"plain": {"model": "teacher", "sampler": tried[-1]}}
+    other = write_config(tmp_path / "plain.yaml", sets=plain)
+    generate(other, "plain", 0, tmp_path / "a", place / "teacher")
+    assert len(read_index(tmp_path / "a")) == 2
 
 
 def test_a_tuned_set_needs_the_search_first(place: Path, tmp_path: Path) -> None:

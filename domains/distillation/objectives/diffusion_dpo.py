@@ -18,6 +18,7 @@ from domains.distillation.objectives.objective import (
 )
 from domains.distillation.objectives.pair import Pair, Ranking, draw_pair
 from domains.distillation.roles import Draws, Loss, Roles
+from domains.distillation.student import Student
 from domains.distillation.times import Times
 from domains.lazy import torch
 
@@ -56,6 +57,11 @@ class DiffusionDPOConfig(ObjectiveConfig):
     """Factor of the loss, before clipping."""
     times: Times = Times(kind="uniform", low=0.001, high=0.98)
     """Times at which errors are compared."""
+
+    def check(self, student: Student) -> None:
+        """What comes out is the teacher, aligned, which is near its reference at the start."""
+        if student.layers is not None:
+            raise ValueError("layers: the objective diffusion_dpo aligns the teacher as it is")
 
     @property
     def needs_tools(self) -> bool:

@@ -12,7 +12,7 @@ from domains.batch import Batch
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
-from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.distillation.student import Student
 from domains.distillation.times import Times
 from domains.lazy import torch
 from domains.settings import Config
@@ -56,36 +56,10 @@ class ObjectiveConfig(Config):
 
 
 @runtime_checkable
-class Student(Protocol):
-    """A student's settings, as far as an objective's settings may check them."""
-
-    @property
-    def batch_size(self) -> int:
-        """Samples of a micro-batch."""
-        ...
-
-    @property
-    def roll_out(self) -> RollOutConfig:
-        """Settings of the student's sampler during training."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """Of the networks' forward passes."""
-        ...
-
-    @property
-    def told_levels(self) -> str | None:
-        """The finest level of classes that samples are told, of "CAT"; None: there are none."""
-        ...
-
-
-@runtime_checkable
 class Resources(Protocol):
-    """A field's functions for an objective, beside networks and noise.
+    """A field's functions for an objective, asked for when it is built.
 
-    Each is asked for when an objective is built, and raises FewstepError where the field has
-    no such thing.
+    Each raises FewstepError where the field has no such thing.
     """
 
     def examples(self) -> Callable[[Draws], Batch]:
@@ -105,10 +79,9 @@ class Resources(Protocol):
         ...
 
     def overriding(self, forget: str, instead: str | None) -> Override:
-        """Build a function that flags samples of class ``forget`` and relabels them.
+        """Build a function that flags a batch's samples of class ``forget`` [b] and relabels them.
 
-        It returns which samples of a batch are of that class [b], and the batch with ``instead``
-        (or no class at all) in its place.
+        The batch that it returns has ``instead``, or no class at all, in its place.
         """
         ...
 

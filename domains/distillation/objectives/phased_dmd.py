@@ -39,7 +39,8 @@ class PhasedDMDConfig(ObjectiveConfig):
     scale: float = Field(default=1.0, gt=0)
     """Factor of the student's loss, before clipping."""
     student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
-    """Times of the student's loss, squeezed into those before the phase ends."""
+    """Times of the student's loss, squeezed into those before the phase ends: evenly, as with
+    TDM. Their end is later than VSD's, since only the last phase has late ones."""
     fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
     """Times of the fake scores' loss, squeezed likewise."""
 
@@ -74,7 +75,7 @@ class PhasedDMD(Objective[PhasedDMDConfig]):
         at = self._land(step, roles, batch, draws, self.settings.fake_times, gradient=False)
         # The target's variance grows as 1/share².
         target, weight = at.interval_target(roles.process, batch), at.share[:, 0, 0] ** 2
-        return denoise_at(roles.fakes[name], target, at.noisy, at.time, roles, batch, weight)
+        return denoise_at(roles.fake(name), target, at.noisy, at.time, roles, batch, weight)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push a step's clean estimate along the difference of the scores of its phase."""

@@ -11,6 +11,7 @@ from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
     Resources,
+    Student,
     denoise_samples,
 )
 from domains.distillation.objectives.vsd import score_differences
@@ -40,6 +41,11 @@ class ScoreLiDARConfig(ObjectiveConfig):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
     """Times of the fake score's loss."""
+
+    def check(self, student: Student) -> None:
+        """DisBack records the fake score, which a regression does without."""
+        if student.is_led and not self.score_weight:
+            raise ValueError("degradation: objective.score_weight 0 has no fake score to record")
 
 
 class ScoreLiDAR(Objective[ScoreLiDARConfig]):

@@ -65,7 +65,8 @@ class TDMConfig(ObjectiveConfig):
     scale: float = Field(default=1.0, gt=0)
     """Factor of the student's loss, before clipping."""
     student_times: Times = Times(kind="uniform", low=0.02, high=0.995)
-    """Times of the student's loss, squeezed into those that belong to the step."""
+    """Times of the student's loss, squeezed into those that belong to the step: evenly, as in the
+    paper. Their end is later than VSD's, since only the last step has late ones."""
     fake_times: Times = Times(kind="uniform", low=0.02, high=0.995)
     """Times of the fake score's loss, squeezed likewise."""
 

@@ -14,11 +14,13 @@ from domains.distillation.objectives.objective import (
     ObjectiveConfig,
     Resources,
     ask_scores,
+    denoise_at,
     denoise_samples,
     lag,
     per_sample,
 )
 from domains.distillation.roles import Draws, Loss, Roles
+from domains.distillation.student import Student
 from domains.distillation.times import Times
 from domains.lazy import torch
 
@@ -67,8 +69,16 @@ class VSDConfig(ObjectiveConfig):
     """Times of the student's loss."""
     fake_times: Times = Times(kind="beta", low=0.02, high=0.98)
     """Times of the fake score's loss."""
+    fake_teacher_weight: float = Field(default=0.0, gt=-1, exclude_if=lambda given: not given)
+    """Weight γ of the fake score's distance to the teacher in its loss: adversarial score
+    distillation (2312.00739), whose authors take -0.75. 0: none, as published for VSD."""
     adversarial: AdversarialConfig | None = None
     """Add a discriminator, and so real data: DMD2; none: data-free."""
+
+    def check(self, student: Student) -> None:
+        """DisBack records scores of the student's samples."""
+        if student.is_led and self.fake_teacher_weight:
+            raise ValueError("degradation: objective.fake_teacher_weight must be 0 with it")
 
 
 class VSD(Objective[VSDConfig]):
@@ -82,8 +92,23 @@ class VSD(Objective[VSDConfig]):
         return with_discriminator(cls(settings), settings.adversarial, resources)
 
     def fake_score_loss(self, name: str, roles: Roles, batch: Batch, draws: Draws) -> Loss:
-        """Denoise the student's samples."""
-        return denoise_samples(roles.fake(name), roles, batch, draws, self.settings.fake_times)
+        """Denoise the student's samples; with γ, between them and what the teacher makes of them.
+
+        ‖D − x‖² + γ ‖D − D_T‖² is (1 + γ) ‖D − (x + γ D_T) / (1 + γ)‖² and a constant, so that
+        Δ is 1 / (1 + γ) times what it is without (2312.00739, as in the authors' program).
+        """
+        times, weight = self.settings.fake_times, self.settings.fake_teacher_weight
+        fake = roles.fake(name)
+        if not weight:
+            return denoise_samples(fake, roles, batch, draws, times)
+        assert roles.teacher is not None
+        clean = roles.play(batch, draws, gradient=False)
+        time = times.sample(len(clean), draws.source("time")).to(clean.device)
+        noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
+        with torch.no_grad():
+            teacher = roles.teacher(noisy, time, batch)
+        target = (clean + weight * teacher) / (1 + weight)
+        return denoise_at(fake, target, noisy, time, roles, batch, 1 + weight)
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the sample along the difference of the two scores."""

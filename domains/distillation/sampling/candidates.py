@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domains.distillation.sampling.rescale import Rescale
-from domains.distillation.sampling.settings import Renoise, RescaleRange, Tuned
+from domains.distillation.sampling.settings import Renoise
+from domains.distillation.sampling.tuned import RescaleRange, Tuned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +23,11 @@ def usual(wanted: Tuned, times: Sequence[float]) -> list[Renoise]:
     """Return the samplers to beat, with the field's own times.
 
     Of the noise search, the noise scales of the papers; of the search of k and s, the plain ODE and
-    the middle of the ranges.
+    the middle of the ranges; of learning, the noise scales and the plain ODE.
     """
+    if wanted.learn is not None:
+        fresh = [_fresh(wanted, times, noise_scale=scale) for scale in _USUAL]
+        return [*fresh, _cold(wanted, times, None)]
     if wanted.rescale is None:
         return [_fresh(wanted, times, noise_scale=scale) for scale in _USUAL]
     low, high = zip(wanted.rescale.sharpness, wanted.rescale.spread, strict=True)

@@ -15,6 +15,7 @@ from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
 from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.schedule import Diffusion, diffusion_coefficient
+from domains.distillation.sampling.settings import Correction
 from domains.lazy import torch
 
 __all__ = ["SDE", "Step", "integrate", "last", "ode_step", "polish", "renoise"]
@@ -61,6 +62,7 @@ def renoise(
     eta: float | Sequence[float] = 1.0,
     self_conditioning: bool = False,
     rescale: Rescale | None = None,
+    correction: Correction | None = None,
 ) -> Iterator[Step]:
     """Few-step sampling: denoise, re-noise, denoise (arXiv 2510.03095, alg. 1).
 
@@ -82,6 +84,7 @@ def renoise(
         self_conditioning: Hand each call's clean estimate to the next.
         rescale: Sharpen the score between the calls; for η = 0 (with fresh noise, samples get
             worse). The last call's estimate is the plain one.
+        correction: What a learned solver changes in the calls after the first; for η = 0.
 
     Yields:
         A Step per network call; ``points`` is its clean estimate.
@@ -92,8 +95,8 @@ def renoise(
     if clean is None:
         clean = torch.zeros(batch.shape, device=batch.mask.device)
         clean = clean if batch.origin is None else clean + batch.origin
-    step = None
-    for time, scale, share in zip(times, scales, shares, strict=True):
+    step, before = None, clean
+    for number, (time, scale, share) in enumerate(zip(times, scales, shares, strict=True)):
         t = _time(time, batch)
         if step is None or share == 1:
             added = scale * noise(batch.shape)
@@ -101,11 +104,16 @@ def renoise(
             added = _implied_noise(step, process, batch)
             if rescale is not None:
                 added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
+            if correction is not None:
+                added = correction.kept[number - 1] * added
             if share > 0:
                 added = share * scale * noise(batch.shape) + math.sqrt(1 - share**2) * added
         noisy = process.perturb(clean, added, t, batch)
         previous = step.clean if step is not None and self_conditioning else None
-        clean = denoiser(noisy, t, batch, previous)
+        clean = plain = denoiser(noisy, t, batch, previous)
+        if correction is not None and step is not None:
+            clean = plain + correction.change[number - 1] * (plain - before)
+        before = plain
         step = Step(float(time), noisy, clean, clean)
         yield step
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,15 +13,14 @@ from domains.distillation.sampling.rescale import Rescale
 from domains.settings import Config, is_mapping
 
 __all__ = [
+    "Correction",
     "Euler",
     "Fresh",
     "Jitter",
     "Positive",
     "Renoise",
-    "RescaleRange",
     "Solver",
     "Times",
-    "Tuned",
     "check_times",
     "read_deterministic",
 ]
@@ -75,6 +73,15 @@ def read_deterministic(content: Any) -> Any:
     return {**kept, "eta": 0.0}
 
 
+class Correction(Config):
+    """What a learned solver changes in the calls after the first (LSD, 2509.19962)."""
+
+    kept: tuple[Annotated[float, Field(ge=0)], ...]
+    """Factor of the noise that is kept, one for each of these calls."""
+    change: tuple[float, ...]
+    """Share of the clean estimate's change since the last call that is added to it once more."""
+
+
 class Renoise(Config):
     """Few-step sampling with noise modulation."""
 
@@ -96,6 +103,8 @@ class Renoise(Config):
     """Ask the network twice a step, the second time told its first estimate (proteins)."""
     rescale: Rescale | None = None
     """Sharpen the score between the calls; for `eta: 0` only."""
+    correction: Correction | None = Field(default=None, exclude_if=lambda given: given is None)
+    """What a learned solver changes between the calls, as `tune` finds it; for `eta: 0` only."""
     times: Times = ()
     """Times of the calls, rising from noise (0) to data (1); none: log-spaced for proteins, even
     ones for LiDAR."""
@@ -122,6 +131,16 @@ class Renoise(Config):
             raise ValueError("rescale goes with eta: 0 only: with fresh noise samples get worse")
         return self
 
+    @model_validator(mode="after")
+    def _correction_is_of_the_calls(self) -> Renoise:
+        if self.correction is None:
+            return self
+        if any(self.etas) or self.rescale or self.self_conditioning:
+            raise ValueError("correction goes with eta: 0, without rescale and self_conditioning")
+        if {len(self.correction.kept), len(self.correction.change)} != {self.steps - 1}:
+            raise ValueError(f"correction must have {self.steps - 1} of kept and change")
+        return self
+
     @property
     def noise_scales(self) -> list[float]:
         """γ of each call."""
@@ -138,63 +157,6 @@ class Renoise(Config):
     def is_deterministic(self) -> bool:
         """Whether only the first noise is drawn."""
         return not any(self.etas)
-
-
-class RescaleRange(Config):
-    """Where a search draws k and s of `Rescale`, each evenly in its logarithm."""
-
-    sharpness: tuple[Positive, Positive] = (1.5, 8.0)
-    """Smallest and largest k."""
-    spread: tuple[Positive, Positive] = (0.2, 3.0)
-    """Smallest and largest s, in nm or m."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> RescaleRange:
-        for name, (low, high) in (("sharpness", self.sharpness), ("spread", self.spread)):
-            if low > high:
-                raise ValueError(f"{name}: {low:g} must not exceed {high:g}")
-        return self
-
-
-class Tuned(Config):
-    """Re-noising whose times and noise are searched for the model as it is: it costs no training.
-
-    Schedules are drawn at random and judged, on samples of which none is evaluated: by the field's
-    quick quality, which chooses students' checkpoints too, or by their distance from natives.
-    """
-
-    kind: Literal["tuned"]
-    """Chooses this sampler."""
-    steps: int = Field(default=8, ge=1, le=64)
-    """Network calls per sample, without guidance."""
-    trials: int = Field(default=40, ge=1, le=10_000)
-    """Schedules that are tried, beside the usual one."""
-    samples: int = Field(default=32, ge=2, le=10_000)
-    """Samples that each is judged by."""
-    rescale: RescaleRange | None = None
-    """Search `eta: 0` at full noise instead: k and s of `rescale`, and the times."""
-    self_conditioning: bool = False
-    """Feed the last clean estimate back to the network (proteins)."""
-    judge: Literal["quick", "natives"] = "quick"
-    """`quick`, the field's own measure; `natives`, how far composition and cross NLL are from those
-    of training domains of the samples' lengths (proteins)."""
-    guidance: float = 1.0
-    """Weight w of classifier-free guidance; 1 is none."""
-
-    @property
-    def noise_scale(self) -> float:
-        """It is not known before the search."""
-        return math.nan
-
-    @property
-    def autoguidance(self) -> float:
-        """The search is for a model alone."""
-        return 0.0
-
-    @property
-    def needs_tools(self) -> bool:
-        """Whether the judge needs weights that have to be fetched."""
-        return self.judge == "natives"
 
 
 class Solver(Config):

@@ -16,8 +16,9 @@ class DegradationPath:
     untrained student. Its weights are recorded at equal distances on the way; the last of them
     are where it goes on from, and no target. *Backtracking*: the records take the teacher's
     place one after the other, the latest first, ``switch_every`` steps each, and then the
-    teacher itself. (The published pseudo-code has an integer division of the step number where
-    its remainder is meant.)
+    teacher itself. Only the teacher is tempered and guided: a record is the score of samples that
+    the student has made. (The published pseudo-code has an integer division of the step
+    number where its remainder is meant.)
 
     Records are on the CPU and each is dropped when it has been passed; one more network is on
     the teacher's device until the teacher is the target.

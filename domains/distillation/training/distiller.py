@@ -44,7 +44,7 @@ class Distiller(pl.LightningModule):
     """Trains a student, and the fake scores that its objective needs.
 
     A step of the data loader is one update of the student, identified by its number alone:
-    all numbers are drawn by (seed, step, micro-batch, role), so a resumed run equals an
+    all numbers are drawn by (seed, name, step, micro-batch, role), so a resumed run equals an
     uninterrupted one bit for bit, and n processes equal one that accumulates n times more.
 
     Args:
@@ -158,9 +158,11 @@ class Distiller(pl.LightningModule):
         return (self._progress - start) / (1 - start) if start < 1 else 1.0
 
     def _roles(self, role: str, step: int) -> Roles:
-        teacher: Denoiser | None = self.teacher if self.path is None else self.path.target(step)
-        if teacher is not None:
-            teacher = self.plan.as_teacher(teacher)
+        target = self.teacher if self.path is None else self.path.target(step)
+        # A recorded fake score is asked as the fake score was when it learned the samples: what
+        # sharpens the teacher would carry the first of them away from the student.
+        wrap = self.plan.as_teacher if target is self.teacher else self.plan.as_learning_fake
+        teacher: Denoiser | None = None if target is None else wrap(target)
         fakes: dict[str, Denoiser] = dict(self.fakes.items())
         plan = self.plan
         return Roles(
@@ -206,7 +208,7 @@ class Distiller(pl.LightningModule):
     def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
         objective, roles = self.plan.objective, self._roles(role, step)
         micro += self.global_rank
-        draws = Draws((self.plan.seed, step, repeat, micro, role), self.device)
+        draws = Draws((*self.plan.key, step, repeat, micro, role), self.device)
         each = self.plan.fit.accumulate * self.trainer.world_size
         batch = self.plan.batches(step * each + micro, draws).to(self.device)
         if role == STUDENT:

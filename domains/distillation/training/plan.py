@@ -26,7 +26,7 @@ class Plan:
         batches: Micro-batch number ``index`` of a run, its numbers drawn from ``draws``.
         fit: Length, accumulation, averaging.
         optimisers: One per role: "student" and each fake score.
-        seed: Key of all random numbers.
+        seed: Key of all random numbers, with ``name``.
         roll_out: The student's sampler during training; None when a teacher is trained.
         fake_updates: Updates of each fake score per update of the student.
         reset_fake_every: Steps after which fake scores become the teacher again; 0 never.
@@ -37,6 +37,8 @@ class Plan:
             fake score.
         frozen_networks: Further frozen networks that ``as_teacher`` calls, such as the weaker one
             of autoguidance.
+        name: The student's, so that no two students of a run have the same luck; empty for a
+            teacher.
     """
 
     objective: Objective[Any]
@@ -53,3 +55,9 @@ class Plan:
     as_learning_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     degradation: Degradation | None = None
     frozen_networks: tuple[nn.Module, ...] = ()
+    name: str = ""
+
+    @property
+    def key(self) -> tuple[int | str, ...]:
+        """Return what all random numbers of the training begin their key with."""
+        return (self.seed, self.name) if self.name else (self.seed,)

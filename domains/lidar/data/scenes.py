@@ -43,8 +43,7 @@ class Scenes:
         streets = self._streets(self._learned, config.partial_points, config.learning_size, True)
         # Scans in random order, so that a batch does not hold neighbours of one street.
         order = np.random.default_rng([seed, index]).integers(0, 1 << 40, count)
-        scenes = [_request(streets.usable(int(k)), config) for k in order]
-        return batch_of([_part(scene, config.learning_size, index) for scene in scenes])
+        return batch_of(self._augmented(streets, config, order.tolist(), config.learning_size))
 
     def training(
         self, config: SceneConfig, numbers: Sequence[int], whole: bool = True
@@ -53,6 +52,12 @@ class Scenes:
         self._suit(config)
         size = config.points if whole else config.learning_size
         streets = self._streets(self._learned, config.partial_points, size, True)
+        return self._augmented(streets, config, numbers, size)
+
+    def _augmented(
+        self, streets: Streets, config: SceneConfig, numbers: Sequence[int], size: int
+    ) -> list[Request]:
+        """Return scenes by number, with ``size`` of their points, other ones of each."""
         scenes = [_request(streets.usable(number), config) for number in numbers]
         return [_part(scene, size, k) for scene, k in zip(scenes, numbers, strict=True)]
 

@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from domains.batch import Batch
+from domains.lidar.data.scene_sample import farthest_points
 
 __all__ = ["chamfer_squared", "chamfer_to", "nearest_rows", "structure"]
 
@@ -55,17 +56,31 @@ def structure(points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Tensor]
     """Return ScoreLiDAR's scene-wise and point-wise errors (arXiv 2412.03515, eqs. 9 and 11).
 
     "scene" is the squared Chamfer distance, m². "point" compares the distances among key
-    points with those among their nearest points of the ground truth, m². Key points are
-    spread evenly over the rows, which are in the order of the scan, once for each copy.
+    points with those among their nearest points of the ground truth, m². Key points are those
+    that start at the farthest points of the scan, so that they are spread over the scene.
     """
     assert batch.points is not None
     scene, point = [], []
-    for ours, truth in zip(points, batch.points, strict=True):
+    scans = batch.condition.get("partial", points if batch.origin is None else batch.origin)
+    for ours, truth, scan in zip(points, batch.points, scans, strict=True):
         scene.append(chamfer_squared(ours, truth))
-        keys = ours[:: max(1, len(ours) // _KEY_POINTS)]
+        keys = ours[_key_rows(len(ours), scan)]
         theirs = truth[nearest_rows(keys, truth)]
         point.append((_distances(keys) - _distances(theirs)).square().mean())
     return {"scene": torch.stack(scene).mean(), "point": torch.stack(point).mean()}
+
+
+def _key_rows(count: int, scan: Float[Tensor, "p 3"]) -> Int[Tensor, " k"]:
+    """Return rows of a completion that start far apart; row r starts at row r mod p of the scan.
+
+    Each copy of the scan gives as many.
+    """
+    places = np.nan_to_num(scan.detach().cpu().numpy().astype(np.float32))
+    # In the cloud's order, whatever order they were found in.
+    far = farthest_points(places, min(_KEY_POINTS, len(places)))
+    rows = torch.from_numpy(np.unique(KDTree(places).query(far, workers=1)[1]))
+    copies = max(1, count // len(places))
+    return (rows + len(places) * (torch.arange(len(rows)) % copies)).to(scan.device)
 
 
 def _distances(points: Float[Tensor, "k 3"]) -> Float[Tensor, "k k"]:

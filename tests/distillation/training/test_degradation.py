@@ -6,13 +6,16 @@ run that is interrupted anywhere on the way ends as one that never was.
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from distillation.make import make
 from distillation.test_resume import assert_same_end
 from distillation.toy import (
+    TIMES,
     GaussianDenoiser,
     ToyDenoiser,
     blank,
@@ -26,7 +29,9 @@ from distillation.training.test_distiller import gaussian_divergence, same, weig
 from torch import Tensor, nn
 
 from domains.batch import Batch
-from domains.distillation.roles import Draws
+from domains.distillation.denoiser import Guided, Tempered
+from domains.distillation.objectives.vsd import VSD
+from domains.distillation.roles import Draws, Loss, Roles
 from domains.distillation.training.degradation import DegradationPath
 from domains.distillation.training.distiller import Distiller
 from domains.distillation.training.fit import run
@@ -70,9 +75,16 @@ def test_the_student_waits_while_the_fake_score_leaves_the_teacher(tmp_path: Pat
 def test_targets_are_the_records_in_reverse_and_last_the_teacher(tmp_path: Path):
     seen: list[list[Tensor]] = []
 
-    def watch(network: Any) -> Any:
-        seen.append(weights(network))
-        return network
+    wrapped: list[str] = []
+
+    class Watched(VSD):
+        def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
+            wrapped.append(type(roles.teacher).__name__)
+            network = roles.teacher
+            while not isinstance(network, nn.Module):
+                network = network.denoiser  # type: ignore[union-attr]
+            seen.append(weights(network))
+            return super().student_loss(roles, batch, draws)
 
     records: list[list[Tensor]] = []
 
@@ -84,14 +96,18 @@ def test_targets_are_the_records_in_reverse_and_last_the_teacher(tmp_path: Path)
         assert len(distiller.path.records) == left.get(distiller.done, len(distiller.path.records))
         return {"quality": 0.0}
 
-    distiller = new(as_teacher=watch)
+    # Only the teacher is sharpened; a record is asked as the fake score was when it learned.
+    distiller = new(
+        objective=make(Watched, times=TIMES),
+        as_teacher=partial(Tempered, noise_scale=0.5),
+        as_learning_fake=partial(Guided, weight=1.0),
+    )
     run(distiller, tmp_path, look)
     teacher = weights(ToyDenoiser(0))
-    # Asked once for the fake score in each step, and once for the student after the recording.
-    of_student = seen[PLAN.recording :][1::2]
+    assert wrapped == ["Guided"] * 6 + ["Tempered"] * 2
     expected = [records[1]] * 3 + [records[0]] * 3 + [teacher] * 2
-    assert len(of_student) == len(expected)
-    assert all(same(found, known) for found, known in zip(of_student, expected, strict=True))
+    assert len(seen) == len(expected)
+    assert all(same(found, known) for found, known in zip(seen, expected, strict=True))
     stages = [row.get("degradation/stage") for row in LogTable(tmp_path / "log.csv", 14).rows]
     assert stages == [None] * 6 + [0.0] * 3 + [1.0] * 3 + [2.0] * 2
     assert distiller.path is not None and distiller.path._waypoint is None
@@ -139,6 +155,23 @@ def test_the_path_ends_at_the_teachers_samples(tmp_path: Path):
     before = gaussian_divergence(distiller.average, count)
     assert run(distiller, tmp_path)
     assert gaussian_divergence(distiller.average, count) < 0.1 * before
+
+
+def test_the_path_begins_near_the_student_whatever_the_teacher(tmp_path: Path):
+    """A cold teacher is far from both: its coldness must not be the first record's."""
+    count = 16
+    plan = toy_plan(
+        batches=lambda index, draws: blank([count] * 16),
+        fit={"steps": 61, "log_every": 1},
+        steps=1,
+        rate=0.05,
+        as_teacher=partial(Tempered, noise_scale=0.3),
+        degradation=Degradation(checkpoints=1, steps=29, switch_every=2),
+    )
+    distiller = Distiller(plan, *(GaussianDenoiser(1.0, 0.5, count) for _ in range(2)))
+    assert run(distiller, tmp_path)
+    gaps = [row["student/gap"] for row in LogTable(tmp_path / "log.csv", 61).rows[-3:]]
+    assert gaps[0] < 0.4 * gaps[2]
 
 
 def led(**fit: Any) -> dict[str, Any]:

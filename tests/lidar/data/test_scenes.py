@@ -17,6 +17,7 @@ from domains.errors import FewstepError
 from domains.lidar.data.scenes import Scenes, batch_of
 from domains.lidar.files import write_points
 from domains.lidar.network.config import NetworkConfig
+from domains.lidar.points import PointConfig
 from domains.lidar.settings import SCAN_SUFFIXES, LidarData
 
 CONFIG = NetworkConfig.parse(LIDAR_NETWORK, "tests")
@@ -33,10 +34,9 @@ def copy(tiny_streets: LidarData, tmp_path: Path) -> Copy:
     """Copies some of the sequences, without their maps."""
 
     def copied(*names: str) -> LidarData:
-        for name in names:
-            source = Path(str(tiny_streets.path)) / "sequences" / name
-            leave = shutil.ignore_patterns("map*")
-            shutil.copytree(source, tmp_path / "sequences" / name, ignore=leave)
+        leave = shutil.ignore_patterns("map*")
+        for name in (f"sequences/{one}" for one in names):
+            shutil.copytree(Path(str(tiny_streets.path)) / name, tmp_path / name, ignore=leave)
         return tiny_streets.model_copy(update={"path": str(tmp_path)})
 
     return copied
@@ -123,6 +123,14 @@ def test_training_is_repeatable_and_always_new(scenes: Scenes) -> None:
     one, same, *others = (points for points in batches if points is not None)
     assert torch.equal(one, same) and len(others) == 2
     assert not any(torch.equal(one, other) for other in others)
+
+
+def test_a_part_of_a_teachers_scene_is_another_of_each(scenes: Scenes) -> None:
+    size = {"partial_points": CONFIG.partial_points, "radius": CONFIG.radius}
+    parts = PointConfig.model_validate({**size, "learning_points": 20})
+    batch = scenes.training_batch(parts, 3, 0, 0)
+    rows = torch.cdist(torch.as_tensor(batch.origin), batch.condition["partial"]).argmin(-1)
+    assert len({tuple(one.tolist()) for one in rows}) == 3
 
 
 # What a scene holds

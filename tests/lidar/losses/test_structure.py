@@ -4,6 +4,7 @@ They equal brute force, and their gradients equal finite differences also where 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,11 +91,26 @@ def test_preferences_have_no_gradient() -> None:
     assert not chamfer_to(cloud(40, 1).requires_grad_(), told(truth)).requires_grad
 
 
-def test_key_points_of_large_scenes_are_spread_over_all_rows() -> None:
-    points, truth = cloud(2000, 0, scans=1), cloud(300, 1, scans=1)
-    points.requires_grad_()
-    structure(points, told(truth))["point"].backward()
+def street(count: int) -> Tensor:
+    """A scan as dense as a scanner's: most points near the sensor, a few far away."""
+    source = torch.Generator().manual_seed(3)
+    reach = 0.5 * torch.rand(count, 1, generator=source, dtype=torch.float64).exp() ** 5
+    return reach * torch.nn.functional.normalize(cloud(count, 4, scans=1)[0], dim=-1)
+
+
+def test_key_points_are_the_farthest_of_the_scan_each_of_one_copy() -> None:
+    scan, copies = street(1500), 3
+    batch = told(cloud(300, 1, scans=1))
+    batch = replace(batch, condition={"partial": scan[None]})
+    points = (scan.repeat(copies, 1) + 0.01 * cloud(4500, 2, scans=1)[0])[None].requires_grad_()
+    structure(points, batch)["point"].backward()
     assert points.grad is not None
     used = torch.nonzero(points.grad[0].abs().sum(1))[:, 0]
-    assert 512 <= len(used) < 1024 and len(used.diff().unique()) == 1
-    assert used[0] == 0 and used[-1] >= 2000 - used[1]
+    assert len(used) == 512 == len((used % 1500).unique())
+    assert torch.bincount(used // 1500, minlength=copies).min() > 165
+    # No place of the scan is farther from a key point than the two nearest are from each other.
+    keys, every = scan[used % 1500], torch.cdist(scan, scan)
+    nearest = torch.cdist(keys, keys).fill_diagonal_(torch.inf).min()
+    assert torch.cdist(scan, keys).min(1).values.max() <= nearest + 1e-6
+    # What rows taken evenly would not be.
+    assert every[::3, ::3].clone().fill_diagonal_(torch.inf).min() < nearest / 3
