@@ -10,6 +10,7 @@ from markdown_pages import ROOT
 from snakemake.utils import min_version
 
 from domains import __version__
+from domains.distillation.objectives.registry import settings_by_kind
 
 HOOKS = [
     hook
@@ -57,3 +58,13 @@ def test_the_workflow_says_which_snakemake_it_needs() -> None:
     (least,) = re.findall(r'^min_version\("([\d.]+)"\)', (ROOT / "Snakefile").read_text(), re.M)
     min_version(least)
     assert f'"snakemake>={least}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_readme_counts_the_objectives() -> None:
+    names = {14: "fourteen", 15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen"}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\[(\w+) objectives\]", text) == [names[len(settings_by_kind())]]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 100
