@@ -29,6 +29,7 @@ from domains.lidar.sparse import voxelise
 from domains.lidar.sparse.nearest import nearest
 from domains.protein.data.dataset import load_domains
 from domains.protein.data.token_batches import TokenBatches
+from domains.protein.field import FIELD
 from domains.protein.losses.structure_errors import structure_errors
 
 __all__ = ["cases"]
@@ -41,7 +42,7 @@ _EXACT = 1e-6
 def cases(machine: Machine) -> list[Case]:
     """Compute on both, in float32 without TF32, and compare."""
     objectives: dict[str, Objective[Any]] = {
-        "flow matching": TeacherTraining(load_field("protein").teacher_loss),
+        "flow matching": TeacherTraining(FIELD.teacher_loss),
         "vsd": VSD(VSDConfig()),
         "sid": SiD(SiDConfig()),
         "flow map": FlowMap(FlowMapConfig()),

@@ -8,12 +8,13 @@ from functools import lru_cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.gpu_sections.machine import Case, Machine, computing
 from benchmarks.protein_network import inputs, network, plain
 from domains.config.fields import located
 from domains.field import load_field
+from domains.protein.network import Proteina
 from domains.protein.network.features import Inputs
 
 __all__ = ["cases", "moved"]
@@ -55,7 +56,7 @@ def moved(given: Inputs, device: torch.device) -> Inputs:
 
 
 @lru_cache(maxsize=1)  # or one network's weights would count in another's peak
-def _built(size: str, device: torch.device) -> nn.Module:
+def _built(size: str, device: torch.device) -> Proteina:
     """Build a network of random weights, or the bundled one of 16 M."""
     if size == "small":
         return load_field("protein").load(located("proteina-small")).network.to(device)

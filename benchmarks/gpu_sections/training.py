@@ -13,9 +13,9 @@ from unittest.mock import patch
 from benchmarks.gpu_sections.machine import Case, Machine, busy_share
 from domains.config.fields import located
 from domains.distillation.training.distiller import Distiller
-from domains.field import load_field
 from domains.protein.data.dataset import load_domains
 from domains.protein.data.token_batches import TokenBatches
+from domains.protein.field import FIELD
 from domains.protein.settings import ProteinPretrain
 from domains.stages.distill import distill
 from domains.stages.pretrain import pretrain
@@ -80,8 +80,7 @@ def _distil(machine: Machine, settings: dict[str, Any]) -> dict[str, Any]:
         if machine.dry:
             teacher = Path(place) / "teacher"
             plain: Any = {"network": _network(machine), "fit": {"steps": 1}}
-            field = load_field("protein")
-            field.save(field.new(ProteinPretrain(**plain), 0), teacher)
+            FIELD.save(FIELD.new(ProteinPretrain(**plain), 0), teacher)
         stage = partial(distill, config, "student", teacher, Path(place) / "state")
         return _trained(machine, stage, Path(place))
 
