@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxtyping import Bool, Float
 
+from domains.device import sent
 from domains.lazy import torch
 
 __all__ = ["Batch", "Request", "Sample"]
@@ -65,6 +66,8 @@ class Batch:
         """Move the batch to ``device``, with all of its condition."""
 
         def move(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return sent(value, device)
             return value.to(device) if hasattr(value, "to") else value
 
         return replace(

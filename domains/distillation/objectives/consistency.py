@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -71,8 +72,8 @@ class Consistency(Objective[ConsistencyConfig]):
     ) -> torch.Tensor:
         assert roles.teacher is not None
         process, last = roles.process, place == len(grid) - 1
-        time, after = (grid[k].to(noisy.device) for k in (place, (place + 1) % len(grid)))
+        time, after = (sent(grid[k], noisy.device) for k in (place, (place + 1) % len(grid)))
         end = process.target(roles.teacher(noisy, time, real), real)
         moved = process.perturb(end, process.noise_of(end, noisy, time, real), after, real)
         target = process.target(roles.student(moved, after, real), real)
-        return torch.where(last.to(noisy.device)[:, None, None], end, target)
+        return torch.where(sent(last, noisy.device)[:, None, None], end, target)

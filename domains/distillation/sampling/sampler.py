@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
@@ -46,7 +47,7 @@ def last(steps: Iterator[Step]) -> Float[torch.Tensor, "b n 3"]:
 
 
 def _time(time: torch.Tensor, batch: Batch) -> Float[torch.Tensor, " b"]:
-    return time.to(batch.mask.device).expand(batch.mask.shape[0])
+    return sent(time, batch.mask.device).expand(batch.mask.shape[0])
 
 
 def renoise(
@@ -100,7 +101,8 @@ def renoise(
         else:
             added = _implied_noise(step, process, batch)
             if rescale is not None:
-                added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
+                shrunk = rescale.shrinkage(process, torch.tensor(step.time), time)
+                added = sent(shrunk, t.device) * added
             if share > 0:
                 added = share * scale * noise(batch.shape) + math.sqrt(1 - share**2) * added
         noisy = process.perturb(clean, added, t, batch)

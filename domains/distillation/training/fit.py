@@ -150,12 +150,17 @@ class _Keeper(pl.Callback):
         fit, done = pl_module.plan.fit, pl_module.done
         self.table.add(**pl_module.diagnostics)
         due = fit.validations_until(pl_module.extent)
-        if self.validate and due > self.validations:
+        validates = self.validate is not None and due > self.validations
+        logs = done % fit.log_every == 0 or pl_module.finished
+        saves = done % fit.checkpoint_every == 0 or pl_module.finished
+        if validates or logs or saves:
+            pl_module.finiteness.settle()  # in all processes, before anything is written
+        if validates:
             self._validate(pl_module)
         self.validations = due
-        if done % fit.log_every == 0 or pl_module.finished:
+        if logs:
             self._report(trainer, pl_module)
-        if done % fit.checkpoint_every == 0 or pl_module.finished:
+        if saves:
             self._save(trainer, pl_module)
         late = fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds
         # All processes stop at the same step, or the others would wait for ever.
@@ -166,6 +171,7 @@ class _Keeper(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save where training stopped."""
         assert isinstance(pl_module, Distiller)
+        pl_module.finiteness.settle()
         self._save(trainer, pl_module)
         if self.bar is not None:
             self.bar.close()
