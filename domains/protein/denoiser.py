@@ -1,6 +1,7 @@
 """A Proteina network as the engine's denoiser: clean estimates, fold labels, motifs."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
 from domains.protein.conditions.told import told_to
@@ -101,13 +103,13 @@ class ProteinaDenoiser(nn.Module):
             return None, None
         chosen = [list(labels) or [None] for labels in codes]
         if self.network.config.multilabel_mode == "sample":
-            chosen = [[random.Random(repr(labels)).choice(labels)] for labels in chosen]
+            chosen = [labels if len(labels) == 1 else [_drawn(labels)] for labels in chosen]
         most = max(len(labels) for labels in chosen)
         null = self.mapping.indices(None)
         rows = [[*map(self.mapping.indices, x), *[null] * (most - len(x))] for x in chosen]
         present = [[k < len(labels) for k in range(most)] for labels in chosen]
         device = batch.mask.device
-        return torch.tensor(rows, device=device), torch.tensor(present, device=device)
+        return sent(torch.tensor(rows), device), sent(torch.tensor(present), device)
 
     def save(self, directory: Path, **provenance: Any) -> None:
         """Write the canonical form: ``model.safetensors`` and ``model.json``."""
@@ -147,3 +149,8 @@ class ProteinaDenoiser(nn.Module):
         mapping = CathMapping.from_dict(codes, classes)
         target = str(config.get("target", "v"))
         return cls(network, target, mapping, bool(config.get("motif", False)))
+
+
+def _drawn(labels: Sequence[str | None]) -> str | None:
+    """Draw one of several labels, always the same of the same ones."""
+    return random.Random(repr(labels)).choice(labels)

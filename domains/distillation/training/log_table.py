@@ -61,7 +61,7 @@ class LogTable:
             if name in late:
                 continue
             if isinstance(value, Tensor) and value.ndim:
-                total, count = value.tolist()
+                total, count = float(value[0]), float(value[1])
                 if not count:
                     continue
                 value = total / count
@@ -75,10 +75,10 @@ class LogTable:
     def _settle(self) -> None:
         """Add what was left on an accelerator, which means waiting for it."""
         for names, pairs in self._late.items():
-            for name, (total, count) in zip(names, pairs.tolist(), strict=True):
-                if count:
-                    self._sums[name] += total
-                    self._counts[name] += int(count)
+            for name, pair in zip(names, pairs.cpu(), strict=True):
+                if count := int(pair[1]):
+                    self._sums[name] += float(pair[0])
+                    self._counts[name] += count
         self._late.clear()
 
     def pending(self) -> dict[str, float]:

@@ -106,12 +106,19 @@ class PairBiasAttention(nn.Module):
         q, k, v = self.to_qkv(y).chunk(3, -1)
         q, k = self.q_layer_norm(q), self.k_layer_norm(k)
         q, k, v = (self._split(part) for part in (q, k, v))
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=_as_used(bias, q))
         attended = attended.transpose(1, 2).reshape(y.shape)
         return self.to_out_node(torch.sigmoid(self.to_g(y)) * attended)
 
     def _split(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n e"]:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _as_used(bias: Tensor, query: Tensor) -> Tensor:
+    """Return a bias in the type that attention computes in: one copy at most."""
+    if torch.is_autocast_enabled(query.device.type):
+        return bias.to(torch.get_autocast_dtype(query.device.type))
+    return bias.to(query.dtype)
 
 
 class Transition(nn.Module):
