@@ -48,9 +48,10 @@ def average_gradients(parameters: Sequence[nn.Parameter], processes: int) -> Non
         together = torch.cat([gradient.reshape(-1) for gradient in bucket])
         distributed.all_reduce(together)
         together /= processes
-        parts = together.split([gradient.numel() for gradient in bucket])
-        for gradient, part in zip(bucket, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        start = 0
+        for gradient in bucket:
+            gradient.copy_(together[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
 
 
 def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
