@@ -11,7 +11,7 @@ import torch
 from domains.batch import Batch, Request, Sample
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
-from domains.distillation.roles import Draws, Loss
+from domains.distillation.roles import Draws
 from domains.errors import FewstepError
 from domains.evaluation.screening.gate import Gate
 from domains.evaluation.statistics.measured import Measured
@@ -30,6 +30,7 @@ from domains.protein.evaluation import measure, quick
 from domains.protein.files.samples import adopt_sample, read_sample, write_sample
 from domains.protein.gallery import gallery
 from domains.protein.losses.flow_loss import proteina_loss
+from domains.protein.losses.held_out import HeldOutFlow
 from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors
 from domains.protein.metrics.designability.proxy import load_proxy
@@ -107,11 +108,13 @@ class ProteinField(Field[ProteinaDenoiser]):
         batches = TokenBatches(self._training_data(config.lengths), config.residues_per_batch, seed)
         return lambda index, _: batches.batch(index)
 
-    def teacher_loss(
-        self, denoiser: ProteinaDenoiser, process: NoiseProcess, batch: Batch, draws: Draws
-    ) -> Loss:
-        """Return Proteina's training loss."""
-        return proteina_loss(denoiser, process, batch, draws)
+    teacher_loss = staticmethod(proteina_loss)
+
+    def held_out_error(
+        self, config: ProteinPretrain, seed: int
+    ) -> Callable[[ProteinaDenoiser], dict[str, float]]:
+        """Return a function that computes the training loss on validation domains."""
+        return HeldOutFlow(load_domains(self.data.path), self.process, config, seed)
 
     def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
         bounds = (lengths.low, lengths.high) if lengths else ()
