@@ -17,6 +17,7 @@ from domains.files.model_files import read_model, write_model
 from domains.protein.conditions.told import told_to
 from domains.protein.data.cath import CathMapping
 from domains.protein.network import NetworkConfig, Proteina
+from domains.protein.network.captured import Captured
 from domains.protein.network.features import Inputs
 from domains.protein.network.initialise import initialise
 from domains.protein.network.proteina import Prediction
@@ -39,6 +40,7 @@ class ProteinaDenoiser(nn.Module):
         if target not in ("v", "x_1"):
             raise FewstepError("prediction target of the network", expected="v or x_1", got=target)
         self.network, self.target, self.mapping, self.motif = network, target, mapping, motif
+        self.captured = Captured()
 
     @classmethod
     def untrained(
@@ -84,7 +86,10 @@ class ProteinaDenoiser(nn.Module):
             x_motif=condition.get("x_motif"),
             motif_pairs=condition.get("motif_pairs"),
         )
-        out = self.network(inputs, pair_logits=pair_logits)
+        if pair_logits:
+            out = self.network(inputs, pair_logits=True)
+        else:
+            out = self.captured(self.network, inputs)
         clean = out.coors_pred.float()
         if self.target == "v":
             clean = noisy + (1 - time)[:, None, None] * clean
