@@ -8,7 +8,7 @@ import torch
 from protein.network.examples import chain, small
 from protein.network.golden_files import assert_close
 
-from domains.protein.network import layers, look_up, pair, pair_vectors
+from domains.protein.network import layers, look_up, pair, pair_vectors, proteina
 from domains.protein.network.look_up import product_type
 from domains.protein.network.pair_vectors import EveryPair
 
@@ -17,7 +17,7 @@ DIRECTED = ["rel_seq_sep", "xt_pair_dists", "xt_pair_directions"]  # every pair 
 
 @pytest.fixture
 def accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (look_up, pair, pair_vectors):
+    for module in (look_up, pair, pair_vectors, proteina):
         monkeypatch.setattr(module, "waits", lambda device: True)
 
 
@@ -38,11 +38,27 @@ def test_networks_are_equal(
         grads = [w.grad.clone() for w in network.parameters() if gradient and w.grad is not None]
         found.append([out.detach(), *grads])
         if path == "here":
-            for module in (look_up, pair, pair_vectors):
+            for module in (look_up, pair, pair_vectors, proteina):
                 monkeypatch.setattr(module, "waits", lambda device: True)
     assert len(found[0]) == len(found[1]) > 20 * gradient
     for ours, theirs in zip(*found, strict=True):
         assert_close(ours, theirs, 1e-5)
+
+
+@pytest.mark.usefixtures("accelerator")
+@pytest.mark.parametrize("registers", [0, 2])
+def test_the_condition_is_read_once_for_all_layers(monkeypatch: pytest.MonkeyPatch, registers: int):
+    network, inputs = small(feats_pair_repr=DIRECTED, num_registers=registers), chain()
+    seen = []
+    for module in network.transformer_layers.modules():
+        if isinstance(module, torch.nn.Sigmoid):
+            module.register_forward_hook(lambda *_: seen.append(1))
+    with torch.no_grad():
+        at_once = network(inputs).coors_pred
+        assert not seen
+        monkeypatch.setattr(proteina, "waits", lambda device: False)
+        assert_close(at_once, network(inputs).coors_pred, 1e-5)
+    assert len(seen) == 4 * network.config.nlayers
 
 
 @pytest.mark.usefixtures("accelerator")
