@@ -75,8 +75,9 @@ def _matches_of_all(voxels: Voxels, offsets: tuple[int, ...]) -> list[tuple[Rows
 def _pairs_of_all(hit: Bool[Tensor, "k v"], source: Int[Tensor, "k v"]) -> list[tuple[Rows, Rows]]:
     """Return (source rows, target rows) of each offset where ``hit``."""
     counts = hit.sum(1).tolist()
-    _, target = hit.nonzero(as_tuple=True)  # by offset, then by row
-    return list(zip(source[hit].split(counts), target.split(counts), strict=True))
+    which, target = hit.nonzero(as_tuple=True)  # by offset, then by row
+    found = source[which, target]
+    return list(zip(found.split(counts), target.split(counts), strict=True))
 
 
 def child_map(parent: Int[Tensor, " v"], place: Int[Tensor, " v"], parents: int) -> KernelMap:
