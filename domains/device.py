@@ -15,8 +15,11 @@ __all__ = ["constant", "sent", "waits"]
 
 
 def waits(device: torch.device) -> bool:
-    """Return whether asking for a value on ``device`` means waiting for it."""
-    return device.type not in ("cpu", "meta")
+    """Return whether asking for a value on ``device`` means waiting, so that other ways are taken.
+
+    Those ways are made for CUDA: they take float64 and fused optimisers, which others may lack.
+    """
+    return device.type == "cuda"
 
 
 def sent(values: torch.Tensor, device: torch.device | str) -> torch.Tensor:

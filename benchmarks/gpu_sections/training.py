@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from benchmarks.gpu_sections.machine import Case, Machine, busy_share
 from domains.config.fields import located
 from domains.distillation.training.distiller import Distiller
@@ -104,6 +106,9 @@ def _trained(machine: Machine, stage: Any, place: Path) -> dict[str, Any]:
 
     with busy_share(machine.device, found), patch.object(Distiller, "training_step", marked):
         stage(place / "model")
+    if machine.device.type == "cuda":
+        found["peak_gb"] = torch.cuda.max_memory_allocated(machine.device) / 1e9
+        torch.cuda.reset_peak_memory_stats(machine.device)
     half = marks[len(marks) // 2 :]
     rate = (len(half) - 1) / max(half[-1] - half[0], 1e-9)
     return {"updates_per_s": rate, "ms": 1000 / rate, "updates": len(marks) - 1, **found}
