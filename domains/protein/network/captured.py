@@ -35,6 +35,9 @@ _BUCKET = 8
 _SEEN = 2
 # Recordings of a network; the one that was used least recently goes.
 _MOST = 24
+# Values of all pairs' vectors, above which a pass stays eager: it keeps a GPU busy as it is, and
+# what a recording works in is never given back.
+_LARGEST = 1 << 28
 # Sizes that are remembered at all.
 _SIZES = 1000
 # Most that a replay may differ from eager, relative to it: the same kernels give the same bits,
@@ -97,6 +100,9 @@ class Captured:
 
     def _serves(self, network: Proteina, inputs: Inputs) -> bool:
         if inputs.x_t.device.type != self.device or torch.is_grad_enabled():
+            return False
+        b, n = inputs.mask.shape
+        if b * n * n * network.config.pair_repr_dim > _LARGEST:
             return False
         # A transformer over labels has dropout, whose numbers a recording would repeat.
         drawn = network.training and network.config.multilabel_mode == "transformer"

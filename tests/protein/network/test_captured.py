@@ -83,8 +83,15 @@ def test_sizes_of_a_bucket_share_a_recording(network: Proteina):
     assert record.recorded == 1
 
 
-@pytest.mark.parametrize("how", ["gradient", "device", "spoilt", "fault", "nan"])
-def test_what_is_not_served_is_eager(network: Proteina, how: str, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("how", ["gradient", "device", "large", "spoilt", "fault", "nan"])
+def test_what_is_not_served_is_eager(
+    network: Proteina,
+    how: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    if how == "large":
+        monkeypatch.setattr(module, "_LARGEST", 2 * 9 * 9 * 16 - 1)
     spoil = {"spoilt": 1.01, "nan": float("nan")}.get(how, 1.0)
     record = Recorder(spoil, RuntimeError("not permitted") if how == "fault" else None)
     captured = Captured(record, "cuda" if how == "device" else "cpu")
