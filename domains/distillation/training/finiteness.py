@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from domains.device import sent
 from domains.distillation.roles import Loss
 from domains.distillation.training.optimiser import step_if_finite
 from domains.errors import FewstepError
@@ -88,7 +89,8 @@ class Finiteness:
 
     def _keep(self, step: int, role: str, terms: Mapping[str, Tensor]) -> Tensor:
         """Keep terms of one update; return, on their device, whether all are finite []."""
-        parts = [value.detach().reshape(-1).float() for value in terms.values()]
+        device = next(iter(terms.values())).device
+        parts = [sent(value.detach().reshape(-1).float(), device) for value in terms.values()]
         names = [name for name, part in zip(terms, parts, strict=True) for _ in range(len(part))]
         finite = torch.cat(parts).isfinite()
         self._kept.append((step, role, names, finite))
