@@ -164,9 +164,12 @@ def record_graph(
         for _ in range(2):
             run()
     here.wait_stream(beside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=_pool(), capture_error_mode="thread_local"):
-        out = run()
+    pool, graph = _pool(), torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            out = run()
+    finally:
+        torch.cuda.set_stream(here)  # where a recording fails, torch stays on its own stream
 
     def replay() -> tuple[Tensor, ...]:
         graph.replay()
