@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxtyping import Bool, Float
 
+from domains.device import sent
 from domains.lazy import torch
 
-__all__ = ["Batch", "Request", "Sample"]
+__all__ = ["Batch", "Request", "Sample", "picked"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Batch:
         """Move the batch to ``device``, with all of its condition."""
 
         def move(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return sent(value, device)
             return value.to(device) if hasattr(value, "to") else value
 
         return replace(
@@ -108,3 +111,8 @@ class Sample:
     name: str
     points: Float[torch.Tensor, "n 3"]
     condition: Mapping[str, Any] = field(default_factory=dict)
+
+
+def picked(samples: Mapping[int, Sample], numbers: Iterable[int]) -> dict[int, Sample]:
+    """Return the samples of these numbers, as far as there are any."""
+    return {number: samples[number] for number in numbers if number in samples}

@@ -73,8 +73,8 @@ class Pretraining(Protocol[D]):
 class Validating(Protocol[D_contra]):
     """Can tell a teacher in training how it does on data that it is not trained on."""
 
-    def held_out_error(self, denoiser: D_contra, seed: int) -> dict[str, float]:
-        """Compute errors on held-out data; "quality" (higher is better) chooses checkpoints."""
+    def held_out_error(self, config: Pretrain, seed: int) -> Callable[[D_contra], dict[str, float]]:
+        """Build a measure of held-out data; "quality" (higher is better) chooses checkpoints."""
         ...
 
 

@@ -14,7 +14,9 @@ import grimp
 PAGE = Path("docs/explanation/architecture.md")
 # From the floor up; what stands together is one room.
 ROOMS = {
-    "errors, memory, lazy": ("domains.errors", "domains.memory", "domains.lazy"),
+    "errors, memory, lazy, device": (
+        *("domains.errors", "domains.memory", "domains.lazy", "domains.device"),
+    ),
     "settings, batch": ("domains.settings", "domains.batch"),
     "files": ("domains.files",),
     "manifest": ("domains.manifest",),

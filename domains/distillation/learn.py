@@ -98,11 +98,10 @@ class _Solver:
 
     def settings(self, guidance: float) -> Renoise:
         """Return the sampler's settings."""
-        later = [values.detach().cpu() for values in (self.noise.exp(), self.change)]
-        kept, change = (tuple(round(v, 6) for v in values.tolist()) for values in later)
+        kept, change = _written(self.noise.exp()), _written(self.change)
         return Renoise(
             steps=len(self.times),
-            times=tuple(round(v, 6) for v in self.times.detach().cpu().tolist()),
+            times=_written(self.times),
             noise_scale=1.0,
             eta=0.0,
             correction=Correction(kept=kept, change=change),
@@ -141,11 +140,16 @@ def learn_solver(
         found = torch.autograd.grad(loss.mean(), solver.parameters, allow_unused=True)
         for parameter, gradient in zip(solver.parameters, found, strict=True):
             parameter.grad = gradient
-        optimiser.step()
+        optimiser.step()  # pyright: ignore[reportUnknownMemberType]
         seen.append(float(loss.detach().mean()))
     part = max(1, how.updates // 10)
     before, after = (sum(values) / part for values in (seen[:part], seen[-part:]))
     return Learned(solver.settings(guidance), before, after)
+
+
+def _written(values: Float[torch.Tensor, " k"]) -> tuple[float, ...]:
+    """Return numbers as settings have them."""
+    return tuple(round(float(value), 6) for value in values.detach().cpu())
 
 
 def _many_steps(
@@ -154,6 +158,10 @@ def _many_steps(
     """Return where many steps of the ODE end."""
     ends = torch.tensor(_FIRST), process.times(steps)[-1]
     times = torch.stack([process.between(*ends, k / (steps - 1)) for k in range(steps)])
+
+    def given(shape: tuple[int, int, int]) -> torch.Tensor:
+        return noise
+
     with torch.no_grad():
-        played = renoise(denoiser, process, batch, times, lambda _: noise, eta=0.0)
+        played = renoise(denoiser, process, batch, times, given, eta=0.0)
         return process.target(last(played), batch)

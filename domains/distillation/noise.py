@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 
+from domains.device import sent
 from domains.lazy import torch
 
 __all__ = ["KeyedNoise", "NoiseSource", "SampleNoise", "generator"]
@@ -38,7 +39,7 @@ class KeyedNoise:
 
     def __call__(self, shape: tuple[int, int, int]) -> Float[torch.Tensor, "b n 3"]:
         """Return the next draw."""
-        return torch.randn(shape, generator=self.source).to(self.device)
+        return sent(torch.randn(shape, generator=self.source), self.device)
 
 
 @dataclass(frozen=True)
@@ -54,4 +55,4 @@ class SampleNoise:
         noise = torch.zeros(shape)
         for row, (source, size) in enumerate(zip(self.sources, self.sizes, strict=True)):
             noise[row, :size] = torch.randn(size, 3, generator=source)
-        return noise.to(self.device)
+        return sent(noise, self.device)

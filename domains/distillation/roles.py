@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 
 from domains.batch import Batch
+from domains.device import constant, sent, waits
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.noise import KeyedNoise, generator
@@ -20,11 +21,15 @@ from domains.distillation.sampling.sampler import Step, renoise
 from domains.distillation.sampling.settings import Renoise
 from domains.lazy import torch
 
-__all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time", "call_times"]
+__all__ = ["Draws", "Loss", "Roles", "RollOut", "by_time", "call_times", "sums_by_time"]
 
 
 class Loss(NamedTuple):
-    """A scalar to minimise, and numbers to log."""
+    """A scalar to minimise, and numbers to log.
+
+    A diagnostic is a scalar, or a vector of a sum and its count, of which the mean is logged: only
+    an accelerator knows that count, and it may be 0.
+    """
 
     value: Float[torch.Tensor, ""]
     diagnostics: dict[str, torch.Tensor]
@@ -164,16 +169,17 @@ class RollOut:
         with torch.no_grad():
             steps = list(self.steps(student, process, batch, draws))
         chosen = torch.randint(count, (samples,), generator=draws.source("steps"))
-        rows, chosen = torch.arange(samples), chosen.to(batch.mask.device)
+        device, some_first = batch.mask.device, bool((chosen == 0).any())
+        time, chosen = sent(self.times[chosen], device), sent(chosen, device)
+        rows = torch.arange(samples, device=device)
         noisy = torch.stack([step.noisy for step in steps])[chosen, rows]
-        time = self.times.to(chosen.device)[chosen]
         if not self.self_conditioning:
             return student(noisy, time, batch)
         told = torch.stack([steps[0].clean, *(step.clean for step in steps[:-1])])[chosen, rows]
         clean = student(noisy, time, batch, told)
         first = (chosen == 0)[:, None, None]
         # The first step is told nothing.
-        return torch.where(first, student(noisy, time, batch), clean) if first.any() else clean
+        return torch.where(first, student(noisy, time, batch), clean) if some_first else clean
 
     def stretch(self, time: float) -> tuple[float, float]:
         """Return the times that belong to the step at ``time``: up to where it leads.
@@ -254,10 +260,27 @@ _TIME_EDGES = (0.0, 0.4, 0.7, 0.9, 1.01)
 def by_time(
     name: str, values: Float[torch.Tensor, " b"], time: Float[torch.Tensor, " b"]
 ) -> dict[str, torch.Tensor]:
-    """Return the mean of ``values`` in each time bin that holds a sample."""
+    """Return the mean of ``values`` in each time bin that holds a sample.
+
+    On an accelerator, where asking which do means waiting, it is a sum and a count (see ``Loss``).
+    """
+    if waits(time.device):
+        return sums_by_time(name, values, time)
     means: dict[str, torch.Tensor] = {}
     for low, high in pairwise(_TIME_EDGES):
         inside = (time >= low) & (time < high)
         if inside.any():
             means[f"{name}_t{low:.1f}"] = values[inside].mean()
     return means
+
+
+def sums_by_time(
+    name: str, values: Float[torch.Tensor, " b"], time: Float[torch.Tensor, " b"]
+) -> dict[str, torch.Tensor]:
+    """Return the mean of ``values`` in each time bin, and 1; twice 0 where the bin is empty."""
+    edges = constant(_TIME_EDGES, time.device, torch.float32)[:, None]
+    inside = (time >= edges[:-1]) & (time < edges[1:])
+    count = inside.sum(1)
+    means = torch.where(inside, values, 0.0).sum(1) / count.clamp(min=1)
+    pairs = torch.stack([means, (count > 0).to(means.dtype)], 1).unbind()
+    return {f"{name}_t{low:.1f}": pair for low, pair in zip(_TIME_EDGES, pairs, strict=False)}

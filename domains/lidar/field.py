@@ -144,13 +144,19 @@ class LidarField(Field[LidarDenoiser]):
         assert isinstance(process, LocalNoise)
         return lidiff_loss(denoiser, process, batch, draws, denoiser.training_times)
 
-    def held_out_error(self, denoiser: LidarDenoiser, seed: int) -> dict[str, float]:
-        """Return the error of predicted noise on scenes of the last training sequence."""
-        scenes = self.scenes.with_truth(denoiser.config, _VALIDATED)
-        batches = [batch_of([scene]) for scene in scenes]
-        fits = fit_levels(denoiser, batches, Draws((seed, "held out")))
-        by_level = {f"noise_{fit.timestep}": fit.error for fit in fits}
-        return {"quality": -float(np.mean(list(by_level.values()))), **by_level}
+    def held_out_error(
+        self, config: LidarPretrain, seed: int
+    ) -> Callable[[LidarDenoiser], dict[str, float]]:
+        """Return a function that computes the noise's error on scenes of the last sequence."""
+
+        def error(denoiser: LidarDenoiser) -> dict[str, float]:
+            scenes = self.scenes.with_truth(denoiser.config, _VALIDATED)
+            batches = [batch_of([scene]) for scene in scenes]
+            fits = fit_levels(denoiser, batches, Draws((seed, "held out")))
+            by_level = {f"noise_{fit.timestep}": fit.error for fit in fits}
+            return {"quality": -float(np.mean(list(by_level.values()))), **by_level}
+
+        return error
 
     def simulate(self, output: Path) -> None:
         """Make streets in SemanticKITTI's layout, and their maps."""

@@ -42,10 +42,11 @@ def moment_loss(predicted: Tensor) -> Float[Tensor, ""]:
 
 
 @cache
-def _sigmas() -> Float[Tensor, " k"]:
-    """Return σ of each timestep."""
+def _sigmas(device: torch.device) -> Float[Tensor, " k"]:
+    """Return σ of each timestep, made once for each device."""
     betas = np.linspace(*_BETAS, STEPS)
-    return torch.from_numpy(np.sqrt(1 - np.cumprod(1 - betas))).float()
+    with torch.inference_mode(False):  # else it could not be used in training later
+        return torch.from_numpy(np.sqrt(1 - np.cumprod(1 - betas))).float().to(device)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class LocalNoise(NoiseProcess):
 
     def sigma(self, time: Tensor) -> Tensor:
         """Return the standard deviation in metre."""
-        return _sigmas().to(time.device)[self.timestep(time)]
+        return _sigmas(time.device)[self.timestep(time)]
 
     def times(self, steps: int) -> Float[Tensor, " k"]:
         """Return the times of the solver's timesteps."""

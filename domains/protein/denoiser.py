@@ -1,6 +1,7 @@
 """A Proteina network as the engine's denoiser: clean estimates, fold labels, motifs."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.errors import FewstepError
 from domains.files.model_files import read_model, write_model
 from domains.protein.conditions.told import told_to
 from domains.protein.data.cath import CathMapping
 from domains.protein.network import NetworkConfig, Proteina
+from domains.protein.network.captured import Captured
 from domains.protein.network.features import Inputs
 from domains.protein.network.initialise import initialise
 from domains.protein.network.proteina import Prediction
@@ -38,6 +41,7 @@ class ProteinaDenoiser(nn.Module):
         if target not in ("v", "x_1"):
             raise FewstepError("prediction target of the network", expected="v or x_1", got=target)
         self.network, self.target, self.mapping, self.motif = network, target, mapping, motif
+        self.captured = Captured()
 
     @classmethod
     def untrained(
@@ -88,7 +92,10 @@ class ProteinaDenoiser(nn.Module):
             x_motif=condition.get("x_motif"),
             motif_pairs=condition.get("motif_pairs"),
         )
-        out = self.network(inputs, pair_logits=pair_logits)
+        if pair_logits:
+            out = self.network(inputs, pair_logits=True)
+        else:
+            out = self.captured(self.network, inputs)
         clean = out.coors_pred.float()
         if self.target == "v":
             clean = noisy + (1 - time)[:, None, None] * clean
@@ -107,13 +114,13 @@ class ProteinaDenoiser(nn.Module):
             return None, None
         chosen = [list(labels) or [None] for labels in codes]
         if self.network.config.multilabel_mode == "sample":
-            chosen = [[random.Random(repr(labels)).choice(labels)] for labels in chosen]
+            chosen = [labels if len(labels) == 1 else [_drawn(labels)] for labels in chosen]
         most = max(len(labels) for labels in chosen)
         null = self.mapping.indices(None)
         rows = [[*map(self.mapping.indices, x), *[null] * (most - len(x))] for x in chosen]
         present = [[k < len(labels) for k in range(most)] for labels in chosen]
         device = batch.mask.device
-        return torch.tensor(rows, device=device), torch.tensor(present, device=device)
+        return sent(torch.tensor(rows), device), sent(torch.tensor(present), device)
 
     def save(self, directory: Path, **provenance: Any) -> None:
         """Write the canonical form: ``model.safetensors`` and ``model.json``."""
@@ -153,3 +160,8 @@ class ProteinaDenoiser(nn.Module):
         mapping = CathMapping.from_dict(codes, classes)
         target = str(config.get("target", "v"))
         return cls(network, target, mapping, bool(config.get("motif", False)))
+
+
+def _drawn(labels: Sequence[str | None]) -> str | None:
+    """Draw one of several labels, always the same of the same ones."""
+    return random.Random(repr(labels)).choice(labels)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from domains.batch import Batch, Request, Sample
+from domains.batch import Batch, Request, Sample, picked
 from domains.distillation.denoiser import Denoiser, Unconditional
 from domains.distillation.process import FlowMatching, NoiseProcess
-from domains.distillation.roles import Draws, Loss
+from domains.distillation.roles import Draws
 from domains.errors import FewstepError
 from domains.evaluation.screening.gate import Gate
 from domains.evaluation.statistics.measured import Measured
@@ -30,6 +30,7 @@ from domains.protein.evaluation import measure, quick
 from domains.protein.files.samples import adopt_sample, read_sample, write_sample
 from domains.protein.gallery import gallery
 from domains.protein.losses.flow_loss import proteina_loss
+from domains.protein.losses.held_out import HeldOutFlow
 from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors
 from domains.protein.metrics.designability.proxy import load_proxy
@@ -110,11 +111,13 @@ class ProteinField(Field[ProteinaDenoiser]):
         batches = TokenBatches(self._training_data(config.lengths), config.residues_per_batch, seed)
         return lambda index, _: batches.batch(index)
 
-    def teacher_loss(
-        self, denoiser: ProteinaDenoiser, process: NoiseProcess, batch: Batch, draws: Draws
-    ) -> Loss:
-        """Return Proteina's training loss."""
-        return proteina_loss(denoiser, process, batch, draws)
+    teacher_loss = staticmethod(proteina_loss)
+
+    def held_out_error(
+        self, config: ProteinPretrain, seed: int
+    ) -> Callable[[ProteinaDenoiser], dict[str, float]]:
+        """Return a function that computes the training loss on validation domains."""
+        return HeldOutFlow(load_domains(self.data.path), self.process, config, seed)
 
     def _training_data(self, lengths: Lengths | None = None) -> CathDomains:
         bounds = (lengths.low, lengths.high) if lengths else ()
@@ -238,9 +241,8 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def nearness(self, requests: Sequence[Request], seed: int, tools: Path | None) -> Nearness:
         """Compare samples with training domains in composition and cross NLL."""
-        return nearness_to(
-            matched(self._training_data(), requests, seed), load_proxy(tools, count=2)
-        )
+        known = matched(self._training_data(), requests, seed)
+        return nearness_to(known, load_proxy(tools, count=2))
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""
@@ -274,13 +276,11 @@ class ProteinField(Field[ProteinaDenoiser]):
         self, plan: ProteinGenerate, numbers: Sequence[int], seed: int
     ) -> dict[int, Sample]:
         """Return test domains, of each sample's fold class and nearest length not yet taken."""
-        taken = natives.held_out(load_domains(self.data.path), plan, seed)
-        return {number: taken[number] for number in numbers if number in taken}
+        return picked(natives.held_out(load_domains(self.data.path), plan, seed), numbers)
 
     def decoys(self, plan: ProteinGenerate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Return wrong chains made from held-out domains, six kinds in turn."""
-        made = natives.decoys(load_domains(self.data.path), plan, seed)
-        return {number: made[number] for number in numbers if number in made}
+        return picked(natives.decoys(load_domains(self.data.path), plan, seed), numbers)
 
     def validate(self, samples: Sequence[Sample], requests: Sequence[Request]) -> dict[str, float]:
         """Return quick measures; ``quality`` is a proxy (see ``evaluation.quick``)."""

@@ -10,6 +10,7 @@ from domains.config import load_config, located
 from domains.errors import FewstepError
 
 if TYPE_CHECKING:
+    from domains.config import Pretrain
     from domains.distillation.training.distiller import Distiller
     from domains.field import Field
 
@@ -53,13 +54,16 @@ def pretrain(config: Path, state: Path, output: Path) -> None:
     )
     distiller = Distiller(plan, network)
     facts = section.model_dump(mode="json", exclude_defaults=True)
-    validate = _validation(field, settings.seed) if section.fit.validates else None
+    validate = _validation(field, section, settings.seed) if section.fit.validates else None
     train_and_save(field, distiller, state, output, settings, validate, pretrain=facts)
 
 
-def _validation(field: Field, seed: int) -> Callable[[Distiller], dict[str, float]]:
+def _validation(
+    field: Field, section: Pretrain, seed: int
+) -> Callable[[Distiller], dict[str, float]]:
     """Return a function that measures the averaged teacher on held-out data."""
     from domains.capabilities import Validating, capability
 
     measuring = capability(field, Validating, "has no held-out loss; set fit.validate_every: 0")
-    return lambda distiller: measuring.held_out_error(distiller.average, seed)
+    error = measuring.held_out_error(section, seed)
+    return lambda distiller: error(distiller.average)

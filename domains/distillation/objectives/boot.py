@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -92,7 +93,7 @@ class Boot(Objective[BootConfig]):
         )
         # A step's error is as small as the step.
         loss = self.settings.grid * distance + self.settings.boundary_weight * start
-        seen, time = distance.detach(), grid[place].to(distance.device)
+        seen, time = distance.detach(), sent(grid[place], distance.device)
         noted = {"distance": seen.mean(), "boundary": start.detach().mean()}
         return Loss(self.settings.scale * loss.mean(), {**noted, **by_time("distance", seen, time)})
 
@@ -114,7 +115,7 @@ class Boot(Objective[BootConfig]):
                 got=round(float(call), 4),
                 do="Give one, such as [0.5]",
             )
-        time = (call * place / self.settings.grid).to(batch.mask.device)
+        time = sent(call * place / self.settings.grid, batch.mask.device)
         noisy = roles.process.perturb(_nothing(batch), noise, time, batch)
         return roles.process.target(roles.student(noisy, time, batch), batch)
 
@@ -129,7 +130,7 @@ class Boot(Objective[BootConfig]):
     ) -> Float[torch.Tensor, "b n 3"]:
         """Return the teacher's estimate where the signal is ``signal``; at the start it is none."""
         assert roles.teacher is not None
-        time = grid[place].to(batch.mask.device)
+        time = sent(grid[place], batch.mask.device)
         signal = _nothing(batch) if signal is None else signal
         noisy = roles.process.perturb(signal, noise, time, batch)
         return roles.process.target(roles.teacher(noisy, time, batch), batch)
@@ -146,7 +147,7 @@ class Boot(Objective[BootConfig]):
         signal = self._answer(roles, batch, noise, place)
         clean = self._asked(roles, batch, noise, grid, place, signal)
         kept = roles.process.noise_share(grid[place + 1], grid[place])
-        kept = kept.to(clean.device)[:, None, None]
+        kept = sent(kept, clean.device)[:, None, None]
         return kept * signal + (1 - kept) * clean
 
 

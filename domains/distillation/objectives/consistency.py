@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -120,10 +121,10 @@ class _Rows:
 
     def _at(self, place: Int[torch.Tensor, " b"]) -> Float[torch.Tensor, " b"]:
         """Return the times at places, the last one beyond the grid."""
-        return self.grid[place.clamp(max=len(self.grid) - 1)].to(self.real.mask.device)
+        return sent(self.grid[place.clamp(max=len(self.grid) - 1)], self.real.mask.device)
 
     def _column(self, rows: Bool[torch.Tensor, " b"]) -> Bool[torch.Tensor, "b 1 1"]:
-        return rows.to(self.real.mask.device)[:, None, None]
+        return sent(rows, self.real.mask.device)[:, None, None]
 
     def leaves(
         self, clean: torch.Tensor, noisy: torch.Tensor, place: Int[torch.Tensor, " b"]

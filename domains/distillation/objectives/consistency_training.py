@@ -9,6 +9,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -88,7 +89,9 @@ class ConsistencyTraining(Objective[ConsistencyTrainingConfig]):
         assert real.points is not None
         grid, levels = self._grid(roles.process, self.settings.levels(roles.step))
         place = self._drawn(levels, len(real.mask), draws)
-        time, weight = (values[place].to(real.mask.device) for values in (grid, _weights(levels)))
+        time, weight = (
+            sent(values[place], real.mask.device) for values in (grid, _weights(levels))
+        )
         noise = draws.noise("noise")(real.shape)
         noisy = roles.process.perturb(real.points, noise, time, real)
         with torch.no_grad():
@@ -135,10 +138,12 @@ class ConsistencyTraining(Objective[ConsistencyTrainingConfig]):
         """Return the estimate at the next smaller noise; after the smallest, the data."""
         assert real.points is not None
         last = place == len(grid) - 1
-        after = grid[(place + 1).clamp(max=len(grid) - 1)].to(real.mask.device)
+        after = sent(grid[(place + 1).clamp(max=len(grid) - 1)], real.mask.device)
         nearer = roles.process.perturb(real.points, noise, after, real)
         answer = torch.where(
-            last.to(nearer.device)[:, None, None], real.points, roles.student(nearer, after, real)
+            sent(last, nearer.device)[:, None, None],
+            real.points,
+            roles.student(nearer, after, real),
         )
         return roles.process.target(answer, real)
 

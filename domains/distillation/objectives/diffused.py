@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import per_sample
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws
@@ -75,7 +76,7 @@ def diffuse_on(
         low: Earliest time; 0 is noise.
     """
     with torch.no_grad():
-        drawn = times.sample(len(clean), draws.source("time")).to(clean.device)
+        drawn = sent(times.sample(len(clean), draws.source("time")), clean.device)
         time = times.squeezed(drawn, low, end)
         kept = process.noise_share(torch.full_like(time, end), time)[:, None, None]
         share = (1 - kept**2).clamp(min=_LEAST_FRESH**2).sqrt()

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.objectives.objective import (
     Objective,
@@ -86,9 +87,8 @@ class DiffusionDPO(Objective[DiffusionDPOConfig]):
         """Compare the network's errors on a pair with the reference's, at one time and noise."""
         assert roles.teacher is not None
         pair = self._pair(roles, batch, draws)
-        time = self.settings.times.sample(len(pair.first), draws.source("time")).to(
-            pair.winner.device
-        )
+        drawn = self.settings.times.sample(len(pair.first), draws.source("time"))
+        time = sent(drawn, pair.winner.device)
         noise = draws.noise("noise")(batch.shape)
 
         def errors(denoiser: Denoiser) -> list[torch.Tensor]:

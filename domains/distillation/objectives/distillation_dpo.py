@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -107,7 +108,7 @@ class DistillationDPO(Objective[DistillationDPOConfig]):
         )
         winner, loser = pair.winner, pair.loser
         source = draws.source("time")
-        time = self.settings.student_times.sample(len(winner), source).to(winner.device)
+        time = sent(self.settings.student_times.sample(len(winner), source), winner.device)
         noise = draws.noise("noise")(batch.shape)
         signals: list[torch.Tensor] = []
         terms: dict[str, torch.Tensor] = {}

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -150,7 +151,7 @@ class FlowMap(Objective[FlowMapConfig]):
     def _weights(self, rows: _Rows) -> Float[torch.Tensor, " r"]:
         """Return the weight of each row; their mean is 1."""
         given = () if self.settings.drawn_steps else self.settings.step_weights
-        weights = torch.tensor(given or (1.0,) * rows.steps, device=rows.time.device)
+        weights = sent(torch.tensor(given or (1.0,) * rows.steps), rows.time.device)
         return (weights / weights.mean()).repeat_interleave(len(rows.one.mask))
 
 

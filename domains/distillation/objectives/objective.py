@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Bool, Float
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, Roles, by_time
@@ -194,7 +195,7 @@ def ask_scores(
         times: Distribution of the times at which both are evaluated.
         gradient: Differentiate through both scores.
     """
-    time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
+    time = sent(times.sample(clean.shape[0], draws.source("time")), clean.device)
     noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
     teacher, fake = ask_at(noisy, time, roles, batch, gradient=gradient)
     return teacher, fake, time
@@ -232,7 +233,7 @@ def denoise(
     times: Times,
 ) -> Loss:
     """Return the teacher's own loss on ``clean``, noised at a random time."""
-    time = times.sample(clean.shape[0], draws.source("time")).to(clean.device)
+    time = sent(times.sample(clean.shape[0], draws.source("time")), clean.device)
     noise = draws.noise("noise")(batch.shape)
     noisy = roles.process.perturb(clean, noise, time, batch)
     return denoise_at(denoiser, clean, noisy, time, roles, batch)

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import Objective, ObjectiveConfig, pseudo_huber
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.distillation.sampling.sampler import Step, last, renoise
@@ -68,7 +69,7 @@ class Progressive(Objective[ProgressiveConfig]):
             torch.arange(self.settings.substeps) / self.settings.substeps,
         )
         clean = roles.teacher(
-            step.noisy, first.to(step.noisy.device).expand(len(batch.mask)), batch
+            step.noisy, sent(first, step.noisy.device).expand(len(batch.mask)), batch
         )
         if self.settings.substeps == 1:
             return clean

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
@@ -145,7 +146,7 @@ class RCM(Objective[RCMConfig]):
         real, process = self.examples(draws), roles.process
         assert real.points is not None
         time = self.settings.tangent_times.sample(len(real.mask), draws.source("time of data"))
-        time = time.clamp(max=1 - self.settings.difference).to(real.mask.device)
+        time = sent(time.clamp(max=1 - self.settings.difference), real.mask.device)
         noise = draws.noise("noise of data")(real.shape)
         noisy = process.perturb(real.points, noise, time, real)
         clean = process.target(roles.student(noisy, time, real), real)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.adversarial import AdversarialConfig, with_discriminator
 from domains.distillation.objectives.objective import (
     Objective,
@@ -103,7 +104,7 @@ class VSD(Objective[VSDConfig]):
             return denoise_samples(fake, roles, batch, draws, times)
         assert roles.teacher is not None
         clean = roles.play(batch, draws, gradient=False)
-        time = times.sample(len(clean), draws.source("time")).to(clean.device)
+        time = sent(times.sample(len(clean), draws.source("time")), clean.device)
         noisy = roles.process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
         with torch.no_grad():
             teacher = roles.teacher(noisy, time, batch)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jaxtyping import Float
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
@@ -55,7 +56,7 @@ def solve(
     log_snr = alpha.log() - sigma.log()
     before, h_before = None, torch.tensor(0.0)
     for k in range(len(times)):
-        t = times[k].to(mask.device).expand(len(mask))
+        t = sent(times[k], mask.device).expand(len(mask))
         noisy = origin + offset
         clean = denoiser(noisy, t, batch)
         predicted = process.noise_of(clean, noisy, t, batch)

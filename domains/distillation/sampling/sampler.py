@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.noise import NoiseSource
 from domains.distillation.process import NoiseProcess
@@ -47,7 +48,7 @@ def last(steps: Iterator[Step]) -> Float[torch.Tensor, "b n 3"]:
 
 
 def _time(time: torch.Tensor, batch: Batch) -> Float[torch.Tensor, " b"]:
-    return time.to(batch.mask.device).expand(batch.mask.shape[0])
+    return sent(time, batch.mask.device).expand(batch.mask.shape[0])
 
 
 def renoise(
@@ -103,7 +104,8 @@ def renoise(
         else:
             added = _implied_noise(step, process, batch)
             if rescale is not None:
-                added = rescale.shrinkage(process, torch.tensor(step.time), time).to(t) * added
+                shrunk = rescale.shrinkage(process, torch.tensor(step.time), time)
+                added = sent(shrunk, t.device) * added
             if correction is not None:
                 added = correction.kept[number - 1] * added
             if share > 0:

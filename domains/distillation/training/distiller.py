@@ -7,20 +7,27 @@ import time
 from collections import defaultdict
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from domains.device import waits
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.roles import Draws, Loss, Roles
 from domains.distillation.training.average import advance
 from domains.distillation.training.degradation import DegradationPath
-from domains.distillation.training.optimiser import build_optimiser, learning_rate, set_rate
+from domains.distillation.training.finiteness import Finiteness
+from domains.distillation.training.optimiser import (
+    build_optimiser,
+    fuse,
+    learning_rate,
+    set_rate,
+    unfused_state,
+)
 from domains.distillation.training.plan import Plan
 from domains.distillation.training.processes import average_gradients, first, total
 from domains.distillation.training.settings import Extent
@@ -75,6 +82,7 @@ class Distiller(pl.LightningModule):
             if network is not None:
                 self.calls.watch(network)
         self.best = Best()
+        self.finiteness = Finiteness()
         self.role_optimisers: dict[str, Optimizer] = {
             role: build_optimiser(network, plan.optimisers[role])
             for role, network in self._networks().items()
@@ -111,7 +119,10 @@ class Distiller(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Move the frozen networks to the device (Lightning does not see them); start the clock."""
-        self._looked_at = time.monotonic()
+        self._looked_at, self.finiteness.late = time.monotonic(), waits(self.device)
+        if self.finiteness.late:
+            for optimiser in self.role_optimisers.values():
+                fuse(optimiser)
         for network in (self.teacher, *self.plan.frozen_networks):
             if network is not None:
                 network.to(self.device)
@@ -136,7 +147,9 @@ class Distiller(pl.LightningModule):
                 do="Give more network_calls, or a shorter degradation",
             )
         # Means over micro-batches and repeated updates.
-        self.diagnostics = {name: sum(seen) / len(seen) for name, seen in self._noted.items()}
+        self.diagnostics = {name: _mean(seen) for name, seen in self._noted.items()}
+        if self.finiteness.full:
+            self.finiteness.settle()
 
     def _update_student(self, step: int) -> None:
         if step == self._first_step(STUDENT):
@@ -185,23 +198,20 @@ class Distiller(pl.LightningModule):
         count, bad = self.plan.fit.accumulate, None
         for micro in range(count):
             loss = self._loss(role, step, repeat, micro * self.trainer.world_size)
-            bad = bad or self._note(loss, role)
+            for term, noted in {"loss": loss.value, **loss.diagnostics}.items():
+                self._noted[f"{role}/{term}"].append(noted.detach())
+            value, found = self.finiteness.checked(loss, step, role)
+            bad = bad or found
             # A NaN reaches all processes with the gradients, so that all stop at this step.
-            value = loss.value if bad is None else loss.value * float("nan")
+            value = value if bad is None else value * float("nan")
             with self._unsynchronised():
                 self.manual_backward(value / count)
         average_gradients(parameters, self.trainer.world_size)
         config = self.plan.optimisers[role]
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
-        if not torch.isfinite(norm):
-            raise _not_finite(step, role, bad or f"gradient of {self._first_bad(role, 'grad')}")
         rate = learning_rate(config, step - self._first_step(role), self._behind(role))
         set_rate(optimiser, rate)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        # Before they can reach a checkpoint.
-        if not torch.isfinite(nn.utils.get_total_norm(parameters, float("inf"))):
-            raise _not_finite(step, role, f"weight {self._first_bad(role, 'data')}")
+        self.finiteness.step(step, role, optimiser, norm, self._networks()[role], bad)
         self._noted[f"{role}/gradient_norm"].append(norm)
         self._noted[f"{role}/rate"].append(rate)
 
@@ -214,15 +224,6 @@ class Distiller(pl.LightningModule):
         if role == STUDENT:
             return objective.student_loss(roles, batch, draws)
         return objective.fake_score_loss(role, roles, batch, draws)
-
-    def _note(self, loss: Loss, role: str) -> str | None:
-        """Keep the terms for the log; return the name of one that is not finite."""
-        bad = None
-        for term, value in {"loss": loss.value, **loss.diagnostics}.items():
-            if not torch.isfinite(value.detach()).all():
-                bad = bad or term
-            self._noted[f"{role}/{term}"].append(value.detach())
-        return bad
 
     def _unsynchronised(self) -> AbstractContextManager[Any]:
         """Keep DDP from averaging after each micro-batch: it is done once, below."""
@@ -242,13 +243,6 @@ class Distiller(pl.LightningModule):
             # On the first one's clock, or they would not end together.
             self.seconds += first(now - self._looked_at, *together)
             self._looked_at = now
-
-    def _first_bad(self, role: str, part: Literal["grad", "data"]) -> str:
-        for name, parameter in self._networks()[role].named_parameters():
-            values = getattr(parameter, part)
-            if values is not None and not torch.isfinite(values).all():
-                return name
-        return "the network"
 
     def _maybe_reset(self, step: int) -> None:
         every = self.plan.reset_fake_every
@@ -273,7 +267,7 @@ class Distiller(pl.LightningModule):
             "student_begun": self._student_start,
             "networks": {role: net.state_dict() for role, net in self._networks().items()},
             "average": self.average.state_dict(),
-            "optimisers": {role: opt.state_dict() for role, opt in self.role_optimisers.items()},
+            "optimisers": {role: unfused_state(opt) for role, opt in self.role_optimisers.items()},
             "best": vars(self.best),
             "path": [] if self.path is None else self.path.records,
             **({} if self.plan.fit.seconds is None else {"seconds": self.seconds}),
@@ -292,8 +286,7 @@ class Distiller(pl.LightningModule):
         self._student_start, self.seconds = state["student_begun"], state.get("seconds", 0.0)
 
 
-def _not_finite(step: int, role: str, term: str) -> FewstepError:
-    return FewstepError(
-        f"training left the finite numbers at step {step}, role {role}, term {term}",
-        do="Lower the learning rate or the loss scale; the last checkpoint is whole",
-    )
+def _mean(seen: list[Tensor | float]) -> Tensor | float:
+    """Return the mean over micro-batches; of sums and counts (see ``Loss``) their sum."""
+    whole = sum(seen)
+    return whole if isinstance(whole, Tensor) and whole.ndim else whole / len(seen)

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from domains.distillation.training.distiller import Distiller
+from domains.distillation.training.interval import Interval
 from domains.distillation.training.log_table import LogTable
 from domains.distillation.training.state import StateDirectory
 from domains.distillation.training.state_form import check_state
@@ -109,6 +110,7 @@ class _Keeper(pl.Callback):
         self.table = LogTable(directory / "log.csv", saved["done"] if saved else 0)
         self.table.restore(saved["interval"] if saved else {})
         self.began = time.monotonic()
+        self.saving = self.validating = Interval(None)
         self.first = first
         self.bar: tqdm[Any] | None = None
         self.saved_at = -1
@@ -124,6 +126,10 @@ class _Keeper(pl.Callback):
         assert isinstance(pl_module, Distiller)
         fit = pl_module.plan.fit
         self.validations = fit.validations_until(pl_module.extent)
+        self.saving, self.validating = (
+            Interval(fit.checkpoint_minutes),
+            Interval(fit.validate_minutes),
+        )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # What ``nohup`` has a process ignore it goes on to ignore.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -150,12 +156,22 @@ class _Keeper(pl.Callback):
         fit, done = pl_module.plan.fit, pl_module.done
         self.table.add(**pl_module.diagnostics)
         due = fit.validations_until(pl_module.extent)
-        if self.validate and due > self.validations:
+        asked = due > self.validations or self.validating.due(pl_module)
+        validates = self.validate is not None and asked
+        logs = done % fit.log_every == 0 or pl_module.finished
+        saves = pl_module.finished or (
+            done % fit.checkpoint_every == 0
+            if fit.checkpoint_minutes is None
+            else self.saving.due(pl_module)
+        )
+        if validates or logs or saves:
+            pl_module.finiteness.settle()  # in all processes, before anything is written
+        if validates:
             self._validate(pl_module)
         self.validations = due
-        if done % fit.log_every == 0 or pl_module.finished:
+        if logs:
             self._report(trainer, pl_module)
-        if done % fit.checkpoint_every == 0 or pl_module.finished:
+        if saves:
             self._save(trainer, pl_module)
         late = fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds
         # All processes stop at the same step, or the others would wait for ever.
@@ -166,6 +182,7 @@ class _Keeper(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save where training stopped."""
         assert isinstance(pl_module, Distiller)
+        pl_module.finiteness.settle()
         self._save(trainer, pl_module)
         if self.bar is not None:
             self.bar.close()

@@ -5,8 +5,10 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from domains.device import waits
 from domains.errors import FewstepError
 from domains.files.provenance import atomic_path
 from domains.files.regular import check_regular
@@ -29,6 +31,8 @@ class LogTable:
         self.path = Path(path)
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
+        # Numbers that are still on an accelerator, by their names: sums and counts [names, 2].
+        self._late: dict[tuple[str, ...], Tensor] = {}
         self.rows: list[dict[str, float]] = []
         if self.path.exists():
             self.rows = [row for row in self._read() if row["step"] <= step]
@@ -47,13 +51,39 @@ class LogTable:
             ) from error
 
     def add(self, **values: Tensor | float) -> None:
-        """Add numbers of one step to the interval's means."""
+        """Add numbers of one step to the interval's means; those of an accelerator stay there.
+
+        Args:
+            **values: Scalars, or sums and their counts [2], of which the mean is a number.
+        """
+        late = {k: v for k, v in values.items() if isinstance(v, Tensor) and waits(v.device)}
         for name, value in values.items():
+            if name in late:
+                continue
+            if isinstance(value, Tensor) and value.ndim:
+                total, count = float(value[0]), float(value[1])
+                if not count:
+                    continue
+                value = total / count
             self._sums[name] += float(value.detach() if isinstance(value, Tensor) else value)
             self._counts[name] += 1
+        if late:
+            names, pairs = tuple(late), torch.stack([_pair(value) for value in late.values()])
+            known = self._late.get(names)
+            self._late[names] = pairs if known is None else known + pairs
+
+    def _settle(self) -> None:
+        """Add what was left on an accelerator, which means waiting for it."""
+        for names, pairs in self._late.items():
+            for name, pair in zip(names, pairs.cpu(), strict=True):
+                if count := int(pair[1]):
+                    self._sums[name] += float(pair[0])
+                    self._counts[name] += count
+        self._late.clear()
 
     def pending(self) -> dict[str, float]:
         """Return the means since the last row."""
+        self._settle()
         return {name: self._sums[name] / count for name, count in self._counts.items()}
 
     def close_row(self, step: int, **totals: float) -> dict[str, float]:
@@ -72,6 +102,7 @@ class LogTable:
 
     def state(self) -> dict[str, tuple[float, int]]:
         """Return the sums of the open interval."""
+        self._settle()
         return {name: (self._sums[name], self._counts[name]) for name in self._counts}
 
     def _write(self) -> None:
@@ -81,6 +112,16 @@ class LogTable:
             writer.writeheader()
             for row in self.rows:
                 writer.writerow({k: _text(v) for k, v in row.items()})
+
+
+def _pair(value: Tensor) -> Tensor:
+    """Return a number and 1 [2], or twice 0 for the mean of no number."""
+    value = value.detach().double()
+    if not value.ndim:
+        return torch.stack([value, torch.ones_like(value)])
+    total, count = value.unbind()
+    some = (count > 0).double()
+    return torch.stack([total / count.clamp(min=1) * some, some])
 
 
 def _numbers(row: dict[str, str]) -> dict[str, float]:

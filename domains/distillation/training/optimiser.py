@@ -1,14 +1,22 @@
 """Optimisers and learning rates as functions of the step: nothing to save but moments."""
 
 import math
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from domains.distillation.training.settings import Optimiser
 
-__all__ = ["build_optimiser", "learning_rate", "set_rate"]
+__all__ = [
+    "build_optimiser",
+    "fuse",
+    "learning_rate",
+    "set_rate",
+    "step_if_finite",
+    "unfused_state",
+]
 
 
 def learning_rate(config: Optimiser, step: int, done: float) -> float:
@@ -38,3 +46,32 @@ def set_rate(optimiser: Optimizer, rate: float) -> None:
     """Give all parameter groups one learning rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate
+
+
+def fuse(optimiser: Optimizer) -> None:
+    """Let Adam step in one kernel, on the device that its parameters have come to.
+
+    Numbers differ in the last bits from those of a loop over the parameters.
+    """
+    for group in optimiser.param_groups:
+        group["fused"], group["foreach"] = True, False
+        for parameter in group["params"]:
+            kept = optimiser.state.get(parameter)
+            if kept:  # of a resumed training; Lightning leaves the count of steps where it is
+                kept["step"] = kept["step"].to(parameter.device, torch.float32)
+
+
+def step_if_finite(optimiser: Optimizer, finite: Tensor) -> None:
+    """Make a step of a fused optimiser where ``finite`` [] is true, without asking for it.
+
+    Else weights and moments stay as they are.
+    """
+    optimiser.grad_scale, optimiser.found_inf = None, (~finite).float()  # type: ignore[attr-defined]
+    optimiser.step()
+
+
+def unfused_state(optimiser: Optimizer) -> dict[str, Any]:
+    """Return an optimiser's state as any device may take it up."""
+    state = optimiser.state_dict()
+    groups = [{**group, "fused": None, "foreach": None} for group in state["param_groups"]]
+    return {**state, "param_groups": groups}

@@ -11,7 +11,10 @@ from domains.settings import Config
 __all__ = ["INCIDENTAL", "Degradation", "Extent", "Fit", "Optimiser"]
 
 # Settings of a fit that change when a run stops or what it prints, but not its result.
-INCIDENTAL = {"activation_checkpointing", "checkpoint_every", "log_every", "max_seconds"}
+INCIDENTAL = {
+    *("activation_checkpointing", "checkpoint_every", "checkpoint_minutes"),
+    *("log_every", "max_seconds"),
+}
 
 
 class Optimiser(Config):
@@ -70,11 +73,16 @@ class Fit(Config):
     """Compute activations again in the backward pass: less memory, a quarter or so more time."""
     checkpoint_every: int = Field(default=100, ge=1)
     """Steps between checkpoints."""
+    checkpoint_minutes: float | None = Field(default=None, gt=0)
+    """Instead: minutes between checkpoints, whatever the machine's speed."""
     validate_every: int = Field(default=0, ge=0)
     """Steps between validations; 0 is never."""
     validations: int = Field(default=0, ge=0, le=1_000_000)
     """Instead: so many, evenly over the training and one at its end; students that choose their
     best checkpoint are compared fairly only if they have as many to choose from."""
+    validate_minutes: float | None = Field(default=None, gt=0)
+    """Instead: minutes between validations, and one at the end; which checkpoint is best then
+    depends on the machine's speed."""
     log_every: int = Field(default=10, ge=1)
     """Steps between rows of the log."""
     max_seconds: float | None = Field(default=None, gt=0)
@@ -84,8 +92,11 @@ class Fit(Config):
     def _one_end(self) -> Fit:
         if sum(end is not None for end in (self.steps, self.network_calls, self.seconds)) != 1:
             raise ValueError("either steps, network_calls or seconds says when training ends")
-        if self.validations and self.validate_every:
-            raise ValueError("either validate_every or validations says when to validate")
+        ways = self.validate_every, self.validations, self.validate_minutes
+        if sum(bool(way) for way in ways) > 1:
+            raise ValueError(
+                "either validate_every or validations or validate_minutes says when to validate"
+            )
         return self
 
     def count(self, at: Extent) -> tuple[float, float, str]:
@@ -99,7 +110,7 @@ class Fit(Config):
     @property
     def validates(self) -> bool:
         """Whether the training is validated at all."""
-        return bool(self.validations or self.validate_every)
+        return bool(self.validations or self.validate_every or self.validate_minutes)
 
     def validations_until(self, at: Extent) -> int:
         """Return the validations due so far."""

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
+from domains.device import constant, waits
 from domains.lidar.sparse.voxels import Voxels
 
 __all__ = ["KernelMap", "child_map", "neighbour_map"]
@@ -45,7 +46,11 @@ def neighbour_map(voxels: Voxels) -> KernelMap:
     """
     rows = len(voxels)
     offsets = [(x, y, z) for z, y, x in product((-1, 0, 1), repeat=3)]
-    before = [_matches(voxels, voxels.offset(*offset)) for offset in offsets[:13]]
+    keys = [voxels.offset(*offset) for offset in offsets[:13]]
+    if waits(voxels.keys.device) and rows:
+        before = _matches_of_all(voxels, tuple(keys))
+    else:
+        before = [_matches(voxels, key) for key in keys]
     after = [(target, source) for source, target in reversed(before)]
     return KernelMap((*before, None, *after), rows, rows)
 
@@ -59,6 +64,22 @@ def _matches(voxels: Voxels, offset: int) -> tuple[Rows, Rows]:
     return found[target], target
 
 
+def _matches_of_all(voxels: Voxels, offsets: tuple[int, ...]) -> list[tuple[Rows, Rows]]:
+    """Look all offsets up at once: an accelerator is waited for twice, not for each of them."""
+    keys = voxels.keys
+    wanted = keys + constant(offsets, keys.device, torch.int64)[:, None]
+    found = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
+    return _pairs_of_all(keys[found] == wanted, found)
+
+
+def _pairs_of_all(hit: Bool[Tensor, "k v"], source: Int[Tensor, "k v"]) -> list[tuple[Rows, Rows]]:
+    """Return (source rows, target rows) of each offset where ``hit``."""
+    counts = hit.sum(1).tolist()
+    which, target = hit.nonzero(as_tuple=True)  # by offset, then by row
+    found = source[which, target]
+    return list(zip(found.split(counts), target.split(counts), strict=True))
+
+
 def child_map(parent: Int[Tensor, " v"], place: Int[Tensor, " v"], parents: int) -> KernelMap:
     """Return the map of a 2x2x2 kernel of stride 2 from voxels to their parents.
 
@@ -67,5 +88,9 @@ def child_map(parent: Int[Tensor, " v"], place: Int[Tensor, " v"], parents: int)
         place: Place of each voxel in its parent, 0 to 7: the offset's index.
         parents: Number of parents.
     """
+    if waits(place.device):
+        hit = place == constant(tuple(range(8)), place.device, place.dtype)[:, None]
+        pairs = [(rows, up) for up, rows in _pairs_of_all(hit, parent.expand(8, -1))]
+        return KernelMap(tuple(pairs), len(parent), parents)
     children = [(place == k).nonzero().squeeze(-1) for k in range(8)]
     return KernelMap(tuple((rows, parent[rows]) for rows in children), len(parent), parents)

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ _EMBEDDED = LEVELS[:3]
 _FIELD = re.compile(r"x|[1-9][0-9]{0,5}", re.ASCII)
 
 
+@lru_cache(maxsize=1 << 14)
 def parse_code(code: str) -> tuple[str, str, str, str]:
     """Return the four fields of a code such as "1.10.8.10" or "1.10.x.x".
 

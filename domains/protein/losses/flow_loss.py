@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from domains.batch import Batch
+from domains.device import sent
 from domains.distillation.objectives.objective import denoising_loss
 from domains.distillation.process import NoiseProcess
 from domains.distillation.roles import Draws, Loss, by_time
@@ -109,7 +110,7 @@ def proteina_loss(
         batch = with_motifs(batch, draws)
     assert batch.points is not None
     clean = process.target(batch.points, batch)
-    time = _TIMES.sample(clean.shape[0], draws.source("time")).to(clean.device)
+    time = sent(_TIMES.sample(clean.shape[0], draws.source("time")), clean.device)
     noisy = process.perturb(clean, draws.noise("noise")(batch.shape), time, batch)
     previous = None
     if torch.rand((), generator=draws.source("self-conditioning")) < _SELF_CONDITIONING:

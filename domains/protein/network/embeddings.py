@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from domains.device import constant
+
 __all__ = ["distance_bins", "index_embedding", "separation_bins", "time_embedding"]
 
 # Proteina scales t in [0, 1] to [0, 2000], the range its sinusoids are spread over.
@@ -38,7 +40,7 @@ def time_embedding(time: Float[Tensor, " b"], dim: int) -> Float[Tensor, "b dim"
         time: Times in [0, 1].
         dim: Width; an odd width ends with a zero.
     """
-    frequency = torch.tensor(_frequencies(dim // 2), dtype=torch.float32, device=time.device)
+    frequency = constant(_frequencies(dim // 2), time.device, torch.float32)
     angle = (_TIME_SCALE * time.float())[:, None] * frequency
     parts = [torch.sin(angle), torch.cos(angle)]
     if dim % 2:

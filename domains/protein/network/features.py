@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from domains.device import constant
 from domains.protein.network.config import NetworkConfig
 from domains.protein.network.embeddings import (
     distance_bins,
@@ -23,6 +24,7 @@ from domains.protein.network.local_geometry import (
     direction_bins,
     local_shape,
 )
+from domains.protein.network.look_up import look_up
 
 __all__ = ["ConditionFactory", "FoldEmbedding", "Inputs", "PairFactory", "SequenceFactory"]
 
@@ -140,8 +142,8 @@ class FoldEmbedding(nn.Module):
         b = inputs.t.shape[0]
         labels, present = inputs.labels, inputs.label_mask
         if labels is None:
-            null = [table.num_embeddings - 1 for table in self.tables]
-            labels = torch.tensor(null, device=inputs.t.device).expand(b, 1, 3)
+            null = tuple(table.num_embeddings - 1 for table in self.tables)
+            labels = constant(null, inputs.t.device, torch.int64).expand(b, 1, 3)
         if present is None:
             present = torch.ones(labels.shape[:2], dtype=torch.bool, device=labels.device)
         parts = [table(labels[..., level]) for level, table in enumerate(self.tables)]
@@ -256,9 +258,11 @@ class PairFactory(nn.Module):
         return torch.cat([nn.functional.pad(part, (0, 1)) for part in parts], 1).t()
 
     def embed(
-        self, columns: Int[Tensor, "*pairs f"], table: Float[Tensor, "t p"]
+        self,
+        columns: Int[Tensor, "*pairs f"],
+        table: Float[Tensor, "t p"],
+        product: torch.dtype | None = None,
     ) -> Float[Tensor, "*pairs p"]:
         """Embed pairs given by their rows of ``table``: a sum of look-ups, then the layer norm."""
-        rows = columns.flatten(0, -2)
-        total = nn.functional.embedding_bag(rows, table, mode="sum")
+        total = look_up(columns.flatten(0, -2), table, product)
         return self.ln_out(total.unflatten(0, columns.shape[:-1]))

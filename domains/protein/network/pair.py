@@ -5,10 +5,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from domains.device import waits
 from domains.protein.network.config import NetworkConfig
 from domains.protein.network.embeddings import time_embedding
 from domains.protein.network.features import Inputs, PairFactory
 from domains.protein.network.layers import AdaLN, PairBiasAttention, exactly
+from domains.protein.network.look_up import product_type
 from domains.protein.network.pair_vectors import MASKED, DistinctPairs, EveryPair, PairVectors
 from domains.protein.network.triangle import (
     TriangleMultiplication,
@@ -48,14 +50,14 @@ class PairBuilder(nn.Module):
 
     def forward(self, inputs: Inputs, registers: int) -> PairVectors:
         """Return the pairs' vectors, modulated by each sample's time."""
-        factory = self.init_repr_factory
+        factory, product = self.init_repr_factory, product_type(inputs.mask.device)
         with exactly(inputs.x_t):
             columns, table = factory.columns(inputs), factory.table()
             modulation = self._modulation(inputs) if self.timed else None
 
         def embed(columns: Tensor, samples: Tensor) -> Tensor:
             with exactly(inputs.x_t):
-                vectors = factory.embed(columns, table)
+                vectors = factory.embed(columns, table, product)
                 if modulation is None:
                     return vectors
                 # Of one sample, or of samples in their order, it is broadcast, not gathered.
@@ -78,6 +80,11 @@ def mask_bias(mask: Bool[Tensor, "b n"], dtype: torch.dtype) -> Float[Tensor, "b
     ]
 
 
+def _unpadded(mask: Bool[Tensor, "b m"]) -> bool:
+    """Return whether a batch is known to have no padding; to ask an accelerator is to wait."""
+    return not waits(mask.device) and bool(mask.all())
+
+
 def bias_of_pairs(
     pair: Float[Tensor, "b m m p"],
     mask: Bool[Tensor, "b m"],
@@ -94,7 +101,7 @@ def bias_of_pairs(
             bias[:, piece] = weight @ standardised(rows[piece]).t()
     b, m = mask.shape
     bias = bias.view(len(layers), layers[0].heads, b, m, m).transpose(1, 2)
-    return list(bias if mask.all() else bias + mask_bias(mask, bias.dtype))
+    return list(bias if _unpadded(mask) else bias + mask_bias(mask, bias.dtype))
 
 
 class PairTransition(nn.Module):
@@ -154,7 +161,7 @@ class PairUpdate(nn.Module):
                 z[:, i].add_(column + row[:, i, None])
         if self.triangles:
             real = None
-            if not mask.all():
+            if not _unpadded(mask):
                 real = (mask[:, :, None] & mask[:, None]).flatten().to(z.dtype)
             z = self.tri_mult_in(self.tri_mult_out(z, real), real)
         return self.transition_out(z)

@@ -14,12 +14,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from domains.device import waits
 from domains.protein.network.triangle import standardised
 
 __all__ = ["MASKED", "DistinctPairs", "EveryPair", "PairVectors"]
 
 # Added to padded keys: exp underflows to 0 in every dtype, and sums stay finite.
 MASKED = -1e30
+_ALIGNED = 16  # values; of rows of an attention bias on a GPU
 _CACHED_PAIRS = 4096  # of a piece that stays in a CPU's cache
 
 # Pairs' vectors [..., p], given the table rows of their features [..., f] and their samples [...].
@@ -113,6 +115,8 @@ class EveryPair(PairVectors):
         m, bias = n + r, None
         for vectors in self._pieces():
             part = (weight @ standardised(vectors).flatten(1, 2).mT).unflatten(-1, (n, n))
+            if waits(self.mask.device):
+                return self._aligned(part)
             if len(part) == b:
                 bias = F.pad(part, (r, 0, r, 0))
                 break
@@ -126,10 +130,21 @@ class EveryPair(PairVectors):
         padding = ~F.pad(self.mask, (r, 0), value=True)
         return bias.masked_fill(padding[:, None, None], MASKED)
 
+    def _aligned(self, part: Float[Tensor, "b k n n"]) -> Float[Tensor, "b k m m"]:
+        """Return biases whose rows begin at multiples of 16, or attention would copy them.
+
+        They are masked whether there is padding or not: to ask is to wait.
+        """
+        (_, n), r = self.mask.shape, self.registers
+        extra = -(n + r) % _ALIGNED
+        bias = F.pad(part, (r, extra, r, 0))
+        padding = F.pad(~F.pad(self.mask, (r, 0), value=True), (0, extra), value=True)
+        return bias.masked_fill(padding[:, None, None], MASKED)[..., : n + r]
+
     def _pieces(self) -> Iterator[Float[Tensor, "s n n p"]]:
         """Embed the pairs of all samples, or of some at a time where no gradient keeps them."""
         (b, n), device = self.mask.shape, self.mask.device
-        whole = torch.is_grad_enabled() or device.type != "cpu"
+        whole = torch.is_grad_enabled() or waits(device)
         size = max(1, b if whole else _CACHED_PAIRS // max(1, n * n))
         samples = torch.arange(b, device=device)[:, None, None].expand(b, n, n)
         for start in range(0, b, size):

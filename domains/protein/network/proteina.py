@@ -1,6 +1,7 @@
 """The Proteina Cα network (arXiv 2503.00710), compatible with its checkpoints."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from domains.device import waits
 from domains.distillation.recompute import run_layer
 from domains.errors import FewstepError
 from domains.protein.network.config import NetworkConfig
@@ -162,7 +164,11 @@ class Proteina(nn.Module):
 
     def _condition(self, inputs: Inputs) -> Conditioning:
         vector = self.transition_c_2(self.transition_c_1(self.cond_factory(inputs)))
-        return Conditioning(vector, self.config.registers, inputs.mask.shape[1])
+        condition = Conditioning(vector, self.config.registers, inputs.mask.shape[1])
+        if waits(vector.device):
+            layers = [cast(Layer, layer) for layer in self.transformer_layers]
+            condition.prepare([block for one in layers for block in (one.mhba, one.transition)])
+        return condition
 
     def _tokens(self, inputs: Inputs) -> Float[Tensor, "b m d"]:
         noisy = (inputs.x_t * inputs.mask[..., None]).to(self.dtype)
