@@ -121,7 +121,10 @@ class LidarData(Data):
         """
         root = Path(str(self.scans))
         if not root.is_dir():
-            raise FewstepError(f"there is no directory {root}", do="Correct data.scans")
+            raise FewstepError(
+                f"there is no directory {root}",
+                do="Correct the path (data.scans in a run's settings)",
+            )
         names = (name for name in os.listdir(root) if splitext(name)[1].lower() in SCAN_SUFFIXES)
         # Beside x.bin on other disks macOS leaves a hidden ._x.bin.
         found = [root / name for name in sorted(names) if not name.startswith(".")]

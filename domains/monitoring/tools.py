@@ -25,6 +25,7 @@ _PACKAGES = (
         "pip install 'fewstep[protein]'",
     ),
     ("tmtools", "tmtools", "proteins: TM-scores, so diversity and novelty", "pip install tmtools"),
+    ("pypulchra", "pypulchra", "proteins: whole backbones (--backbone)", "pip install pypulchra"),
     ("open3d", "open3d", "LiDAR: simulated streets", "pip install 'fewstep[lidar]'"),
     ("ot", "pot", "LiDAR: earth mover's distance", "pip install 'fewstep[lidar]'"),
     ("PIL", "pillow", "LiDAR: pictures", "pip install 'fewstep[lidar]'"),
