@@ -35,7 +35,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "tdm": {"fake_target": "interval"},
     "phased_dmd": {"phases": 1},
     "boot": {"grid": 6, "low": 0.1, "high": 0.9, "huber": 0.2, "boundary_weight": 2.0},
-    "consistency": {"grid": 5, "huber": 0.2, "segments": (2, 1), "merge_every": 3},
+    "consistency": {"grid": 5, "huber": 0.2, "segments": (2, 1)},
     "consistency_training": {"first_grid": 4, "double_every": 3, "log_mean": 0.2, "huber": 0.2},
     "progressive": {"substeps": 3, "noise_scale": 0.7, "huber": 0.2},
     "flow_map": {"substeps": 3, "huber": 0.2, "align": True, "step_weights": (1.0, 2.0)},

@@ -38,7 +38,7 @@ def test_boot_finds_the_mixture_in_one_call_without_data() -> None:
 
 
 def test_consistency_in_merging_segments_finds_the_mixture() -> None:
-    objective = make(Consistency, draw=real, segments=(4, 2, 1), merge_every=150)
+    objective = make(Consistency, draw=real, segments=(4, 2, 1))
     weight, std = trained(objective, RollOut(PROCESS.times(2)), Exact(), 600)
     assert weight == pytest.approx(WEIGHT, abs=0.1) and std < 0.75 * untrained(2)[1]
 

@@ -182,7 +182,8 @@ def trained(
     batch = Batch(torch.ones(16, 64, dtype=torch.bool))
     for step in range(steps):
         for name, optimiser in reversed(optimisers.items()):
-            draws, now = Draws((step, name)), replace(roles, step=step)
+            draws = Draws((step, name))
+            now = replace(roles, step=step, progress=step / steps)
             if name == "student":
                 loss = objective.student_loss(now, batch, draws).value
             else:

@@ -18,6 +18,7 @@ from domains.distillation.process import NoiseProcess
 from domains.distillation.sampling.sampler import last, renoise
 from domains.distillation.sampling.settings import Correction, Renoise
 from domains.distillation.sampling.tuned import Learn
+from domains.errors import FewstepError
 from domains.lazy import torch
 
 __all__ = ["Learned", "learn_solver"]
@@ -26,6 +27,7 @@ __all__ = ["Learned", "learn_solver"]
 _LEAST_GAP = 1e-4
 # Time at which the many steps begin.
 _FIRST = 0.01
+_NEAREST = 1e-5  # of two times
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class _Solver:
         ends = torch.tensor([0.0]), times, torch.tensor([1.0])
         gaps = torch.cat(ends).diff().clamp(min=_LEAST_GAP)
         later = len(times) - 1
-        self.gaps = gaps.log().to(device).requires_grad_()
+        self.gaps = (gaps - _NEAREST).clamp(min=_NEAREST).log().to(device).requires_grad_()
         self.noise = torch.zeros(later, device=device, requires_grad=True)
         self.change = torch.zeros(later, device=device, requires_grad=True)
 
@@ -69,7 +71,9 @@ class _Solver:
     @property
     def times(self) -> Float[torch.Tensor, " k"]:
         """Times of the calls, rising from above 0 to below 1."""
-        return self.gaps.softmax(0).cumsum(0)[:-1]
+        shares = self.gaps.softmax(0)
+        # Never so near each other that they are written alike.
+        return (shares * (1 - _NEAREST * len(shares)) + _NEAREST).cumsum(0)[:-1]
 
     def end(
         self,
@@ -137,7 +141,15 @@ def learn_solver(
         batch, noise = (first, noise) if update == 0 else drawn(update)
         target = _many_steps(denoiser, process, batch, noise, how.teacher_steps)
         loss = pseudo_huber(solver.end(denoiser, process, batch, noise), target, batch, how.huber)
-        found = torch.autograd.grad(loss.mean(), solver.parameters, allow_unused=True)
+        found: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
+            loss.mean(), solver.parameters, allow_unused=True
+        )
+        numbers = [loss, *(one for one in found if one is not None)]
+        if not all(bool(one.isfinite().all()) for one in numbers):
+            raise FewstepError(
+                f"learning the solver left the finite numbers at update {update}",
+                do="Check the model; lower learn.rate",
+            )
         for parameter, gradient in zip(solver.parameters, found, strict=True):
             parameter.grad = gradient
         optimiser.step()  # pyright: ignore[reportUnknownMemberType]

@@ -204,6 +204,7 @@ class Roles:
         roll_out: How the student is played.
         as_fake: Wraps a fake score's network, such as by guidance.
         step: Updates that the student has had, for what changes along a training.
+        progress: Share of the training that is done, 0 to 1.
         calls: Counter of the calls that bypass a network's ``forward``.
     """
 
@@ -214,6 +215,7 @@ class Roles:
     roll_out: RollOut | None = None
     as_fake: Callable[[Denoiser], Denoiser] = lambda network: network
     step: int = 0
+    progress: float = 0.0
     calls: NetworkCalls = field(default_factory=NetworkCalls)
 
     def fake(self, name: str) -> Denoiser:

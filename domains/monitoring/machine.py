@@ -16,6 +16,7 @@ from domains.monitoring.finding import Finding
 __all__ = ["devices", "machine", "packages"]
 
 _GIB = 2**30
+_SECONDS = 60  # that loading a library may take
 _LITTLE_DISK = 5 * _GIB
 _LITTLE_MEMORY = 4 * _GIB
 _CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
@@ -105,7 +106,11 @@ def _torch_fault() -> str:
     libraries = sorted(Path(spec.submodule_search_locations[0]).glob("lib/libtorch_cpu.*"))
     code = f"import ctypes\nfor name in {[str(one) for one in libraries]}: ctypes.CDLL(name)"
     # In a process of its own: a broken one may take its process down.
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"its library does not load within {_SECONDS} s"
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     return lines[-1] if done.returncode else ""
 

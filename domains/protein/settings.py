@@ -120,7 +120,7 @@ class ProteinGenerate(Generate):
     """A motif that every sample has to hold; the model must have been trained with motifs."""
     formats: tuple[Literal["cif", "backbone"], ...] = ()
     """Also write mmCIF; or, with N, C and O rebuilt around the Cα by PULCHRA (extra `backbone`),
-    `NAME.backbone.pdb`, as programs for whole backbones expect it."""
+    `backbone/NAME.pdb`, as programs for whole backbones expect it."""
 
     @property
     def count(self) -> int:
@@ -211,6 +211,10 @@ def check_programs(run: RunConfig) -> None:
             do="Install it: pip install 'fewstep[protein]'",
         ) from error
     chosen(run.evaluate)
+    if "backbone" in run.generate.formats:
+        from domains.protein.files.backbone import require_pulchra
+
+        require_pulchra()
 
 
 SETTINGS = FieldSettings(

@@ -54,5 +54,5 @@ def sample(
     capability(field, Drawing, "draws nothing").draw(drawn, output / "backbones.png")
     each = sum(seconds for _, seconds in chains) / number
     _log.info("%d chains of %d residues, %.2g s each: %s", number, length, each, output)
-    what = "Cα atoms; N, CA, C and O in *.backbone.pdb" if backbone else "Cα atoms only"
+    what = "Cα atoms; N, CA, C and O in backbone/" if backbone else "Cα atoms only"
     _log.info("%s. See %s/backbones.png, from blue (N) to red (C)", what, output)

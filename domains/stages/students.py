@@ -177,9 +177,12 @@ class SceneStudent:
         from domains.stages.sampling import Sampled
 
         points = np.asarray(scan)
-        if points.ndim != 2 or points.shape[1] < 3 or not np.isfinite(points[:, :3]).all():
+        numbers = points.dtype.kind in "fiu" and points.ndim == 2 and points.shape[1] >= 3
+        if not numbers or not np.isfinite(points[:, :3]).all():
             raise FewstepError(
-                "bad scan", expected="finite numbers of shape (n, 3 or more)", got=points.shape
+                "bad scan",
+                expected="finite numbers of shape (n, 3 or more)",
+                got=f"{points.dtype} of shape {points.shape}",
             )
         completing = capability(self.sampling.field, Completing, "completes nothing")
         request = completing.request_of("scan", points[:, :3], self.sampling.network)

@@ -78,7 +78,7 @@ def tune(config: Path, set_name: str, model: Path, output: Path, tools: Path | N
 
 
 def _learned(field: Field, network: nn.Module, settings: RunConfig, wanted: Tuned) -> Learned:
-    """Learn a solver on samples that no judgement is made of."""
+    """Learn a solver from other noise than it is judged with (of LiDAR, on the same scans)."""
     import torch
 
     from domains.distillation.denoiser import Guided

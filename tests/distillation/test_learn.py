@@ -12,6 +12,7 @@ from domains.distillation.noise import generator
 from domains.distillation.sampling.sampler import last, renoise
 from domains.distillation.sampling.settings import Correction, Renoise
 from domains.distillation.sampling.tuned import Learn, Tuned
+from domains.errors import FewstepError
 from domains.lidar.local_noise import LocalNoise
 
 COUNT, STEPS = 24, 3
@@ -113,3 +114,22 @@ def test_what_was_there_is_written_as_it_was() -> None:
     assert "correction" not in Renoise().model_dump() and "learn" not in Tuned(
         kind="tuned"
     ).model_dump(mode="json")
+
+
+def test_a_network_of_nan_ends_in_one_line() -> None:
+    class Broken(ToyDenoiser):
+        def forward(self, *given: object, **more: object) -> Tensor:
+            return super().forward(*given, **more) * float("nan")
+
+    with pytest.raises(FewstepError, match="left the finite numbers at update 0"):
+        learn_solver(Broken(0).requires_grad_(False), PROCESS, 2, Learn(updates=3), drawn)
+
+
+def test_a_wild_rate_gives_times_that_can_be_written() -> None:
+    denoiser = GaussianDenoiser(1.0, 0.5, COUNT).requires_grad_(False)
+    try:
+        learned = learn_solver(denoiser, PROCESS, 16, Learn(updates=12, rate=1.0), drawn)
+    except FewstepError as error:
+        assert "lower learn.rate" in str(error).lower()
+    else:
+        assert sorted(set(learned.sampler.times or ())) == list(learned.sampler.times or ())

@@ -15,7 +15,7 @@ from domains.batch import Batch
 from domains.distillation.objectives.consistency import Consistency, ConsistencyConfig
 from domains.distillation.roles import Draws, Roles
 
-STAGES = {"segments": (4, 2, 1), "merge_every": 10}
+STAGES = {"segments": (4, 2, 1)}
 
 
 class Leaves(nn.Module):
@@ -43,7 +43,7 @@ class Leaves(nn.Module):
 def loss_of(factor: float, grid: int, segments: int) -> tuple[float, float]:
     student = Leaves(PROCESS.times(grid), segments, factor)
     teacher = GaussianDenoiser(1.0, STD, COUNT).requires_grad_(False)
-    roles = Roles(PROCESS, student, teacher, step={4: 0, 2: 10, 1: 20}[segments])
+    roles = Roles(PROCESS, student, teacher, progress={4: 0.0, 2: 0.5, 1: 1.0}[segments])
     objective = make(Consistency, draw=data, grid=grid, huber=1.0, **STAGES)
     loss = objective.student_loss(roles, blank([COUNT]), Draws(("ends",))).value
     return float(loss.detach()), float(torch.autograd.grad(loss, student.factor)[0])
@@ -64,16 +64,16 @@ def test_3_a_step_goes_towards_the_trajectory(segments: int):
 
 def test_one_segment_asks_for_the_ends_as_without_segments():
     losses = []
-    for settings, step in (({}, 0), (STAGES, 25)):
-        roles = Roles(PROCESS, Ends(0.7), GaussianDenoiser(1.0, STD, COUNT), step=step)
+    for settings, progress in (({}, 0.0), (STAGES, 0.9)):
+        roles = Roles(PROCESS, Ends(0.7), GaussianDenoiser(1.0, STD, COUNT), progress=progress)
         objective = make(Consistency, draw=data, grid=16, **settings)
         losses.append(objective.student_loss(roles, blank([COUNT]), Draws(("same",))).value)
     assert torch.equal(*losses)
 
 
 def test_segments_merge_along_the_training():
-    settings = ConsistencyConfig(segments=(8, 4, 2, 1), merge_every=5)
-    stages = [settings.segments_at(step) for step in (0, 4, 5, 14, 15, 9999)]
+    settings = ConsistencyConfig(segments=(8, 4, 2, 1))
+    stages = [settings.segments_at(progress) for progress in (0.0, 0.24, 0.25, 0.74, 0.75, 1.0)]
     assert stages == [8, 8, 4, 2, 1, 1]
     for wrong in ((8, 4), (2, 4, 1), (64, 1), (4, 4, 1)):
         with pytest.raises(ValueError, match="segments must fall from at most grid, 32, to 1"):

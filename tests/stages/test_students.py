@@ -60,7 +60,10 @@ def test_scans_are_completed() -> None:
     assert not np.array_equal(scene, student.complete(wall, seed=1))
 
 
-@pytest.mark.parametrize("scan", [np.zeros((4, 2)), np.full((4, 3), np.nan), np.zeros((4, 3))])
+BAD = [np.zeros((4, 2)), np.full((4, 3), np.nan), np.zeros((4, 3))]
+
+
+@pytest.mark.parametrize("scan", BAD)
 def test_bad_scans_are_refused_in_one_line(scan: np.ndarray) -> None:
     pytest.importorskip("open3d")
     with pytest.raises(FewstepError, match=r"bad scan|no points"):

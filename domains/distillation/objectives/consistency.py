@@ -35,11 +35,11 @@ class ConsistencyConfig(ObjectiveConfig):
     """Chooses this objective."""
     grid: int = Field(default=32, ge=1, le=400)
     """Times of the trajectories; each step of them is one of the teacher's."""
-    segments: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
-    """Parts of the trajectories within which the student is consistent, stage by stage; the last
-    stage must have 1, the whole. Hyper-SD: [8, 4, 2, 1]."""
-    merge_every: int = Field(default=200, ge=1)
-    """Steps of each stage; the last has the rest."""
+    segments: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1,), min_length=1, exclude_if=lambda given: given == (1,)
+    )
+    """Parts of the trajectories within which the student is consistent, in stages that are equal
+    shares of the training; the last must have 1, the whole. Hyper-SD: [8, 4, 2, 1]."""
     huber: float = Field(default=0.01, gt=0)
     """c of the distance, in nm or m: smaller errors count squared."""
     scale: float = Field(default=1.0, gt=0)
@@ -52,9 +52,9 @@ class ConsistencyConfig(ObjectiveConfig):
             raise ValueError(f"segments must fall from at most grid, {self.grid}, to 1")
         return self
 
-    def segments_at(self, step: int) -> int:
-        """Return the number of segments at a step of the training."""
-        return self.segments[min(step // self.merge_every, len(self.segments) - 1)]
+    def segments_at(self, progress: float) -> int:
+        """Return the number of segments where this share of the training is done."""
+        return self.segments[min(int(progress * len(self.segments)), len(self.segments) - 1)]
 
 
 class Consistency(Objective[ConsistencyConfig]):
@@ -84,7 +84,7 @@ class Consistency(Objective[ConsistencyConfig]):
         place = torch.randint(len(grid), (len(real.mask),), generator=draws.source("time"))
         time = grid[place].to(real.mask.device)
         noisy = roles.process.perturb(real.points, draws.noise("noise")(real.shape), time, real)
-        rows = _Rows(roles, real, grid, place, self.settings.segments_at(roles.step))
+        rows = _Rows(roles, real, grid, place, self.settings.segments_at(roles.progress))
         with torch.no_grad():
             target = rows.target(noisy)
         estimate = rows.leaves(roles.student(noisy, time, real), noisy, place)

@@ -186,6 +186,7 @@ class Distiller(pl.LightningModule):
             roll_out=plan.roll_out,
             as_fake=plan.as_fake if role == STUDENT else plan.as_learning_fake,
             step=step,
+            progress=self._progress,
             calls=self.calls,
         )
 

@@ -168,11 +168,13 @@ class _Keeper(pl.Callback):
             pl_module.finiteness.settle()  # in all processes, before anything is written
         if validates:
             self._validate(pl_module)
+            self.validating.begin()
         self.validations = due
         if logs:
             self._report(trainer, pl_module)
         if saves:
             self._save(trainer, pl_module)
+            self.saving.begin()
         late = fit.max_seconds is not None and time.monotonic() - self.began > fit.max_seconds
         # All processes stop at the same step, or the others would wait for ever.
         over = late or self.terminated or pl_module.finished

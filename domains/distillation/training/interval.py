@@ -22,7 +22,7 @@ class Interval:
         self.last = clock()
 
     def due(self, distiller: Distiller) -> bool:
-        """Return whether it is due after this step, and count from now if so.
+        """Return whether it is due after this step, until ``begin`` is called.
 
         At the end of a training it is.
         """
@@ -31,7 +31,8 @@ class Interval:
         now = self.clock()
         passed = float(now - self.last >= 60 * self.minutes)
         agreed = first(passed, distiller.trainer.world_size, distiller.device)
-        if not (agreed or distiller.finished):
-            return False
-        self.last = now
-        return True
+        return bool(agreed) or distiller.finished
+
+    def begin(self) -> None:
+        """Count from now: what was due has been done, which may have taken minutes itself."""
+        self.last = self.clock()

@@ -17,6 +17,11 @@ INCIDENTAL = {
 }
 
 
+def _absent(given: object) -> bool:
+    """Leave out of what decides a training a key that was not given: older trainings lack it."""
+    return given is None
+
+
 class Optimiser(Config):
     """How one role is optimised, by Adam."""
 
@@ -73,14 +78,14 @@ class Fit(Config):
     """Compute activations again in the backward pass: less memory, a quarter or so more time."""
     checkpoint_every: int = Field(default=100, ge=1)
     """Steps between checkpoints."""
-    checkpoint_minutes: float | None = Field(default=None, gt=0)
+    checkpoint_minutes: float | None = Field(default=None, gt=0, exclude_if=_absent)
     """Instead: minutes between checkpoints, whatever the machine's speed."""
     validate_every: int = Field(default=0, ge=0)
     """Steps between validations; 0 is never."""
     validations: int = Field(default=0, ge=0, le=1_000_000)
     """Instead: so many, evenly over the training and one at its end; students that choose their
     best checkpoint are compared fairly only if they have as many to choose from."""
-    validate_minutes: float | None = Field(default=None, gt=0)
+    validate_minutes: float | None = Field(default=None, gt=0, exclude_if=_absent)
     """Instead: minutes between validations, and one at the end; which checkpoint is best then
     depends on the machine's speed."""
     log_every: int = Field(default=10, ge=1)

@@ -36,7 +36,8 @@ def write_sample(sample: Sample, directory: Path, formats: tuple[str, ...] = ())
         write_mmcif(directory / names[-1], points)
     if "backbone" in formats:
         require_pulchra()
-        name = f"{sample.name}.backbone.pdb"
+        # In a directory of its own: beside the chain it would count as another sample of it.
+        name = f"backbone/{sample.name}.pdb"
         try:
             write_backbone(directory / name, points)
         except FewstepError as error:

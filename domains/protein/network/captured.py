@@ -9,7 +9,6 @@ differs) is computed eagerly.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -33,13 +32,12 @@ Record = Callable[[Callable[[], tuple[Tensor, ...]]], Callable[[], tuple[Tensor,
 _BUCKET = 8
 # Times that a size is computed eagerly before it is recorded: what comes once is not worth it.
 _SEEN = 2
-# Recordings of a network; the one that was used least recently goes.
+# Recordings of a network. Sizes that come later stay eager: to record costs some five passes, and
+# where more sizes take turns, each would push out one that comes again.
 _MOST = 24
 # Values of all pairs' vectors, above which a pass stays eager: it keeps a GPU busy as it is, and
 # what a recording works in is never given back.
 _LARGEST = 1 << 28
-# Sizes that are remembered at all.
-_SIZES = 1000
 # Most that a replay may differ from eager, relative to it: the same kernels give the same bits,
 # but libraries may choose others.
 _TOLERANCE = 1e-3
@@ -67,7 +65,7 @@ class Captured:
 
     def __init__(self, record: Record | None = None, device: str = "cuda"):
         self.record, self.device = record or record_graph, device
-        self._known: OrderedDict[Hashable, _Recording | _Refused | int] = OrderedDict()
+        self._known: dict[Hashable, _Recording | _Refused | int] = {}
         self._weights: tuple[int, ...] = ()
 
     def __deepcopy__(self, _: dict[int, Any]) -> Captured:
@@ -82,17 +80,12 @@ class Captured:
         padded = _padded(inputs, -n % _BUCKET)
         key = _key(network, padded)
         known = self._known.get(key, 0)
-        if isinstance(known, _Refused) or (isinstance(known, int) and known < _SEEN):
-            if isinstance(known, int):
-                self._keep(key, known + 1)
-            return network(inputs)
-        if isinstance(known, int):
-            known = self._recorded(network, padded)
-            self._keep(key, known)
-            if isinstance(known, _Refused):
-                return network(inputs)
-        else:
-            self._known.move_to_end(key)
+        if isinstance(known, int) and known >= _SEEN and self._held < _MOST:
+            known = self._known[key] = self._recorded(network, padded)
+        elif isinstance(known, int):
+            self._known[key] = known + 1
+        if not isinstance(known, _Recording):
+            return _eager(network, padded, n)
         for name, buffer in known.buffers.items():
             buffer.copy_(getattr(padded, name))
         coordinates, logits = (out[:, :n].clone() for out in known.replay())
@@ -116,14 +109,9 @@ class Captured:
             self._known.clear()
             self._weights = weights
 
-    def _keep(self, key: Hashable, value: _Recording | _Refused | int) -> None:
-        self._known[key] = value
-        self._known.move_to_end(key)
-        recorded = [k for k, v in self._known.items() if isinstance(v, _Recording)]
-        for old in recorded[:-_MOST]:
-            self._known[old] = _SEEN  # to be recorded again when it comes again
-        while len(self._known) > _SIZES:
-            self._known.popitem(last=False)
+    @property
+    def _held(self) -> int:
+        return sum(isinstance(one, _Recording) for one in self._known.values())
 
     def _recorded(self, network: Proteina, padded: Inputs) -> _Recording | _Refused:
         """Record a size, and compare it with eager, for which the device is waited for once."""
@@ -152,6 +140,12 @@ class Captured:
             _log.warning("a recorded pass of a network differs from eager: computed eagerly")
             return _Refused()
         return _Recording(buffers, replay)
+
+
+def _eager(network: Proteina, padded: Inputs, n: int) -> Prediction:
+    """Return what a recording would, of as many places: rounding does not tell them apart."""
+    out = network(padded)
+    return Prediction(out.coors_pred[:, :n], None, out.logits[:, :n])
 
 
 def record_graph(

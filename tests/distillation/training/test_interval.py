@@ -54,3 +54,24 @@ def test_there_is_one_way_to_say_when_to_validate():
     for other in ("validations", "validate_every"):
         with pytest.raises(ValueError, match="validate_minutes says when to validate"):
             Fit(steps=3, validate_minutes=1, **{other: 2})
+
+
+def test_what_takes_longer_than_its_interval_leaves_time_for_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    now, seen = [0.0], []
+    step = Distiller.training_step
+
+    def slow(self: Distiller, number: int, batch_idx: int) -> None:
+        step(self, number, batch_idx)
+        now[0] += 20
+
+    def look(distiller: Distiller) -> dict[str, float]:
+        seen.append(distiller.done)
+        now[0] += 90
+        return {"quality": 0.0}
+
+    monkeypatch.setattr(Distiller, "training_step", slow)
+    monkeypatch.setattr(fit_module, "Interval", lambda minutes: Interval(minutes, lambda: now[0]))
+    run(toy_distiller(fit={"steps": 7, "validate_minutes": 1}), tmp_path, look)
+    assert seen == [3, 6, 7]

@@ -11,6 +11,7 @@ from biotite.structure.io.pdb import PDBFile
 
 from domains.batch import Sample
 from domains.errors import FewstepError
+from domains.files.given import given_files
 from domains.protein.files.backbone import rebuild_backbone, write_backbone
 from domains.protein.files.samples import write_sample
 from domains.protein.files.structure import read_ca
@@ -64,7 +65,9 @@ def test_a_broken_chain_stays_without_and_is_told(
     assert write_sample(sample, tmp_path, ("backbone",)) == ["torn.pdb"]
     assert "torn: the chain is broken" in caplog.text
     whole = Sample("whole", torch.from_numpy(helix()).float())
-    assert write_sample(whole, tmp_path, ("backbone",)) == ["whole.pdb", "whole.backbone.pdb"]
+    assert write_sample(whole, tmp_path, ("backbone",)) == ["whole.pdb", "backbone/whole.pdb"]
+    # A directory's own files are samples: a chain must not count twice.
+    assert [path.name for path in given_files(str(tmp_path))] == ["torn.pdb", "whole.pdb"]
 
 
 @needs_pulchra
