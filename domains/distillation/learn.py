@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from jaxtyping import Float
 
@@ -141,9 +142,8 @@ def learn_solver(
         batch, noise = (first, noise) if update == 0 else drawn(update)
         target = _many_steps(denoiser, process, batch, noise, how.teacher_steps)
         loss = pseudo_huber(solver.end(denoiser, process, batch, noise), target, batch, how.huber)
-        found: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
-            loss.mean(), solver.parameters, allow_unused=True
-        )
+        every = torch.autograd.grad(loss.mean(), solver.parameters, allow_unused=True)
+        found = cast("tuple[torch.Tensor | None, ...]", every)  # None: the times', if they stay
         numbers = [loss, *(one for one in found if one is not None)]
         if not all(bool(one.isfinite().all()) for one in numbers):
             raise FewstepError(
