@@ -67,7 +67,7 @@ def write_model(
     _write_pair(path, weights, {"format": _FORMAT}, config)
 
 
-def write_compact(directory: Path, source: Path, base: Path | None = None) -> None:
+def write_compact(directory: Path, source: Path, base: Path | None = None, bits: int = 4) -> None:
     """Write a model in few bits (see ``domains.files.compact``); ``read_model`` reads it as well.
 
     Args:
@@ -75,11 +75,14 @@ def write_compact(directory: Path, source: Path, base: Path | None = None) -> No
         source: Directory of the model.
         base: Directory, beside ``directory``, of the model that it started from: then only the
             difference is stored.
+        bits: Of the difference: 4 or 2.
 
     Raises:
         FewstepError: The base is elsewhere, or has other names or shapes.
     """
     path = Path(directory) / "model.safetensors"
+    if bits not in (4, 2):
+        raise FewstepError("no such compact form", expected="4 or 2 bits", got=bits)
     weights, config = read_model(source)
     head: dict[str, Any] = {"format": _COMPACT}
     beside = None
@@ -92,7 +95,7 @@ def write_compact(directory: Path, source: Path, base: Path | None = None) -> No
         if _shapes(beside) != _shapes(weights):
             raise FewstepError(f"{base} has another architecture than {source}")
         head["base"] = {"name": base.name, "sha256": sha256(base / path.name)}
-    _write_pair(path, compacted(weights, beside), head, config)
+    _write_pair(path, compacted(weights, beside, bits), head, config)
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

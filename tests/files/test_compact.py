@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from domains.errors import FewstepError
+from domains.files.compact import _packed, _unpacked
 from domains.files.model_files import read_model, write_compact, write_model
 
 
@@ -64,6 +65,31 @@ def test_four_bits_of_a_difference_are_within_a_percent(place: Path):
     assert config == {"kind": "student"}
     assert 0 < error(found, moved(0.05)) < 0.01
     assert size(place / "smaller") < 0.62 * size(place / "small")
+
+
+def test_two_bits_keep_most_of_a_small_difference(place: Path):
+    write_model(place / "later", moved(0.06), {"kind": "later"})
+    write_compact(place / "two", place / "later", place / "student", 2)
+    write_compact(place / "four", place / "later", place / "student", 4)
+    found, config = read_model(place / "two")
+    assert config == {"kind": "later"}
+    start = error(moved(0.05), moved(0.06))
+    # Of normal numbers four levels leave .1188 of the square (Max 1960, table I).
+    assert error(found, moved(0.06)) == pytest.approx(0.1188**0.5 * start, rel=0.05)
+    assert size(place / "two") < 0.7 * size(place / "four")
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 45])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_codes_are_unpacked_as_they_were(width: int, bits: int):
+    codes = torch.randint(0, 2**bits, (3, width), generator=torch.Generator().manual_seed(width))
+    codes = codes.to(torch.uint8)
+    assert torch.equal(_unpacked(_packed(codes, bits), width, bits), codes)
+
+
+def test_other_bits_are_refused(place: Path):
+    with pytest.raises(FewstepError, match="4 or 2 bits"):
+        write_compact(place / "odd", place / "student", place / "teacher", 3)
 
 
 def test_what_is_read_and_written_again_stays(place: Path):
