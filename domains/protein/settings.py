@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _ASSETS = Path(__file__).parent / "assets"
+_BUNDLED = "proteina-small", "proteina-small-8", "proteina-small-16"
 # Sets of structures that the paper of Proteina compares folds with.
 FOLD_REFERENCES = ("pdb", "afdb")
 
@@ -222,7 +223,7 @@ SETTINGS = FieldSettings(
     run=ProteinRun,
     implementation="domains.protein.field:FIELD",
     metrics="domains.protein.metric_texts:METRICS",
-    bundled={name: _ASSETS / name for name in ("proteina-small", "proteina-small-8")},
+    bundled={name: _ASSETS / name for name in _BUNDLED},
     published=_ASSETS / "published.yaml",
     made=("chain made", "chains made"),
     check=check_programs,
