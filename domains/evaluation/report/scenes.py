@@ -116,9 +116,9 @@ def _frame(clouds: Sequence[np.ndarray]) -> Frame | None:
     every = every[np.isfinite(every).all(1)]
     if not len(every):
         return None
-    low, high = every.min(0), every.max(0)
-    centre, half = (low + high) / 2, float((high - low).max() / 2) or 1.0
-    radius = float(np.linalg.norm(every - centre, axis=1).max()) / half or 1.0
+    low, high = every.min(0) / 2, every.max(0) / 2  # halved first: numbers may be huge
+    centre, half = low + high, float((high - low).max()) or 1.0
+    radius = float(np.linalg.norm((every - centre) / half, axis=1).max()) or 1.0
     floor, top = np.percentile(every[:, 2], [1, 99])
     return Frame(centre, half, radius, (float(floor), float(top)))
 

@@ -205,23 +205,26 @@ def _enough(numbers: Sequence[int], count: int, where: str) -> None:
 
 
 def _loose(path: Path, config: SceneConfig, columns: tuple[str, ...] | None) -> Request:
-    return scan_request(path.stem, read_points(path, columns), config)
+    return scan_request(path.stem, read_points(path, columns), config, str(path))
 
 
-def scan_request(name: str, points: Float32[np.ndarray, "n 3"], config: SceneConfig) -> Request:
+def scan_request(
+    name: str, points: Float32[np.ndarray, "n 3"], config: SceneConfig, source: str = "the scan"
+) -> Request:
     """Return a scan without ground truth, cropped and thinned as LiDiff's input is, to complete.
 
     Args:
         name: Of the scan.
         points: In the sensor's frame, metre.
         config: Of the model.
+        source: Where it is from, for errors.
 
     Raises:
         FewstepError: No point is in reach.
     """
     scan = near_sensor(points, config.radius)
     if not len(scan):
-        raise FewstepError(f"{name} has no points between 3.5 and {config.radius:g} m")
+        raise FewstepError(f"{source} has no points between 3.5 and {config.radius:g} m")
     partial = torch.from_numpy(_contiguous(farthest_points(scan, config.partial_points)))
     origin = partial.repeat(config.copies, 1)
     condition = {"partial": partial, "scan": torch.from_numpy(_contiguous(scan))}

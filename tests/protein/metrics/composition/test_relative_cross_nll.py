@@ -80,5 +80,5 @@ def test_the_constants_are_those_of_the_table(chains: pd.DataFrame) -> None:
 
 
 def test_the_page_shows_what_the_constants_give(chains: pd.DataFrame) -> None:
-    page = (DOCS / "equal_composition.md").read_text(encoding="utf-8")
+    page = (DOCS / "explanation/equal_composition.md").read_text(encoding="utf-8")
     assert relative_table(chains[chains.split == "test"], load_fit()) in page
