@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 # Of all that pip says: the large downloads, what is built, and the end.
-PIP_PROGRESS := awk '/^ *(Downloading|Using cached).* MB\)/ || /^Installing/ {print substr($$0, 1, 96); fflush()}'
+PIP_PROGRESS := sed -unE '/^ *(Downloading|Using cached).* MB\)|^Installing/ {s/^(.{96}).*/\1/; p}'
 
 help:
 	@echo "make demo   distil two small teachers, of proteins and of LiDAR scenes, and report"
@@ -46,11 +46,10 @@ help:
 # Of all that Snakemake says: what begins, how far the run is, what jobs and errors say.
 # Its own account of a run is in .snakemake/log.
 DEMO = snakemake --cores $(CORES) --quiet host reason --configfile workflows/config/demo/$(1)_demo.yaml 2>&1 | $(PROGRESS)
-PROGRESS := awk '/^Job [0-9]+: / {sub(/^Job [0-9]+: /, ""); print "> " $$0; fflush(); next} \
-	/^[0-9]+ of [0-9]+ steps/ {print "  " $$0; fflush(); next} \
-	/^(\[.* 20[0-9][0-9]\]|Assuming|Building|Using|Provided|Rules|Conda|Singularity|Job stats|Select|Execute|Finished|localrule|Complete log|Elapsed)/ {next} \
-	/^(    [a-z_]+: .*|[a-z_]+ +[0-9]+|job +count|-+ +-+|)$$/ {next} \
-	{print; fflush()}'
+# Not awk: Debian's reads ahead, so that lines come late.
+PROGRESS := sed -unE 's/^Job [0-9]+: (.*)/> \1/p; t; s/^[0-9]+ of [0-9]+ steps.*/  &/p; t; \
+	/^(\[.* 20[0-9][0-9]\]|Assuming|Building|Using|Provided|Rules|Conda|Singularity|Job stats|Select|Execute|Finished|localrule|Complete log|Elapsed)/d; \
+	/^(    [a-z_]+: .*|[a-z_]+ +[0-9]+|job +count|-+ +-+|)$$/d; p'
 LIDAR_NEEDS := libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0
 
 # The shorter half first, so that there is something to look at.
