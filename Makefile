@@ -60,7 +60,7 @@ demo: .venv/installed-demo
 		echo "First report: file://$(CURDIR)/results/lidar_demo/report.html"; \
 	else echo "No LiDAR half: open3d can't be imported, see above. On Debian and Ubuntu it needs:" \
 		"apt-get install $(LIDAR_NEEDS)" >&2; fi
-	@echo; echo "Making proteins: about 6 minutes on two cores that do nothing else"
+	@echo; echo "Making proteins: about 4 minutes on two cores that do nothing else"
 	@$(call DEMO,protein)
 	@echo; echo "Reports, to open in a browser:"
 	@for half in lidar protein; do report=$(CURDIR)/results/$${half}_demo/report.html; \
