@@ -115,6 +115,9 @@ class SampleSet(Config):
         return "teacher_naive" if naive else "teacher"
 
 
+Precision = Literal["32-true", "tf32", "bf16-mixed"]
+
+
 class Generate(Config, ABC):
     """How many samples of a set, in shards; each field says what they are asked to be."""
 
@@ -124,7 +127,7 @@ class Generate(Config, ABC):
     """Samples per shard, the unit that is cached and retried."""
     batch_points: int = Field(default=4096, ge=1)
     """Points sampled at a time; bounds memory."""
-    precision: Literal["32-true", "tf32", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     """Of the networks: exact; float32 multiplied in TF32 (NVIDIA GPUs since Ampere); or bfloat16
     where that is harmless, twice as fast where the processor multiplies it (GPUs, AMX)."""
     shard_ends: tuple[Annotated[int, Field(ge=1)], ...] = ()

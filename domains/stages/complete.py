@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domains.errors import FewstepError
+
+if TYPE_CHECKING:
+    from domains.config import RunConfig
 
 __all__ = ["complete"]
 
@@ -37,13 +41,12 @@ def complete(
     from domains.field import load_field
     from domains.stages.at_hand import load_model
     from domains.stages.sampling import Sampled, Sampling
-    from domains.stages.students import completion
 
     if output.resolve() == scans.resolve():
         raise FewstepError(
             "completions would replace the scans", got=output, do="Give another --output"
         )
-    settings = completion(model, str(scans), precision, columns)
+    settings = _settings(model, str(scans), precision, columns)
     field = load_field("lidar").with_data(settings.data)
     plan, network = settings.generate, load_model(field, model)
     sampling = Sampling(field, network, settings.sample_set("completed"), 0, None, plan.precision)
@@ -66,3 +69,28 @@ def complete(
     each = sum(seconds) / len(seconds)
     _log.info("%d scans completed, %.2g s each; %d skipped", len(seconds), each, skipped)
     _log.info("See %s/*.png; grey points are the scan's, blue ones completed", output)
+
+
+def _settings(model: str, scans: str, precision: str, columns: str) -> RunConfig:
+    """Return the run that completes a directory of scans with a student, as it was trained.
+
+    Args:
+        model: Directory or bundled name of a student.
+        scans: Directory of scans.
+        precision: As of ``generate.precision``.
+        columns: Names of a row's numbers in .bin scans, parted by spaces; none: told from content.
+    """
+    from domains.config import parse_config
+    from domains.stages.at_hand import facts_of, trained_sampler
+
+    sampler, network = trained_sampler(model), facts_of(model)["network"]
+    named = {"columns": tuple(columns.split())} if columns else {}
+    content = {
+        "name": "completed",
+        "domain": "lidar",
+        "teacher": model,
+        "data": {"scans": scans, "radius": network.get("radius", 50.0), **named},
+        "generate": {"batch_points": 10**9, "precision": precision},
+        "sets": {"completed": {"model": "teacher", "sampler": sampler.model_dump()}},
+    }
+    return parse_config(content, scans)

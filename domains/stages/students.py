@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from domains.config import RunConfig
     from domains.stages.sampling import Sampling
 
-__all__ = ["ProteinStudent", "SceneStudent", "completion"]
+__all__ = ["ProteinStudent", "SceneStudent"]
 
-# Residues and points that are computed together: what a laptop's memory holds.
-_RESIDUES, _POINTS = 2048, 10**9
+_RESIDUES = 2048  # that are computed together: what a laptop's memory holds
 _ANGSTROM = 10.0  # per nanometre
 
 
@@ -83,8 +82,8 @@ class ProteinStudent:
         from domains.batch import Sample
         from domains.stages.sampling import Sampled, batches
 
-        sampling, settings = self._sampling(length, number, seed), self._run(length, number, seed)
-        plan = settings.generate
+        settings = self._run(length, number, seed)
+        sampling, plan = self._sampling(settings), settings.generate
         made = sampling.field.requests(plan, range(number), sampling.network, seed)
         requests = {index: _allowed(request) for index, request in enumerate(made)}
         for part in batches(plan, dict.fromkeys(requests, length)):
@@ -94,16 +93,17 @@ class ProteinStudent:
                 request = requests[index]
                 yield Sample(request.name, one.points, request.condition), one.seconds
 
-    def _sampling(self, length: int, number: int, seed: int) -> Sampling:
+    def _sampling(self, settings: RunConfig) -> Sampling:
         from domains.field import load_field
         from domains.stages.at_hand import load_model
         from domains.stages.sampling import Sampling
 
-        settings, field = self._run(length, number, seed), load_field("protein")
+        field = load_field("protein")
         if self._network is None:
             self._network = load_model(field, self.model)
         one = settings.sample_set("drawn")
-        return Sampling(field, self._network, one, seed, None, settings.generate.precision)
+        precision = settings.generate.precision
+        return Sampling(field, self._network, one, settings.seed, None, precision)
 
     def _run(self, length: int, number: int, seed: int) -> RunConfig:
         """Return the run that these arguments stand for."""
@@ -133,29 +133,28 @@ class SceneStudent:
         model: Its directory or bundled name.
         precision: As of ``generate.precision``: 32-true, tf32 or bf16-mixed.
 
+    Attributes:
+        radius: Distance from the sensor up to which it completes, metre.
+
     Raises:
         FewstepError: There is no such model, it is damaged, or no student.
     """
 
     def __init__(self, model: str | Path = "lidar-street-8", precision: str = "32-true"):
         from domains.config import SampleSet
+        from domains.config.sections import Precision
         from domains.field import load_field
         from domains.stages.at_hand import load_model, trained_sampler
         from domains.stages.sampling import Sampling
 
-        known = "32-true", "tf32", "bf16-mixed"
+        known = get_args(Precision)
         if precision not in known:
             raise FewstepError("unknown precision", expected=f"one of {known}", got=precision)
         self.model, field = str(model), load_field("lidar")
         one = SampleSet(model="teacher", sampler=trained_sampler(self.model))
-        self.sampling = Sampling(field, load_model(field, self.model), one, 0, None, precision)
-
-    @property
-    def radius(self) -> float:
-        """Distance from the sensor up to which the student completes, metre."""
-        from domains.stages.at_hand import facts_of
-
-        return float(facts_of(self.model)["network"].get("radius", 50.0))
+        network: Any = load_model(field, self.model)
+        self.radius = float(network.config.radius)
+        self.sampling = Sampling(field, network, one, 0, None, precision)
 
     def complete(self, scan: Float[np.ndarray, "n c"], seed: int = 0) -> Float32[np.ndarray, "m 3"]:
         """Complete one scan.
@@ -190,31 +189,6 @@ class SceneStudent:
         if not isinstance(made, Sampled):
             raise made
         return made.points.numpy().astype(np.float32)
-
-
-def completion(model: str, scans: str, precision: str, columns: str = "") -> RunConfig:
-    """Return the run that completes a directory of scans with a student, as it was trained.
-
-    Args:
-        model: Directory or bundled name of a student.
-        scans: Directory of scans.
-        precision: As of ``generate.precision``.
-        columns: Names of a row's numbers in .bin scans, parted by spaces; none: told from content.
-    """
-    from domains.config import parse_config
-    from domains.stages.at_hand import facts_of, trained_sampler
-
-    sampler, network = trained_sampler(model), facts_of(model)["network"]
-    named = {"columns": tuple(columns.split())} if columns else {}
-    content = {
-        "name": "completed",
-        "domain": "lidar",
-        "teacher": model,
-        "data": {"scans": scans, "radius": network.get("radius", 50.0), **named},
-        "generate": {"batch_points": _POINTS, "precision": precision},
-        "sets": {"completed": {"model": "teacher", "sampler": sampler.model_dump()}},
-    }
-    return parse_config(content, scans)
 
 
 def _allowed(request: Request | FewstepError) -> Request:

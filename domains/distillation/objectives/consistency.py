@@ -82,7 +82,7 @@ class Consistency(Objective[ConsistencyConfig]):
         assert real.points is not None
         grid = roles.process.times(self.settings.grid)
         place = torch.randint(len(grid), (len(real.mask),), generator=draws.source("time"))
-        time = grid[place].to(real.mask.device)
+        time = sent(grid[place], real.mask.device)
         noisy = roles.process.perturb(real.points, draws.noise("noise")(real.shape), time, real)
         rows = _Rows(roles, real, grid, place, self.settings.segments_at(roles.progress))
         with torch.no_grad():

@@ -80,13 +80,15 @@ def scenes(sets: Sequence[EvaluationSet], output: Path) -> tuple[list[dict[str, 
     points = [as_numbers(scene.get("points"), one.path) for one, scene, _ in wanted]
     clouds = sum(scene["kind"] == "cloud" for _, scene, _ in wanted)
     limit = min(_MOST_POINTS, _POINT_BUDGET // max(clouds, 1))
+    together: dict[tuple[str, str], list[np.ndarray]] = {}
+    for (_, _, key), place in zip(wanted, points, strict=True):
+        together.setdefault(key, []).append(place)
+    frames = {key: _frame(same) if key[0] == "cloud" else None for key, same in together.items()}
     rows: dict[tuple[str, str], Row] = {}
     packed = []
     for (one, scene, key), place in zip(wanted, points, strict=True):
         row = rows.setdefault(key, Row(key[1]))
-        cloud = scene["kind"] == "cloud"
-        same = [p for p, (_, _, other) in zip(points, wanted, strict=True) if other == key]
-        frame = _frame(same) if cloud else None
+        frame = frames[key]
         colour = _colour(one, scene, place, frame)
         data, notes = pack_scene(place, scene["kind"], colour, limit=limit, frame=frame)
         row.cards.append({**_card(one, scene, output), "notes": notes, "scene": len(packed)})
