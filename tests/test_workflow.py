@@ -99,7 +99,7 @@ def test_students_start_from_others_and_sets_from_other_models(tmp_path: Path) -
     save_teacher(tmp_path / TEACHER)
     save_teacher(tmp_path / "earlier one", seed=1)
     students = {
-        "first": {"start": "earlier one", "fit": {"steps": 1}, "roll_out": {"steps": 1}},
+        "first": {"start": "finished", "fit": {"steps": 1}, "roll_out": {"steps": 1}},
         "second": {"start": "first", "fit": {"steps": 1}, "roll_out": {"steps": 1}},
     }
     twice = {"kind": "renoise", "steps": 2, "asked_twice": True}
@@ -113,8 +113,10 @@ def test_students_start_from_others_and_sets_from_other_models(tmp_path: Path) -
     made = snakemake(tmp_path, config)
     assert made.returncode == 0, made.stdout + made.stderr
     out = tmp_path / "results/tiny"
-    start = json.loads((out / "students/second/model.json").read_text())["config"]["provenance"]
-    assert start["start_sha256"] == sha256(out / "students/first/model.safetensors")
+    for student, origin in (("first", "models/finished"), ("second", "students/first")):
+        model = json.loads((out / f"students/{student}/model.json").read_text())
+        started = model["config"]["provenance"]["start_sha256"]
+        assert started == sha256(out / origin / "model.safetensors")
     facts = [json.loads((out / f"evaluation/{name}/set.json").read_text()) for name in sets]
     assert [one["role"] for one in facts] == ["student", "student"]
     assert set(pd.read_csv(out / "samples/other/index.csv")["network_calls"]) == {4}

@@ -43,8 +43,8 @@ class Distil(Config):
     """Of its training, to tell chance from merit; the run's if not given. Draws depend on it and on
     the student's name, so that no two students share their luck."""
     start: str | None = Field(default=None, min_length=1)
-    """What it starts from: another student of the run (trained first), a model directory or a
-    bundled name, of the teacher's architecture; none: a copy of the teacher."""
+    """What it starts from: another student of the run (trained first), one of its `models`, a model
+    directory or a bundled name, of the teacher's architecture; none: a copy of the teacher."""
     layers: int | None = Field(default=None, ge=1, exclude_if=lambda given: given is None)
     """A smaller student: so many of the teacher's layers, dropped evenly, with their weights; fake
     scores keep all. None: all (proteins)."""

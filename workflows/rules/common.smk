@@ -84,15 +84,23 @@ def version_of(source):
     return json.loads((BUNDLED[source] / "model.json").read_text())["sha256"]
 
 
+def made_at(source):
+    """Return where the run makes a model that a student starts from, if it is one of its own."""
+    for kind, names in (("students", RUN.students), ("models", RUN.models)):
+        if source in names:
+            return f"{OUT}/{kind}/{source}"
+    return None
+
+
 def start_of(source):
-    """Return the files that a student starts from: another student's, or a model's."""
-    return model_in(f"{OUT}/students/{source}") if source in RUN.students else files_of(source)
+    """Return the files that a student starts from: those of the run's own, or a model's."""
+    place = made_at(source)
+    return model_in(place) if place else files_of(source)
 
 
 def start_option(source):
     """Return the option that names what a student starts from."""
-    place = f"{OUT}/students/{source}" if source in RUN.students else source
-    return f"--start {quote(place)}" if place else ""
+    return f"--start {quote(made_at(source) or source)}" if source else ""
 
 
 def inputs_of(wildcards):
