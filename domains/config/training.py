@@ -106,6 +106,10 @@ class Distil(Config):
     @model_validator(mode="after")
     def _objective_fits(self) -> Distil:
         self.objective.check(self)
+        if self.roll_out.shared and not self.objective.shares_roll_out:
+            raise ValueError(
+                f"roll_out.shared: does not go with the objective {self.objective.kind}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -72,6 +72,7 @@ class RollOut:
         eta: Share of fresh noise in a step's noise (see ``renoise``); 0 is deterministic.
         self_conditioning: Hand each step's clean estimate to the next.
         each_sample: Draw the step that learns for each sample, not one for all of a batch.
+        shared: Whether the fake scores and the student of an update learn from one roll-out.
     """
 
     times: Float[torch.Tensor, " k"]
@@ -79,6 +80,7 @@ class RollOut:
     eta: float = 1.0
     self_conditioning: bool = False
     each_sample: bool = False
+    shared: bool = False
 
     @classmethod
     def of(cls, settings: RollOutConfig, process: NoiseProcess) -> RollOut:
@@ -89,6 +91,7 @@ class RollOut:
             eta=settings.eta,
             self_conditioning=settings.self_conditioning,
             each_sample=settings.each_sample,
+            shared=settings.shared,
         )
 
     def steps(
@@ -206,6 +209,7 @@ class Roles:
         step: Updates that the student has had, for what changes along a training.
         progress: Share of the training that is done, 0 to 1.
         calls: Counter of the calls that bypass a network's ``forward``.
+        sample: What the student has played already, for all roles; None: each role plays anew.
     """
 
     process: NoiseProcess
@@ -217,6 +221,7 @@ class Roles:
     step: int = 0
     progress: float = 0.0
     calls: NetworkCalls = field(default_factory=NetworkCalls)
+    sample: Float[torch.Tensor, "b n 3"] | None = None
 
     def fake(self, name: str) -> Denoiser:
         """Return a fake score as its role is played; ``fakes`` has the networks themselves."""
@@ -230,6 +235,8 @@ class Roles:
         Raises:
             ValueError: The roles have no roll-out.
         """
+        if self.sample is not None and step is None:
+            return self.sample if gradient else self.sample.detach()
         return self.rolled.generate(
             self.student, self.process, batch, draws, gradient=gradient, step=step
         )

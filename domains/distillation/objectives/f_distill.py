@@ -46,6 +46,7 @@ class FDistillConfig(ObjectiveConfig):
     """f-distill: VSD whose samples are weighed by a discriminator (2502.15681)."""
 
     degradable: ClassVar[bool] = True
+    shares_roll_out: ClassVar[bool] = True
     kind: Literal["f_distill"] = "f_distill"
     """Chooses this objective."""
     divergence: Divergence = "jensen_shannon"

@@ -44,6 +44,8 @@ class ObjectiveConfig(Config):
     """Chooses this objective."""
     degradable: ClassVar[bool] = False
     """Whether DisBack applies: the objective has one fake score, never reset."""
+    shares_roll_out: ClassVar[bool] = False
+    """Whether fake score and student look at samples alike: `roll_out.shared` applies."""
     whole_samples: ClassVar[bool] = False
     """Whether samples are measured, so that all of their points are needed in training."""
 

@@ -25,6 +25,7 @@ class ScoreLiDARConfig(ObjectiveConfig):
     """ScoreLiDAR: VSD with structural errors by correspondence; weights are 2412.03515's."""
 
     degradable: ClassVar[bool] = True
+    shares_roll_out: ClassVar[bool] = True
     whole_samples: ClassVar[bool] = True
     kind: Literal["score_lidar"] = "score_lidar"
     """Chooses this objective."""

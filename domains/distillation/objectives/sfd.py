@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,6 +46,7 @@ class _Relabelled:
 class SFDConfig(ObjectiveConfig):
     """Score forgetting distillation: SiD that unlearns a fold class (2409.11219)."""
 
+    shares_roll_out: ClassVar[bool] = True
     kind: Literal["sfd"] = "sfd"
     """Chooses this objective; the student's `fold` must tell classes as fine as this one."""
     forget: FoldClass

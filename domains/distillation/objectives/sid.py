@@ -76,6 +76,7 @@ class SiDConfig(ObjectiveConfig):
     """Score identity Distillation; the defaults are 2510.03095's."""
 
     degradable: ClassVar[bool] = True
+    shares_roll_out: ClassVar[bool] = True
     kind: Literal["sid"] = "sid"
     """Chooses this objective."""
     alpha: float = 1.0

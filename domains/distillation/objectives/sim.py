@@ -49,6 +49,7 @@ class SIMConfig(ObjectiveConfig):
     """Score Implicit Matching with the pseudo-Huber distance (2410.16794)."""
 
     degradable: ClassVar[bool] = True
+    shares_roll_out: ClassVar[bool] = True
     kind: Literal["sim"] = "sim"
     """Chooses this objective."""
     huber: float = Field(default=0.01, gt=0)

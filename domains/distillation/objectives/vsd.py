@@ -62,6 +62,7 @@ class VSDConfig(ObjectiveConfig):
     """Variational score distillation / Diff-Instruct."""
 
     degradable: ClassVar[bool] = True
+    shares_roll_out: ClassVar[bool] = True
     kind: Literal["vsd"] = "vsd"
     """Chooses this objective."""
     scale: float = Field(default=1.0, gt=0)

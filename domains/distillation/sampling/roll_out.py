@@ -37,6 +37,10 @@ class RollOutConfig(Config):
     """Draw the step that learns for each sample, not one for a micro-batch (the published way):
     less variance, for a whole roll-out in each update (`tdm`, `progressive` and `phased_dmd` look
     at one step in any case)."""
+    shared: bool = Field(default=False, exclude_if=lambda given: not given)
+    """Let the fake score and the student of an update learn from the same samples: one roll-out
+    less, but what they learn from is no longer independent, and the student's gradients stay in
+    memory while the fake score learns (not for objectives with roll-outs of their own)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,12 +1,22 @@
 """The running average of the student's weights, which is what is sampled and kept."""
 
+from dataclasses import dataclass, field
 from itertools import chain
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-__all__ = ["advance"]
+__all__ = ["Best", "advance"]
+
+
+@dataclass
+class Best:
+    """The average that scored best in validation."""
+
+    score: float = float("-inf")
+    step: int = -1
+    weights: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 @torch.no_grad()

@@ -5,46 +5,37 @@
 import copy
 import time
 from collections import defaultdict
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from domains.batch import Batch
 from domains.device import waits
 from domains.distillation.denoiser import Denoiser
 from domains.distillation.network_calls import NetworkCalls
 from domains.distillation.roles import Draws, Loss, Roles
-from domains.distillation.training.average import advance
+from domains.distillation.training.average import Best, advance
 from domains.distillation.training.degradation import DegradationPath
 from domains.distillation.training.finiteness import Finiteness
 from domains.distillation.training.optimiser import (
     build_optimiser,
     fuse,
+    learn_only,
     learning_rate,
     set_rate,
     unfused_state,
 )
 from domains.distillation.training.plan import Plan
-from domains.distillation.training.processes import average_gradients, first, total
+from domains.distillation.training.processes import average_gradients, first, total, unsynchronised
 from domains.distillation.training.settings import Extent
 from domains.errors import FewstepError
 
 __all__ = ["STUDENT", "Distiller"]
 
 STUDENT = "student"
-
-
-@dataclass
-class Best:
-    """The student's average that scored best in validation."""
-
-    score: float = float("-inf")
-    step: int = -1
-    weights: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 class Distiller(pl.LightningModule):
@@ -94,6 +85,7 @@ class Distiller(pl.LightningModule):
         }
         self.diagnostics: dict[str, Tensor | float] = {}
         self._noted: defaultdict[str, list[Tensor | float]] = defaultdict(list)
+        self._played: dict[int, tuple[Batch, Tensor]] = {}
 
     def _networks(self) -> dict[str, nn.Module]:
         return {STUDENT: self.student, **dict(self.fakes.items())}
@@ -131,6 +123,7 @@ class Distiller(pl.LightningModule):
         """Update the fake scores, then, once the path is recorded, the student and its average."""
         self._noted.clear()
         self._progress = self.plan.fit.progress(self.extent._replace(steps=step))
+        self._play(step)
         for repeat in range(self.plan.fake_updates):
             for name in self.plan.objective.fake_scores:
                 self._update(name, step, repeat)
@@ -193,19 +186,17 @@ class Distiller(pl.LightningModule):
     def _update(self, role: str, step: int, repeat: int) -> None:
         """Make one optimiser step of one role over all micro-batches of all processes."""
         optimiser, parameters = self.role_optimisers[role], self._trainable[role]
-        for name, others in self._trainable.items():
-            for parameter in others:
-                parameter.requires_grad_(name == role)
+        learn_only(role, self._trainable)
         count, bad = self.plan.fit.accumulate, None
-        for micro in range(count):
-            loss = self._loss(role, step, repeat, micro * self.trainer.world_size)
+        for micro in self._micros():
+            loss = self._loss(role, step, repeat, micro)
             for term, noted in {"loss": loss.value, **loss.diagnostics}.items():
                 self._noted[f"{role}/{term}"].append(noted.detach())
             value, found = self.finiteness.checked(loss, step, role)
             bad = bad or found
             # A NaN reaches all processes with the gradients, so that all stop at this step.
             value = value if bad is None else value * float("nan")
-            with self._unsynchronised():
+            with unsynchronised(self.trainer.strategy):
                 self.manual_backward(value / count)
         average_gradients(parameters, self.trainer.world_size)
         config = self.plan.optimisers[role]
@@ -216,21 +207,36 @@ class Distiller(pl.LightningModule):
         self._noted[f"{role}/gradient_norm"].append(norm)
         self._noted[f"{role}/rate"].append(rate)
 
-    def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
-        objective, roles = self.plan.objective, self._roles(role, step)
-        micro += self.global_rank
+    def _play(self, step: int) -> None:
+        """Play the student where all roles of a step learn from one roll-out of it."""
+        self._played.clear()
+        if self.plan.roll_out is None or not self.plan.roll_out.shared:
+            return
+        learn_only(STUDENT, self._trainable)
+        roles = self._roles(STUDENT, step)
+        for micro in self._micros():
+            batch, draws = self._batch(STUDENT, step, 0, micro)
+            self._played[micro] = batch, roles.play(batch, draws, gradient=True)
+
+    def _micros(self) -> range:
+        """Return the numbers of this process's micro-batches."""
+        processes = self.trainer.world_size
+        return range(self.global_rank, self.plan.fit.accumulate * processes, processes)
+
+    def _batch(self, role: str, step: int, repeat: int, micro: int) -> tuple[Batch, Draws]:
         draws = Draws((*self.plan.key, step, repeat, micro, role), self.device)
         each = self.plan.fit.accumulate * self.trainer.world_size
-        batch = self.plan.batches(step * each + micro, draws).to(self.device)
+        return self.plan.batches(step * each + micro, draws).to(self.device), draws
+
+    def _loss(self, role: str, step: int, repeat: int, micro: int) -> Loss:
+        objective, roles = self.plan.objective, self._roles(role, step)
+        batch, draws = self._batch(role, step, repeat, micro)
+        if micro in self._played:
+            batch, sample = self._played[micro]
+            roles = replace(roles, sample=sample)
         if role == STUDENT:
             return objective.student_loss(roles, batch, draws)
         return objective.fake_score_loss(role, roles, batch, draws)
-
-    def _unsynchronised(self) -> AbstractContextManager[Any]:
-        """Keep DDP from averaging after each micro-batch: it is done once, below."""
-        strategy = self.trainer.strategy
-        alone = not isinstance(strategy, DDPStrategy)
-        return nullcontext() if alone else cast(Any, strategy.block_backward_sync())
 
     def _count(self) -> None:
         """Add the calls of this step, of all processes, and the time since the last one."""

@@ -1,6 +1,7 @@
 """Optimisers and learning rates as functions of the step: nothing to save but moments."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from domains.distillation.training.settings import Optimiser
 __all__ = [
     "build_optimiser",
     "fuse",
+    "learn_only",
     "learning_rate",
     "set_rate",
     "step_if_finite",
@@ -40,6 +42,13 @@ def build_optimiser(network: nn.Module, config: Optimiser) -> Optimizer:
     """Return the optimiser of a network's trainable parameters."""
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return torch.optim.Adam(trainable, lr=config.rate, betas=(config.beta1, config.beta2))
+
+
+def learn_only(role: str, trainable: Mapping[str, Sequence[nn.Parameter]]) -> None:
+    """Let the gradients of one role's parameters be taken, and of no other's."""
+    for name, parameters in trainable.items():
+        for parameter in parameters:
+            parameter.requires_grad_(name == role)
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:

@@ -4,11 +4,14 @@
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
 
 import torch
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch import Tensor, distributed, nn
 
-__all__ = ["average_gradients", "first", "total"]
+__all__ = ["average_gradients", "first", "total", "unsynchronised"]
 
 # Values that are summed over the processes at a time: 25 MB, as in torch's own DDP.
 _BUCKET = 25 * 2**18
@@ -30,6 +33,12 @@ def first(value: float, processes: int, device: torch.device) -> float:
     told = torch.tensor(value, dtype=torch.float64, device=device)
     distributed.broadcast(told, 0)
     return float(told)
+
+
+def unsynchronised(strategy: Strategy) -> AbstractContextManager[Any]:
+    """Keep DDP from averaging after each micro-batch: ``average_gradients`` does it once."""
+    alone = not isinstance(strategy, DDPStrategy)
+    return nullcontext() if alone else cast(Any, strategy.block_backward_sync())
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], processes: int) -> None:
