@@ -33,6 +33,10 @@ _OBJECTIVES: dict[str, dict[str, Any]] = {
     },
     "vsd": {"objective": {"kind": "vsd"}, "roll_out": {"steps": 8}},
     "sid": {"objective": {"kind": "sid"}, "roll_out": {"steps": 8}},
+    "sid, one roll-out": {
+        "objective": {"kind": "sid"},
+        "roll_out": {"steps": 8, "shared": True},
+    },
 }
 _TINY = {"token_dim": 16, "nlayers": 2, "nheads": 2, "pair_repr_dim": 8, "dim_cond": 16}
 
