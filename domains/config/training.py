@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -11,8 +12,9 @@ from domains.distillation.objectives.registry import settings_by_kind, settings_
 from domains.distillation.objectives.sid import SiDConfig
 from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.distillation.student import check_told
 from domains.distillation.training.settings import INCIDENTAL, Degradation, Fit, Optimiser
-from domains.settings import MOST_SEED, Config
+from domains.settings import MOST_SEED, Config, FoldClass, Name
 
 __all__ = ["Distil", "Pretrain", "deciding"]
 
@@ -74,6 +76,11 @@ class Distil(Config):
     """Weight w of the teacher's guidance, which the student learns; 1 is none."""
     teacher_autoguidance: float = Field(default=0.0, ge=0, le=1)
     """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
+    experts: Mapping[FoldClass, Name] = Field(
+        default_factory=dict, exclude_if=lambda given: not given
+    )
+    """Merge teachers: which of the run's `models` is the teacher of samples that are told a fold
+    class, by class, the finest first; of all others, and those told none, it is `teacher`."""
     fake_guidance: float = 1.0
     """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
     the condition, below 0 they are pushed away from it (see docs/reference/objectives.md)."""
@@ -110,6 +117,14 @@ class Distil(Config):
             raise ValueError(
                 f"roll_out.shared: does not go with the objective {self.objective.kind}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _experts_have_samples(self) -> Distil:
+        if self.experts and self.told_levels is None:
+            raise ValueError("experts: the field has no classes that a student could be told")
+        for fold, name in self.experts.items():
+            check_told(self, fold, f"for {name} to be the expert of {fold}")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from domains.distillation.sampling.roll_out import RollOutConfig
 
-__all__ = ["Student"]
+__all__ = ["Student", "check_told"]
 
 
 @runtime_checkable
@@ -42,3 +42,10 @@ class Student(Protocol):
     def told_levels(self) -> str | None:
         """The finest level of classes that samples are told, of "CAT"; None: there are none."""
         ...
+
+
+def check_told(student: Student, fold: str, purpose: str) -> None:
+    """Raise ValueError unless some samples are told classes as fine as ``fold``."""
+    levels = "CAT"[fold.count(".") :]
+    if not student.told_levels or student.told_levels not in levels:
+        raise ValueError(f"fold: must be {' or '.join(levels)} {purpose}")
