@@ -49,11 +49,12 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / f"scans/{number}.bin").touch()
     run = load_config(path)
     start = run.pretrain.start if run.pretrain else None
-    for source in {run.teacher, start} - {*bundled_models(), PRETRAIN, None}:
+    for source in {run.teacher, start, *run.models.values()} - {*bundled_models(), PRETRAIN, None}:
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).touch()
     jobs = planned(tmp_path, path)
     used = {one.model for one in run.sets.values()} | ({"teacher"} if run.students else set())
+    used |= {name for one in run.students.values() for name in one.experts.values()}
     trained = run.teacher == PRETRAIN
     assert jobs.get("pretrain", 0) == trained
     prepared = used & ({*run.models} if trained else {"teacher", *run.models})

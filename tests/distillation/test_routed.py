@@ -125,6 +125,13 @@ def test_4_a_student_that_is_all_of_them_is_at_rest():
     )
 
 
+def test_untold_it_would_be_at_rest_between_them():
+    """At the geometric mean of the densities, for all classes alike: why classes are told."""
+    assert gradient((1, 2), Gaussians(0.25, STD, STD, 0.6), 1, VSD) == pytest.approx(
+        (0, 0), abs=0.01
+    )
+
+
 def answer(batch: Batch, draws: SetDraws, teacher: Denoiser) -> Tensor:
     noisy, previous = draws.noise("noisy")(batch.shape), draws.noise("previous")(batch.shape)
     return teacher(noisy, torch.tensor([0.2, 0.5, 0.8]), batch, previous)
