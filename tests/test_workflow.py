@@ -54,7 +54,7 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / source).touch()
     jobs = planned(tmp_path, path)
     used = {one.model for one in run.sets.values()} | ({"teacher"} if run.students else set())
-    used |= {name for one in run.students.values() for name in one.experts.values()}
+    used |= {expert.model for one in run.students.values() for expert in one.experts}
     trained = run.teacher == PRETRAIN
     assert jobs.get("pretrain", 0) == trained
     prepared = used & ({*run.models} if trained else {"teacher", *run.models})

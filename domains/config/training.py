@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -16,7 +15,7 @@ from domains.distillation.student import check_told
 from domains.distillation.training.settings import INCIDENTAL, Degradation, Fit, Optimiser
 from domains.settings import MOST_SEED, Config, FoldClass, Name
 
-__all__ = ["Distil", "Pretrain", "deciding"]
+__all__ = ["Distil", "Expert", "Pretrain", "deciding"]
 
 if TYPE_CHECKING:
     AnyObjective = ObjectiveConfig
@@ -36,6 +35,15 @@ class Pretrain(Config):
     """How the network is optimised."""
     fit: Fit
     """The training run."""
+
+
+class Expert(Config):
+    """A model that is the teacher of the samples of one class."""
+
+    fold: FoldClass
+    """The class, such as `1` or `2.60`, with all that are finer."""
+    model: Name
+    """One of the run's `models`."""
 
 
 class Distil(Config):
@@ -76,11 +84,9 @@ class Distil(Config):
     """Weight w of the teacher's guidance, which the student learns; 1 is none."""
     teacher_autoguidance: float = Field(default=0.0, ge=0, le=1)
     """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
-    experts: Mapping[FoldClass, Name] = Field(
-        default_factory=dict, exclude_if=lambda given: not given
-    )
-    """Merge teachers: which of the run's `models` is the teacher of samples that are told a fold
-    class, by class, the finest first; of all others, and those told none, it is `teacher`."""
+    experts: tuple[Expert, ...] = Field(default=(), exclude_if=lambda given: not given)
+    """Merge teachers: models that are the teachers of samples told these classes, finer classes
+    first. All other samples, and those told none, have the run's `teacher` (proteins)."""
     fake_guidance: float = 1.0
     """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
     the condition, below 0 they are pushed away from it (see docs/reference/objectives.md)."""
@@ -123,8 +129,11 @@ class Distil(Config):
     def _experts_have_samples(self) -> Distil:
         if self.experts and self.told_levels is None:
             raise ValueError("experts: the field has no classes that a student could be told")
-        for fold, name in self.experts.items():
-            check_told(self, fold, f"for {name} to be the expert of {fold}")
+        folds = [one.fold for one in self.experts]
+        for one in self.experts:
+            check_told(self, one.fold, f"for {one.model} to be the expert of {one.fold}")
+            if folds.count(one.fold) > 1:
+                raise ValueError(f"experts: there are two of {one.fold}")
         return self
 
     @model_validator(mode="after")

@@ -115,16 +115,26 @@ class Guided:
         previous: Float[torch.Tensor, "b n 3"] | None = None,
     ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points, pushed away from the weaker estimates."""
+        return self.both(noisy, time, batch, previous)[1]
+
+    def both(
+        self,
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
+        batch: Batch,
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> tuple[Float[torch.Tensor, "b n 3"], Float[torch.Tensor, "b n 3"]]:
+        """Estimate the clean points without guidance, and with it."""
         clean = self.denoiser(noisy, time, batch, previous)
         if self.weight == 1.0:
-            return clean
+            return clean, clean
         weaker = 0.0
         for share, other in ((self.ratio, self.auto), (1 - self.ratio, self.unconditional)):
             if share and other is None:
                 raise ValueError(f"guidance ratio {self.ratio} needs a denoiser it was not given")
             if share and other is not None:
                 weaker = weaker + share * other(noisy, time, batch, previous)
-        return self.weight * clean + (1 - self.weight) * weaker
+        return clean, self.weight * clean + (1 - self.weight) * weaker
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.roll_out import RollOutConfig
 
 __all__ = ["Student", "check_told"]
@@ -36,6 +37,16 @@ class Student(Protocol):
     @property
     def is_led(self) -> bool:
         """Whether recorded fake scores lead it to the teacher (DisBack)."""
+        ...
+
+    @property
+    def teacher_guidance(self) -> float:
+        """Weight w of the teacher's guidance; 1 is none."""
+        ...
+
+    @property
+    def teacher_rescale(self) -> Rescale | None:
+        """How the teacher's score is sharpened; None: not at all."""
         ...
 
     @property

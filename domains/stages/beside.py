@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from domains.batch import Batch
     from domains.config import Distil
 
-__all__ = ["Expert", "load_experts", "load_weaker"]
+__all__ = ["Answering", "load_experts", "load_weaker"]
 
 # Flags the samples of a class [b], and the network that answers for these.
-Expert = tuple[Callable[["Batch"], Tensor], nn.Module]
+Answering = tuple[Callable[["Batch"], Tensor], nn.Module]
 
 
 def load_weaker(field: Field, directory: Path | None, network: nn.Module) -> nn.Module:
@@ -36,7 +36,7 @@ def load_weaker(field: Field, directory: Path | None, network: nn.Module) -> nn.
 
 def load_experts(
     field: Field, section: Distil, places: dict[str, Path], network: nn.Module
-) -> tuple[Expert, ...]:
+) -> tuple[Answering, ...]:
     """Return the experts of a student's classes, those of finer classes first.
 
     Args:
@@ -56,13 +56,13 @@ def load_experts(
         name: _load(field, place, network, f"the expert {name}", do)
         for name, place in places.items()
     }
-    finest_first = sorted(section.experts, key=lambda fold: -fold.count("."))
 
     def flags(fold: str) -> Callable[[Batch], Tensor]:
         override = known.overriding(network, fold, None)
         return lambda batch: override(batch)[0]
 
-    return tuple((flags(fold), networks[section.experts[fold]]) for fold in finest_first)
+    finest_first = sorted(section.experts, key=lambda one: -one.fold.count("."))
+    return tuple((flags(one.fold), networks[one.model]) for one in finest_first)
 
 
 def _load(field: Field, directory: Path, network: nn.Module, called: str, do: str) -> nn.Module:

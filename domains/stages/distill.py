@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from domains.distillation.training.distiller import Distiller
     from domains.distillation.training.plan import Plan
     from domains.field import Field
-    from domains.stages.beside import Expert
+    from domains.stages.beside import Answering
 
 __all__ = ["distill"]
 
@@ -92,7 +92,7 @@ def _places(section: Distil, models: Path | None) -> dict[str, Path]:
     """Return the directory of each model that is an expert."""
     if section.experts and models is None:
         raise FewstepError("experts of classes are models of the run", do="Give --models")
-    names = sorted({*section.experts.values()})
+    names = sorted({one.model for one in section.experts})
     return {} if models is None else {name: models / name for name in names}
 
 
@@ -135,7 +135,7 @@ def _plan(
     weaker: nn.Module | None = None,
     tools: Path | None = None,
     name: str = "",
-    experts: tuple[Expert, ...] = (),
+    experts: tuple[Answering, ...] = (),
 ) -> Plan:
     import torch
 
@@ -188,7 +188,7 @@ def _as_teacher(
     process: NoiseProcess,
     teacher: Denoiser,
     weaker: Denoiser | None,
-    experts: tuple[Expert, ...] = (),
+    experts: tuple[Answering, ...] = (),
 ) -> Denoiser:
     """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled.
 

@@ -25,7 +25,8 @@ NAMES = ("teacher", *EXPERTS.values())
 
 def student(experts: dict[str, str], **settings: Any) -> dict[str, Any]:
     fit = {"steps": 2, "validate_every": 0}
-    return {"student": {"fold": "A", "experts": experts, "fit": fit, **settings}}
+    listed = [{"fold": fold, "model": model} for fold, model in experts.items()]
+    return {"student": {"fold": "A", "experts": listed, "fit": fit, **settings}}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_experts_that_cannot_be_are_one_line(root: Path, tmp_path: Path) -> None
         ({"experts": {"1": "gamma"}}, "'gamma' is not one of the run's models, alpha"),
         ({"experts": {"1": "alpha"}, "fold": None}, "fold: must be C or A or T for alpha"),
         ({"experts": {"1.10.5": "alpha"}}, "fold: must be T for alpha to be the expert of 1.10.5"),
-        ({"experts": {"helix": "alpha"}}, "experts"),
+        ({"experts": {"helix": "alpha"}}, "experts.0.fold"),
     ],
 )
 def test_wrong_experts_are_refused_before_anything_starts(
@@ -119,13 +120,22 @@ def test_wrong_experts_are_refused_before_anything_starts(
         parse_config(settings)
 
 
+def test_a_class_has_one_expert() -> None:
+    twice = [{"fold": "1", "model": name} for name in ("alpha", "beta")]
+    settings = content(students={"student": {"fold": "C", "experts": twice, "fit": {"steps": 1}}})
+    with pytest.raises(FewstepError, match="experts: there are two of 1"):
+        parse_config(settings)
+
+
 def test_a_field_without_classes_has_no_experts() -> None:
     run = {
         "name": "scans",
         "domain": "lidar",
         "teacher": "lidar-street",
         "models": {"alpha": "x"},
-        "students": {"student": {"experts": {"1": "alpha"}, "fit": {"steps": 1}}},
+        "students": {
+            "student": {"experts": [{"fold": "1", "model": "alpha"}], "fit": {"steps": 1}}
+        },
         "generate": {"scenes": 1},
         "sets": {},
     }

@@ -143,7 +143,7 @@ def weaker_of(wildcards):
 
 def experts_of(wildcards):
     """Return the files of the models that are a student's experts of classes."""
-    names = sorted({*RUN.students[wildcards.student].experts.values()})
+    names = sorted({one.model for one in RUN.students[wildcards.student].experts})
     return [path for name in names for path in model_in(f"{OUT}/models/{name}")]
 
 
