@@ -165,6 +165,7 @@ def test_without_guidance_there_is_nothing_to_take_apart():
         ({"degradation": {}}, "does not go with degradation"),
         ({"teacher_rescale": {"sharpness": 2.0, "spread": 0.2}}, "does not go with"),
         ({"roll_out": {"each_sample": True}}, "does not go with"),
+        ({"roll_out": {"shared": True}}, "does not go with"),
     ],
 )
 def test_it_goes_with_a_guided_teacher_alone(changes: dict[str, Any], words: str | None):

@@ -91,8 +91,9 @@ class VSDConfig(ObjectiveConfig):
             return
         if student.teacher_guidance == 1:
             raise ValueError("objective.guidance_times: of no use with teacher_guidance 1")
-        if student.is_led or student.teacher_rescale or student.roll_out.each_sample:
-            others = "degradation, teacher_rescale or roll_out.each_sample"
+        played = student.roll_out.each_sample or student.roll_out.shared
+        if student.is_led or student.teacher_rescale or played:
+            others = "degradation, teacher_rescale, roll_out.each_sample or roll_out.shared"
             raise ValueError(f"objective.guidance_times: does not go with {others}")
 
 
