@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from domains.device import sent
 from domains.lazy import torch
@@ -60,6 +60,25 @@ class Batch:
             mask=repeat(self.mask),
             origin=None if self.origin is None else repeat(self.origin),
             condition={key: repeat(value) for key, value in self.condition.items()},
+        )
+
+    def rows(self, chosen: Int[torch.Tensor, " k"]) -> Batch:
+        """Return the samples of these numbers, as a batch.
+
+        A condition that is neither a tensor nor a list has a method ``rows(chosen)``.
+        """
+
+        def pick(value: Any) -> Any:
+            if isinstance(value, list):
+                return [value[number] for number in chosen.tolist()]
+            return value[chosen] if isinstance(value, torch.Tensor) else value.rows(chosen)
+
+        return replace(
+            self,
+            mask=self.mask[chosen],
+            points=None if self.points is None else self.points[chosen],
+            origin=None if self.origin is None else self.origin[chosen],
+            condition={key: pick(value) for key, value in self.condition.items()},
         )
 
     def to(self, device: torch.device | str) -> Batch:

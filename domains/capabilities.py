@@ -118,7 +118,7 @@ class Judging(Protocol):
 
 @runtime_checkable
 class Forgetting(Protocol[D_contra]):
-    """Has classes that a student can unlearn."""
+    """Has classes that a student can unlearn, and that teachers can be experts of."""
 
     def overriding(
         self, denoiser: D_contra, forget: str, instead: str | None

@@ -102,6 +102,13 @@ def test_guided_fake_scores_take_a_step(
     takes_a_step(domain, teacher, guided(domain, kind, adversarial={}), tmp_path)
 
 
+def test_decoupled_guidance_takes_a_step(domain: Field, teacher: nn.Module, tmp_path: Path) -> None:
+    fold = {"fold": "C"} if domain.name == "protein" else {}
+    plain = section(domain.name, "vsd").model_dump() | {"teacher_guidance": 2.0, **fold}
+    plain["objective"]["guidance_times"] = {"kind": "uniform", "high": 0.98}
+    takes_a_step(domain, teacher, STUDENTS[domain.name].model_validate(plain), tmp_path)
+
+
 def conditions(noisy: Tensor, time: Tensor, batch: Batch, previous: Tensor | None = None) -> Tensor:
     """A denoiser that answers with how many conditions it is told."""
     return torch.full_like(noisy, float(len(batch.condition)))

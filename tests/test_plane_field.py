@@ -169,17 +169,10 @@ def test_few_noisy_steps_move_weight_where_the_cold_ode_does_not() -> None:
     assert abs(still[0] - float(WEIGHTS[0])) < abs(noisy[0] - float(WEIGHTS[0])) / 2
 
 
-def trained(
-    objective: Objective, roll_out: RollOut, teacher: object, steps: int
-) -> tuple[float, float]:
-    """Modes of what a student samples after so many steps (see ``modes``)."""
-    torch.manual_seed(0)
-    student = PlaneDenoiser(48)
-    fakes = {name: PlaneDenoiser(48) for name in objective.fake_scores}
-    roles = Roles(PROCESS, student, teacher, fakes, roll_out)  # type: ignore[arg-type]
-    networks = {"student": student, **fakes}
+def train(objective: Objective, roles: Roles, batch: Batch, steps: int) -> None:
+    """Update student and fake scores in turn."""
+    networks: dict[str, Any] = {"student": roles.student, **roles.fakes}
     optimisers = {k: torch.optim.Adam(one.parameters(), 0.003) for k, one in networks.items()}
-    batch = Batch(torch.ones(16, 64, dtype=torch.bool))
     for step in range(steps):
         for name, optimiser in reversed(optimisers.items()):
             draws = Draws((step, name))
@@ -191,6 +184,17 @@ def trained(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+
+
+def trained(
+    objective: Objective, roll_out: RollOut, teacher: object, steps: int
+) -> tuple[float, float]:
+    """Modes of what a student samples after so many steps (see ``modes``)."""
+    torch.manual_seed(0)
+    student = PlaneDenoiser(48)
+    fakes = {name: PlaneDenoiser(48) for name in objective.fake_scores}
+    roles = Roles(PROCESS, student, teacher, fakes, roll_out)  # type: ignore[arg-type]
+    train(objective, roles, Batch(torch.ones(16, 64, dtype=torch.bool)), steps)
     steps_made = roll_out.steps(student, PROCESS, CLOUD, Draws(("sampled",)))
     with torch.no_grad():
         return modes(last(steps_made))

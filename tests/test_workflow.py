@@ -49,18 +49,18 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
         (tmp_path / f"scans/{number}.bin").touch()
     run = load_config(path)
     start = run.pretrain.start if run.pretrain else None
-    for source in {run.teacher, start} - {*bundled_models(), PRETRAIN, None}:
+    for source in {run.teacher, start, *run.models.values()} - {*bundled_models(), PRETRAIN, None}:
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).touch()
     jobs = planned(tmp_path, path)
     used = {one.model for one in run.sets.values()} | ({"teacher"} if run.students else set())
+    used |= {expert.model for one in run.students.values() for expert in one.experts}
     trained = run.teacher == PRETRAIN
-    assert jobs.get("pretrain", 0) == trained
     prepared = used & ({*run.models} if trained else {"teacher", *run.models})
     assert jobs.get("prepare", 0) == len(prepared)
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
     assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
-    assert jobs.get("report", 0) == bool(run.sets)
+    assert [jobs.get(name, 0) for name in ("pretrain", "report")] == [trained, bool(run.sets)]
     assert jobs.get("fetch", 0) == bool(run.sets and run.needs_tools)
 
 

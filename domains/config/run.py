@@ -100,6 +100,12 @@ class RunConfig(Config):
                 raise ValueError(
                     f"sets.{name}.model is {sample_set.model!r}, not one of {sorted(known)}"
                 )
+        for name, student in self.students.items():
+            if missing := {one.model for one in student.experts} - {*self.models}:
+                raise ValueError(
+                    f"students.{name}.experts: {min(missing)!r} is not one of the run's models,"
+                    f" {', '.join(sorted(self.models)) or 'of which there are none'}"
+                )
         return self
 
     @model_validator(mode="after")

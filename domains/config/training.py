@@ -11,10 +11,11 @@ from domains.distillation.objectives.registry import settings_by_kind, settings_
 from domains.distillation.objectives.sid import SiDConfig
 from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.distillation.student import check_told
 from domains.distillation.training.settings import INCIDENTAL, Degradation, Fit, Optimiser
-from domains.settings import MOST_SEED, Config
+from domains.settings import MOST_SEED, Config, FoldClass, Name
 
-__all__ = ["Distil", "Pretrain", "deciding"]
+__all__ = ["Distil", "Expert", "Pretrain", "deciding"]
 
 if TYPE_CHECKING:
     AnyObjective = ObjectiveConfig
@@ -34,6 +35,15 @@ class Pretrain(Config):
     """How the network is optimised."""
     fit: Fit
     """The training run."""
+
+
+class Expert(Config):
+    """A model that is the teacher of the samples of one class."""
+
+    fold: FoldClass
+    """The class, such as `1` or `2.60`, with all that are finer."""
+    model: Name
+    """One of the run's `models`."""
 
 
 class Distil(Config):
@@ -74,6 +84,9 @@ class Distil(Config):
     """Weight w of the teacher's guidance, which the student learns; 1 is none."""
     teacher_autoguidance: float = Field(default=0.0, ge=0, le=1)
     """Share of autoguidance, away from the run's `weaker` model; the rest is classifier-free."""
+    experts: tuple[Expert, ...] = Field(default=(), exclude_if=lambda given: not given)
+    """Merge teachers: models that are the teachers of samples told these classes, finer classes
+    first. All other samples, and those told none, have the run's `teacher` (proteins)."""
     fake_guidance: float = 1.0
     """Weight w of the fake scores' guidance in the student's loss: 1 is none, 0 asks them without
     the condition, below 0 they are pushed away from it (see docs/reference/objectives.md)."""
@@ -110,6 +123,17 @@ class Distil(Config):
             raise ValueError(
                 f"roll_out.shared: does not go with the objective {self.objective.kind}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _experts_have_samples(self) -> Distil:
+        if self.experts and self.told_levels is None:
+            raise ValueError("experts: the field has no classes that a student could be told")
+        folds = [one.fold for one in self.experts]
+        for one in self.experts:
+            check_told(self, one.fold, f"for {one.model} to be the expert of {one.fold}")
+            if folds.count(one.fold) > 1:
+                raise ValueError(f"experts: there are two of {one.fold}")
         return self
 
     @model_validator(mode="after")

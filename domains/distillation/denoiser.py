@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from domains.batch import Batch
 from domains.lazy import torch
 
-__all__ = ["AskedTwice", "Denoiser", "Guided", "Tempered", "Unconditional"]
+__all__ = ["AskedTwice", "Denoiser", "Guided", "Routed", "Tempered", "Unconditional"]
 
 
 @runtime_checkable
@@ -114,16 +115,65 @@ class Guided:
         previous: Float[torch.Tensor, "b n 3"] | None = None,
     ) -> Float[torch.Tensor, "b n 3"]:
         """Estimate the clean points, pushed away from the weaker estimates."""
+        return self.both(noisy, time, batch, previous)[1]
+
+    def both(
+        self,
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
+        batch: Batch,
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> tuple[Float[torch.Tensor, "b n 3"], Float[torch.Tensor, "b n 3"]]:
+        """Estimate the clean points without guidance, and with it."""
         clean = self.denoiser(noisy, time, batch, previous)
         if self.weight == 1.0:
-            return clean
+            return clean, clean
         weaker = 0.0
         for share, other in ((self.ratio, self.auto), (1 - self.ratio, self.unconditional)):
             if share and other is None:
                 raise ValueError(f"guidance ratio {self.ratio} needs a denoiser it was not given")
             if share and other is not None:
                 weaker = weaker + share * other(noisy, time, batch, previous)
-        return self.weight * clean + (1 - self.weight) * weaker
+        return clean, self.weight * clean + (1 - self.weight) * weaker
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Several denoisers as one: each sample is answered by the expert of its class.
+
+    So one student learns from several teachers and is told which (after DMM, arXiv 2504.12364),
+    whatever the objective is. Each expert sees its own samples only, so that a sample costs one
+    call. Where an accelerator knows the classes, the host waits for them.
+
+    Attributes:
+        denoiser: Answers for the samples of no expert.
+        experts: Functions that flag samples [b], with who answers for these; the first one counts.
+    """
+
+    denoiser: Denoiser
+    experts: tuple[tuple[Callable[[Batch], Bool[torch.Tensor, " b"]], Denoiser], ...]
+
+    def __call__(
+        self,
+        noisy: Float[torch.Tensor, "b n 3"],
+        time: Float[torch.Tensor, " b"],
+        batch: Batch,
+        previous: Float[torch.Tensor, "b n 3"] | None = None,
+    ) -> Float[torch.Tensor, "b n 3"]:
+        """Estimate the clean points, each sample by the denoiser that answers for it."""
+        clean, left = torch.zeros_like(noisy), torch.ones_like(time, dtype=torch.bool)
+        for flags, expert in (*self.experts, (_everyone, self.denoiser)):
+            own = flags(batch) & left
+            left, rows = left & ~own, own.nonzero()[:, 0]
+            if len(rows):
+                told = None if previous is None else previous[rows]
+                estimate = expert(noisy[rows], time[rows], batch.rows(rows), told)
+                clean = clean.index_copy(0, rows, estimate)
+        return clean
+
+
+def _everyone(batch: Batch) -> Bool[torch.Tensor, " b"]:
+    return torch.ones(len(batch.mask), dtype=torch.bool, device=batch.mask.device)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from domains.distillation.sampling.rescale import Rescale
 from domains.distillation.sampling.roll_out import RollOutConfig
 
-__all__ = ["Student"]
+__all__ = ["Student", "check_told"]
 
 
 @runtime_checkable
@@ -39,6 +40,23 @@ class Student(Protocol):
         ...
 
     @property
+    def teacher_guidance(self) -> float:
+        """Weight w of the teacher's guidance; 1 is none."""
+        ...
+
+    @property
+    def teacher_rescale(self) -> Rescale | None:
+        """How the teacher's score is sharpened; None: not at all."""
+        ...
+
+    @property
     def told_levels(self) -> str | None:
         """The finest level of classes that samples are told, of "CAT"; None: there are none."""
         ...
+
+
+def check_told(student: Student, fold: str, purpose: str) -> None:
+    """Raise ValueError unless some samples are told classes as fine as ``fold``."""
+    levels = "CAT"[fold.count(".") :]
+    if not student.told_levels or student.told_levels not in levels:
+        raise ValueError(f"fold: must be {' or '.join(levels)} {purpose}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from domains.config import Distil, load_config, located
 from domains.errors import FewstepError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from domains.distillation.training.distiller import Distiller
     from domains.distillation.training.plan import Plan
     from domains.field import Field
+    from domains.stages.beside import Answering
 
 __all__ = ["distill"]
 
@@ -32,6 +34,7 @@ def distill(
     tools: Path | None = None,
     weaker: Path | None = None,
     start: Path | None = None,
+    models: Path | None = None,
 ) -> None:
     """Distil a teacher into a few-step student; resumable.
 
@@ -44,6 +47,7 @@ def distill(
         tools: Directory of fetched tools (ProteinMPNN weights), for a preference that asks them.
         weaker: Directory of the weaker model, for autoguidance of the teacher.
         start: Directory or bundled name of the student to go on from; the teacher if not given.
+        models: Directory of the run's other models, by name, for experts of classes.
     """
     settings = load_config(config)
     if student not in settings.students:
@@ -54,8 +58,8 @@ def distill(
     from domains.distillation.training.distiller import Distiller
     from domains.field import load_field
     from domains.files.provenance import sha256
+    from domains.stages.beside import load_experts, load_weaker
     from domains.stages.training import train_and_save
-    from domains.stages.weaker import load_weaker
 
     section = settings.students[student]
     field = load_field(settings.domain).with_data(settings.located_data)
@@ -65,8 +69,11 @@ def distill(
     seed = settings.seed if section.seed is None else section.seed
     auto = load_weaker(field, weaker, network) if section.teacher_autoguidance else None
     first = None if start is None else located(str(start))
+    places = _places(section, models)
+    experts = load_experts(field, section, places, network)
     given = {"teacher": teacher, "weaker": weaker if auto else None, "start": first}
-    plan = _plan(field, section, network, seed, auto, tools, student)
+    given |= {f"expert_{name}": place for name, place in places.items()}
+    plan = _plan(field, section, network, seed, auto, tools, student, experts)
     distiller = Distiller(plan, _first_student(field, first, network, section.layers), network)
     train_and_save(
         field,
@@ -79,6 +86,14 @@ def distill(
         distil=section.model_dump(mode="json"),
         **{f"{name}_sha256": sha256(at / "model.safetensors") for name, at in given.items() if at},
     )
+
+
+def _places(section: Distil, models: Path | None) -> dict[str, Path]:
+    """Return the directory of each model that is an expert."""
+    if section.experts and models is None:
+        raise FewstepError("experts of classes are models of the run", do="Give --models")
+    names = sorted({one.model for one in section.experts})
+    return {} if models is None else {name: models / name for name in names}
 
 
 def _first_student(
@@ -120,6 +135,7 @@ def _plan(
     weaker: nn.Module | None = None,
     tools: Path | None = None,
     name: str = "",
+    experts: tuple[Answering, ...] = (),
 ) -> Plan:
     import torch
 
@@ -157,8 +173,11 @@ def _plan(
         as_fake=partial(guided, weight=section.fake_guidance),
         as_learning_fake=partial(guided, weight=section.fake_training_guidance),
         degradation=section.degradation,
-        as_teacher=lambda teacher: _as_teacher(field, section, process, teacher, weaker),
-        frozen_networks=() if weaker is None else (weaker,),
+        as_teacher=lambda teacher: _as_teacher(field, section, process, teacher, weaker, experts),
+        frozen_networks=(
+            *(() if weaker is None else (weaker,)),
+            *dict.fromkeys(expert for _, expert in experts),
+        ),
         name=name,
     )
 
@@ -169,18 +188,28 @@ def _as_teacher(
     process: NoiseProcess,
     teacher: Denoiser,
     weaker: Denoiser | None,
+    experts: tuple[Answering, ...] = (),
 ) -> Denoiser:
-    """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled."""
-    from domains.distillation.denoiser import AskedTwice, Guided, Tempered
+    """Return the teacher that is distilled: tempered, guided away from what is weaker, rescaled.
+
+    Experts take its place for samples of their classes, also where it is told no class.
+    """
+    from domains.distillation.denoiser import AskedTwice, Guided, Routed, Tempered
     from domains.distillation.sampling.rescale import Rescaled
 
-    if section.teacher_asked_twice:
-        teacher = AskedTwice(teacher)
     scale, weight = section.teacher_noise_scale, section.teacher_guidance
-    unconditional = Tempered(field.unconditional(teacher), scale)
+
+    def routed(told: Callable[[Denoiser], Denoiser]) -> Denoiser:
+        def asked(one: Any) -> Denoiser:
+            return Tempered(told(AskedTwice(one) if section.teacher_asked_twice else one), scale)
+
+        answers = tuple((flags, asked(one)) for flags, one in experts)
+        return Routed(asked(teacher), answers) if answers else asked(teacher)
+
+    unconditional = routed(field.unconditional)
     auto = None if weaker is None else Tempered(weaker, scale)
     share = section.teacher_autoguidance
-    guided = Guided(Tempered(teacher, scale), weight, unconditional, auto, share)
+    guided = Guided(routed(lambda one: one), weight, unconditional, auto, share)
     rescale = section.teacher_rescale
     return guided if rescale is None else Rescaled(guided, process, rescale)
 

@@ -237,7 +237,7 @@ def _loaded(
     """Return the set's model, and the weaker one where autoguidance needs it."""
     import torch
 
-    from domains.stages.weaker import load_weaker
+    from domains.stages.beside import load_weaker
 
     if model is None:
         raise FewstepError(f"the set of {sample_set.model} needs a model", do="Give --model")

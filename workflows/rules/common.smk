@@ -141,6 +141,12 @@ def weaker_of(wildcards):
     return model_in(f"{OUT}/weaker") if share else []
 
 
+def experts_of(wildcards):
+    """Return the files of the models that are a student's experts of classes."""
+    names = sorted({one.model for one in RUN.students[wildcards.student].experts})
+    return [path for name in names for path in model_in(f"{OUT}/models/{name}")]
+
+
 def curves_of(wildcards):
     """Return the log of the first student that a set was sampled from, if there is one."""
     used = [s.model for s in RUN.sets.values() if s.model in RUN.students]

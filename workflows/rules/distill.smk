@@ -9,6 +9,7 @@ rule distill:
             ["data/proteinmpnn"] if RUN.students[w.student].objective.needs_tools else []
         ),
         weaker=weaker_of,
+        experts=experts_of,
         start=lambda w: start_of(RUN.students[w.student].start),
         data=DATA,
     output:
@@ -39,11 +40,12 @@ rule distill:
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
         teacher=lambda w, input: option("teacher", input.teacher),
         weaker=lambda w, input: option("weaker", input.weaker),
+        models=lambda w, input: f"--models {quote(f'{OUT}/models')}" if input.experts else "",
         output=lambda w, output: Path(output[0]).parent,
     message:
         "Distilling {wildcards.student}"
     shell:
         "fewstep distill --config {params.config:q} --student {wildcards.student:q}"
-        " {params.teacher} {params.weaker} {params.tools} {params.start}"
+        " {params.teacher} {params.weaker} {params.models} {params.tools} {params.start}"
         " --state {params.state:q} --output {params.output:q}"
         " 2>&1 | tee {log:q}"

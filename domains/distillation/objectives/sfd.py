@@ -13,11 +13,11 @@ from domains.distillation.objectives.objective import (
     Objective,
     ObjectiveConfig,
     Resources,
-    Student,
     denoise_samples,
 )
 from domains.distillation.objectives.sid import score_identity
 from domains.distillation.roles import Draws, Loss, Roles
+from domains.distillation.student import Student, check_told
 from domains.distillation.times import Times
 from domains.lazy import torch
 from domains.settings import FoldClass
@@ -75,12 +75,9 @@ class SFDConfig(ObjectiveConfig):
 
     def check(self, student: Student) -> None:
         """Else no sample would be asked for the class to forget."""
-        levels, level = "CAT"[self.forget.count(".") :], student.told_levels
-        if level is None:
+        if student.told_levels is None:
             raise ValueError("objective: the field has no classes to forget")
-        if not level or level not in levels:
-            one = " or ".join(levels)
-            raise ValueError(f"fold: must be {one} for the objective sfd to forget {self.forget}")
+        check_told(student, self.forget, f"for the objective sfd to forget {self.forget}")
 
 
 class SFD(Objective[SFDConfig]):

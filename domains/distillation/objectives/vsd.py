@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from domains.batch import Batch
 from domains.device import sent
+from domains.distillation.denoiser import Guided
 from domains.distillation.objectives.adversarial import AdversarialConfig, with_discriminator
 from domains.distillation.objectives.objective import (
     Objective,
@@ -74,13 +76,25 @@ class VSDConfig(ObjectiveConfig):
     fake_teacher_weight: float = Field(default=0.0, gt=-1, exclude_if=lambda given: not given)
     """Weight γ of the fake score's distance to the teacher in its loss: adversarial score
     distillation (2312.00739), whose authors take -0.75. 0: none, as published for VSD."""
+    guidance_times: Times | None = Field(default=None, exclude_if=lambda given: given is None)
+    """Decoupled DMD (2511.22677): times of what guidance adds to the teacher, drawn apart, and
+    squeezed to those after the call that made the sample; scores are compared without guidance.
+    None: the guided teacher's score is compared, at `student_times`."""
     adversarial: AdversarialConfig | None = None
     """Add a discriminator, and so real data: DMD2; none: data-free."""
 
     def check(self, student: Student) -> None:
-        """DisBack records scores of the student's samples."""
+        """DisBack records scores of samples; guidance is taken apart where there is some."""
         if student.is_led and self.fake_teacher_weight:
             raise ValueError("degradation: objective.fake_teacher_weight must be 0 with it")
+        if self.guidance_times is None:
+            return
+        if student.teacher_guidance == 1:
+            raise ValueError("objective.guidance_times: of no use with teacher_guidance 1")
+        played = student.roll_out.each_sample or student.roll_out.shared
+        if student.is_led or student.teacher_rescale or played:
+            others = "degradation, teacher_rescale, roll_out.each_sample or roll_out.shared"
+            raise ValueError(f"objective.guidance_times: does not go with {others}")
 
 
 class VSD(Objective[VSDConfig]):
@@ -114,6 +128,31 @@ class VSD(Objective[VSDConfig]):
 
     def student_loss(self, roles: Roles, batch: Batch, draws: Draws) -> Loss:
         """Push the sample along the difference of the two scores."""
+        if self.settings.guidance_times is not None:
+            return self._decoupled(roles, batch, draws, self.settings.guidance_times)
         clean = roles.play(batch, draws, gradient=True)
         losses, noted = score_differences(clean, roles, batch, draws, self.settings.student_times)
         return Loss(self.settings.scale * losses.mean(), noted)
+
+    def _decoupled(self, roles: Roles, batch: Batch, draws: Draws, times: Times) -> Loss:
+        """Compare the scores without guidance, and push samples by what guidance adds elsewhere.
+
+        D_w = D + (w − 1) (D − D_uncond), so that D_F − D_w falls in two: D_F − D matches the
+        distributions, D − D_w is the guidance's push (2511.22677). Here each is noised at times of
+        its own, and divided by its own mean|x − D|, or mean|x − D_w|.
+        """
+        guided, process = roles.teacher, roles.process
+        if not isinstance(guided, Guided):
+            raise ValueError("the teacher has no guidance that could be taken apart")
+        taken = roles.rolled.take(roles.student, process, batch, draws, gradient=True)
+        clean = process.target(taken.points, batch)
+        plain = replace(roles, teacher=guided.denoiser)
+        losses, noted = score_differences(clean, plain, batch, draws, self.settings.student_times)
+        drawn = sent(times.sample(len(clean), draws.source("guidance time")), clean.device)
+        time = times.squeezed(drawn, taken.time, 1.0)
+        with torch.no_grad():
+            noise = draws.noise("guidance noise")(batch.shape)
+            without, pushed = guided.both(process.perturb(clean, noise, time, batch), time, batch)
+        push = (per_sample((pushed - without) ** 2, batch) / (3 * batch.sizes)).sqrt()
+        losses = losses + vsd_loss(clean, pushed, without, batch)
+        return Loss(self.settings.scale * losses.mean(), noted | {"push": push.mean()})
