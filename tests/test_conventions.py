@@ -45,7 +45,7 @@ def test_the_changelog_says_what_recomputes() -> None:
 def test_issues_ask_for_what_doctor_prints() -> None:
     form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/fault.yml").read_text(encoding="utf-8"))
     labels = [part["attributes"]["label"] for part in form["body"]]
-    assert any("fewstep doctor --json" in label for label in labels)
+    assert any("fewstep doctor --deep --json" in label for label in labels)
 
 
 def test_the_catalog_names_settings_that_are_there() -> None:
