@@ -10,7 +10,7 @@ CALLS = calls()
 
 
 @pytest.mark.parametrize(
-    "command", [one for one in CALLS if not reason(one)], ids=lambda one: " ".join(one.words)[:60]
+    "command", [one for one in CALLS if not reason(one)], ids=lambda one: " ".join(one.words)[-60:]
 )
 def test_a_command_ends_well(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -25,7 +25,7 @@ def test_every_reason_is_needed() -> None:
 
 def test_most_commands_are_tried() -> None:
     tried = [one.words[0] for one in CALLS if not reason(one)]
-    least = {"fewstep": 10, "snakemake": 7, "python": 8}
+    least = {"fewstep": 8, "snakemake": 7, "python": 8, "make": 4}
     assert all(tried.count(program) >= count for program, count in least.items())
 
 
