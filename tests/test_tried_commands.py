@@ -34,7 +34,7 @@ def test_most_commands_are_tried() -> None:
     [
         "fewstep prepare --source none --output made",
         "fewstep sample --length 0",
-        "snakemake --cores 2 --configfile workflows/config/demo/protein_demo.yaml results/none",
+        "snakemake results/none --cores 2 --configfile workflows/config/demo/protein_demo.yaml",
         "python studies/nothing.py",
         "make nothing",
         "fewstep evaluate --config results/none/config.json",
