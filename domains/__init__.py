@@ -1,3 +1,3 @@
 """fewstep: few-step students of scientific diffusion teachers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

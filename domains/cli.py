@@ -13,6 +13,7 @@ import typer
 from domains import __version__
 from domains.errors import FewstepError
 from domains.memory import out_of_memory
+from domains.monitoring.loading import SYSTEM_LIBRARIES
 from domains.stages.calibrate import calibrate
 from domains.stages.compact import compact
 from domains.stages.compare import compare
@@ -146,10 +147,6 @@ def main() -> None:
         raise SystemExit(2) from None
 
 
-# What open3d wants of the system.
-_LIBRARIES = "On Debian and Ubuntu: apt-get install libgl1 libegl1 libx11-6 libgomp1 libusb-1.0-0"
-
-
 def _explain(error: Exception) -> str | None:
     """Return one line on an error; None for a fault of this program, whose traceback counts."""
     if isinstance(error, FewstepError):
@@ -157,7 +154,7 @@ def _explain(error: Exception) -> str | None:
     if out_of_memory(error):
         return "out of memory. Lower the batch size or generate.batch_points, or allow more."
     if isinstance(error, OSError | ImportError) and "shared object file" in str(error):
-        return str(FewstepError("a system library is missing", got=error, do=_LIBRARIES))
+        return str(FewstepError("a system library is missing", got=error, do=SYSTEM_LIBRARIES))
     if isinstance(error, OSError):
         return str(
             FewstepError(

@@ -12,7 +12,7 @@ __all__ = ["ROOT", "Command", "anchors", "broken_links", "commands", "pages"]
 
 ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^( *)(```+)([\w.-]*)[^\n]*\n(.*?)^\1\2 *$", re.M | re.S)
-_INDENTED = re.compile(r"(?:\n\n|\A)((?: {4,8}\S.*\n(?:\n(?= {4,8}\S))?)+)")
+_INDENTED = re.compile(r"(?:\n\n|\A)( {4,8}\S.*\n(?: {4,}\S.*\n|\n(?= {4,}\S))*)")
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from io import StringIO
+from pathlib import Path
 
 import typer.main
 from markdown_pages import ROOT, Command
@@ -67,9 +68,13 @@ def _snakemake(words: list[str], command: Command) -> Iterator[str]:
     said = StringIO()
     try:
         with redirect_stderr(said):
-            get_argument_parser().parse_args(words)
+            given = get_argument_parser().parse_args(words)
     except SystemExit:
         yield said.getvalue().strip().splitlines()[-1]
+        return
+    for one in given.configfile or ():
+        if Path(one).suffix != ".yaml" and not PLACEHOLDER.search(str(one)):
+            yield f"{one} would be read as settings: a target stands before --configfile"
 
 
 def _make(words: list[str], command: Command) -> Iterator[str]:

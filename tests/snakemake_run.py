@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["CONFIGS", "planned", "settings_file", "snakemake"]
+from domains.config import PRETRAIN, RunConfig, bundled_models
+
+__all__ = ["BIN", "CONFIGS", "planned", "settings_file", "snakemake", "stand_in"]
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "workflows/config"
@@ -17,6 +19,15 @@ def settings_file(name: str) -> Path:
     """The file of a run's settings, in whichever folder it stands."""
     (found,) = CONFIGS.glob(f"*/{name}.yaml")
     return found
+
+
+def stand_in(run: RunConfig, place: Path) -> None:
+    """Put empty files where a run's settings name what its reader has."""
+    start = run.pretrain.start if run.pretrain else None
+    sources = {run.teacher, start, *run.models.values()} - {*bundled_models(), PRETRAIN, None}
+    for name in {*sources, *(f"scans/{number}.bin" for number in range(3))}:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).touch()
 
 
 def snakemake(

@@ -3,13 +3,11 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from snakemake_run import BIN
-from test_plane_field import PLANE, run
+from test_plane_field import PLANE
 
 import domains.capabilities
 from domains.distillation.objectives.registry import GROUP, objectives
@@ -39,45 +37,34 @@ def package(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_pages_objective_trains(package: Path, tmp_path: Path) -> None:
-    pretrain = {"network": {"width": 8}, "fit": {"steps": 1}}
-    students = {"s": {"objective": {"kind": "nearest", "scale": 2.0}, "fit": {"steps": 2}}}
-    settings = run(pretrain=pretrain, students=students, sets={})
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(settings))
-    path = os.pathsep.join(map(str, (package, PLANE, ROOT)))
-
-    def fewstep(stage: str, output: str, *more: str) -> None:
-        code = "from domains.cli import main; main()"
-        command = [sys.executable, "-c", code, stage, "--config", "run.yaml", "--output", output]
-        made = subprocess.run(
-            [*command, "--state", f"{output}_state", *more],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert made.returncode == 0, made.stderr
-
-    fewstep("pretrain", "teacher")
-    fewstep("distill", "student", "--student", "s", "--teacher", "teacher")
-    assert (tmp_path / "student/model.safetensors").exists()
-    assert "student/distance" in (tmp_path / "student_state/log.csv").read_text()
-
-
-def test_the_pages_run_is_valid(package: Path, tmp_path: Path) -> None:
-    """Its settings are read, and its student is planned, where the package is installed."""
-    (tmp_path / "try.yaml").write_text(blocks("yaml")[0])
-    path = os.pathsep.join(map(str, (package, ROOT)))
-    (target,) = re.findall(r"--configfile try.yaml (results/\S+)", PAGE)
-    command = [BIN / "snakemake", "--snakefile", ROOT / "Snakefile", "--dry-run", target]
-    command += ["--configfile", "try.yaml", "--cores", "1"]
-    environment = os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+def shell(line: str, package: Path, place: Path) -> str:
+    """What a command of the page says, where the package is installed."""
+    environment = os.environ | {
+        "PATH": os.pathsep.join((str(BIN), os.environ["PATH"])),
+        "PYTHONPATH": os.pathsep.join(map(str, (package, ROOT))),
+        "XDG_CACHE_HOME": str(place / "cache"),
+    }
     made = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        ["bash", "-c", line],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert made.returncode == 0, made.stdout + made.stderr
-    assert "distill" in made.stdout + made.stderr
+    return made.stdout + made.stderr
+
+
+def test_the_pages_commands_train_its_objective(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "try.yaml").write_text(blocks("yaml")[0])
+    (_, plan), commands = blocks("bash")[0].splitlines(), blocks("bash")[1]
+    assert plan.startswith("snakemake ") and commands.count("fewstep ") == 2
+    said = shell(f"{plan} --snakefile {ROOT}/Snakefile --dry-run", package, tmp_path)
+    assert "distill" in said
+    shell(f"set -e; {commands}", package, tmp_path)
+    assert (tmp_path / "mine/model.safetensors").exists()
+    assert "student/distance" in (tmp_path / "state/log.csv").read_text()
 
 
 def test_the_page_names_what_there_is() -> None:

@@ -17,12 +17,16 @@ HOOKS = [
     for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     for hook in repository["hooks"]
 ]
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_the_citation_is_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert citation["version"] == __version__
+    # The newest version of the changelog is this one, of the same day.
+    heading = re.search(r"^## \[(\d.*)\] - (\S+)$", CHANGELOG, re.M)
+    assert heading and heading.groups() == (__version__, str(citation["date-released"]))
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
@@ -36,16 +40,16 @@ def test_hooks_call_what_is_installed(hook: dict) -> None:
 
 
 def test_the_changelog_says_what_recomputes() -> None:
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    versions = re.split(r"^## ", text, flags=re.M)[1:]
-    assert versions[0].startswith("[Unreleased]")
-    assert all("**Recomputes:**" in version for version in versions[:-1])
+    new, *versions = re.split(r"^## ", CHANGELOG, flags=re.M)[1:]
+    assert new.startswith("[Unreleased]")
+    entries = [new] * ("### " in new) + versions[:-1]
+    assert all("**Recomputes:**" in version for version in entries)
 
 
 def test_issues_ask_for_what_doctor_prints() -> None:
     form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/fault.yml").read_text(encoding="utf-8"))
     labels = [part["attributes"]["label"] for part in form["body"]]
-    assert any("fewstep doctor --json" in label for label in labels)
+    assert any("fewstep doctor --deep --json" in label for label in labels)
 
 
 def test_the_catalog_names_settings_that_are_there() -> None:

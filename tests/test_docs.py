@@ -76,6 +76,7 @@ def test_commands_are_found() -> None:
         "fewstep sample --length long",
         "snakemake --cores 2 --configfiles-of x",
         "snakemake --configfile workflows/config/protein.yaml",
+        "snakemake --cores 1 --configfile mine.yaml results/mine/report.html",
         "make report",
         "python -m studies.nothing",
         "python benchmarks/dag_overhead.py results --core 2",

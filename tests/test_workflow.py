@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from snakemake_run import CONFIGS, planned, snakemake
+from snakemake_run import CONFIGS, planned, snakemake, stand_in
 from tiny_run import content, deep_update, save_teacher
 
-from domains.config import PRETRAIN, bundled_models, load_config
+from domains.config import PRETRAIN, load_config
 from domains.files.provenance import sha256
 
 ROOT = Path(__file__).parents[1]
@@ -44,14 +44,8 @@ def write(path: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for number in range(3):
-        (tmp_path / "scans").mkdir(exist_ok=True)
-        (tmp_path / f"scans/{number}.bin").touch()
     run = load_config(path)
-    start = run.pretrain.start if run.pretrain else None
-    for source in {run.teacher, start, *run.models.values()} - {*bundled_models(), PRETRAIN, None}:
-        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / source).touch()
+    stand_in(run, tmp_path)
     jobs = planned(tmp_path, path)
     used = {one.model for one in run.sets.values()} | ({"teacher"} if run.students else set())
     used |= {expert.model for one in run.students.values() for expert in one.experts}

@@ -12,12 +12,13 @@ class Finding:
 
     Attributes:
         name: The thing.
-        state: ``absent`` is what may be missing; ``broken`` is what nothing runs without.
+        state: ``present`` is there and was not tried, ``absent`` may be missing, and without what
+            is ``broken`` nothing runs.
         found: Version, size, place or reason.
         note: What it enables, or what to do.
     """
 
     name: str
-    state: Literal["ok", "absent", "warning", "broken"]
+    state: Literal["ok", "present", "absent", "warning", "broken"]
     found: str
     note: str = ""

@@ -1,28 +1,22 @@
-"""Inventory of a machine: processors, memory, disk, accelerators, package versions."""
+"""Inventory of a machine: processors, memory, disk, package versions."""
 
 import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from domains.monitoring.finding import Finding
 
-__all__ = ["devices", "machine", "packages"]
+__all__ = ["machine", "packages"]
 
 _GIB = 2**30
-_SECONDS = 60  # that loading a library may take
 _LITTLE_DISK = 5 * _GIB
 _LITTLE_MEMORY = 4 * _GIB
 _CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
-# Signs of an NVIDIA GPU that need neither torch nor a working driver library.
-_NVIDIA = ("/dev/nvidia0", "/proc/driver/nvidia/version")
-_AMD = Path("/dev/kfd")
 
 
 def machine(place: Path) -> Iterator[Finding]:
@@ -63,60 +57,6 @@ def _memory() -> int | None:
             continue
         limits += [int(text)] if text.isdecimal() else []
     return min(limits, default=None)
-
-
-def devices() -> Iterator[Finding]:
-    """Yield accelerators, and a warning where torch can't use the one that is there.
-
-    Without a sign of one, torch is not imported, which takes seconds: its library is loaded.
-    """
-    if not (_nvidia() or _AMD.exists() or sys.platform == "darwin"):
-        fault = _torch_fault()
-        if fault:
-            yield Finding("torch", "broken", fault, "Install it again: pip install torch")
-        else:
-            yield Finding("gpu", "absent", "none seen", "All stages run on the CPU, slower")
-        return
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        yield Finding("torch", "broken", str(error), "Install it again: pip install torch")
-        return
-    for k in range(torch.cuda.device_count()):
-        facts = torch.cuda.get_device_properties(k)
-        found = f"{facts.name}, {facts.total_memory / _GIB:.0f} GiB (CUDA {torch.version.cuda})"
-        yield Finding(f"gpu {k}", "ok", found)
-    if torch.cuda.device_count():
-        return
-    if torch.backends.mps.is_available():
-        yield Finding("gpu", "absent", "Apple's (MPS), which fewstep does not use")
-    elif torch.version.cuda is None and torch.version.hip is None:
-        do = "Unset PIP_EXTRA_INDEX_URL and reinstall: pip install --force-reinstall torch"
-        yield Finding("gpu", "warning", f"there, but torch {torch.__version__} is CPU-only", do)
-    else:
-        do = "Compare the driver (nvidia-smi) with torch's CUDA; look at CUDA_VISIBLE_DEVICES"
-        yield Finding("gpu", "warning", f"there, but CUDA {torch.version.cuda} can't use it", do)
-
-
-def _torch_fault() -> str:
-    """Say why torch's library can't be loaded; empty if it can, or if that can't be told."""
-    spec = find_spec("torch")
-    if spec is None or not spec.submodule_search_locations:
-        return "missing"
-    libraries = sorted(Path(spec.submodule_search_locations[0]).glob("lib/libtorch_cpu.*"))
-    code = f"import ctypes\nfor name in {[str(one) for one in libraries]}: ctypes.CDLL(name)"
-    # In a process of its own: a broken one may take its process down.
-    command = [sys.executable, "-c", code]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"its library does not load within {_SECONDS} s"
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return lines[-1] if done.returncode else ""
-
-
-def _nvidia() -> bool:
-    return any(Path(path).exists() for path in _NVIDIA) or shutil.which("nvidia-smi") is not None
 
 
 def packages(constraints: Path = _CONSTRAINTS) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -11,10 +10,9 @@ from pathlib import Path
 
 from domains.errors import FewstepError
 from domains.monitoring.finding import Finding
+from domains.monitoring.loading import SYSTEM_LIBRARIES, fault, is_suspect, started
 
 __all__ = ["tools"]
-
-_SECONDS = 60  # open3d takes several to import
 
 # Package to import, its distribution, what it enables, how to get it.
 _PACKAGES = (
@@ -47,17 +45,19 @@ _PROGRAMS = (
 )
 
 
-def tools() -> Iterator[Finding]:
+def tools(deep: bool = False) -> Iterator[Finding]:
     """Return every optional package, program and set of weights.
 
-    Packages begin to be imported at once, each for up to seconds, and are waited for one by one.
+    A package is imported if it is suspect. ``deep`` imports all; they begin at once, each takes up
+    to seconds, and they are waited for one by one.
     """
-    return _tools({package: _started(package) for package, *_ in _PACKAGES})
+    tried = [package for package, *_ in _PACKAGES if deep or is_suspect(package)]
+    return _tools({package: started(package) for package in tried})
 
 
-def _tools(started: dict[str, subprocess.Popen[str] | None]) -> Iterator[Finding]:
+def _tools(tried: dict[str, subprocess.Popen[str] | None]) -> Iterator[Finding]:
     for package, distribution, enables, do in _PACKAGES:
-        yield _package(package, distribution, enables, do, started[package])
+        yield _package(package, distribution, enables, do, tried.get(package))
     for program, enables, do in _PROGRAMS:
         place = shutil.which(program)
         note = enables if place else f"{enables}: {do}"
@@ -68,37 +68,20 @@ def _tools(started: dict[str, subprocess.Popen[str] | None]) -> Iterator[Finding
     yield _esmfold_weights()
 
 
-def _started(package: str) -> subprocess.Popen[str] | None:
-    """Import a package in a process of its own: a broken one may take its process down."""
-    if find_spec(package) is None:
-        return None
-    command, pipe = [sys.executable, "-c", f"import {package}"], subprocess.PIPE
-    # POT would import torch and its like, which are not what is asked about.
-    calm = {f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "TENSORFLOW", "JAX")}
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=pipe, text=True, env=os.environ | calm
-    )
-
-
 def _package(
-    package: str, distribution: str, enables: str, do: str, started: subprocess.Popen[str] | None
+    package: str, distribution: str, enables: str, do: str, tried: subprocess.Popen[str] | None
 ) -> Finding:
-    """Say whether a package could be imported."""
-    if started is None:
+    """Say whether a package is there, and whether it could be imported if that was tried."""
+    if find_spec(package) is None:
         return Finding(package, "absent", "not installed", f"{enables}: {do}")
+    if tried and (why := fault(tried)):
+        do = SYSTEM_LIBRARIES if "shared object file" in why else do
+        return Finding(package, "warning", why, f"{enables}: {do}")
     try:
-        _, said = started.communicate(timeout=_SECONDS)
-    except subprocess.TimeoutExpired:
-        started.kill()
-        started.communicate()
-        return Finding(package, "warning", f"no import within {_SECONDS} s", enables)
-    if started.returncode:
-        lines = said.strip().splitlines() or [f"exit code {started.returncode}"]
-        return Finding(package, "warning", f"can't be imported: {lines[-1]}", f"{enables}: {do}")
-    try:
-        return Finding(package, "ok", version(distribution), enables)
+        found = version(distribution)
     except PackageNotFoundError:
-        return Finding(package, "ok", "of unknown version", enables)
+        found = "of unknown version"
+    return Finding(package, "ok" if tried else "present", found, enables)
 
 
 def _slurm_plugin() -> Finding:

@@ -11,22 +11,27 @@ from domains.monitoring.text import table
 __all__ = ["doctor"]
 
 
-def doctor(json: bool = False) -> None:
+def doctor(json: bool = False, deep: bool = False) -> None:
     """Show devices, versions, memory, disk, and which optional tools and weights are here.
 
     Args:
         json: Print JSON instead of a table.
+        deep: Import every package, and ask torch for its GPUs (seconds): what is "present" was
+            only seen.
     """
-    from domains.monitoring.machine import devices, machine, packages
+    from domains.monitoring.devices import devices
+    from domains.monitoring.machine import machine, packages
     from domains.monitoring.tools import tools
 
-    optional = tools()  # first, for it works in the background
-    findings = [*packages(), *machine(Path.cwd()), *devices(), *optional]
+    optional = tools(deep)  # first, for it works in the background
+    findings = [*packages(), *machine(Path.cwd()), *devices(deep), *optional]
     if json:
         print(json_module.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         rows = [(f.name, f.state, f.found, f.note) for f in findings]
         print(table(("what", "state", "found", "enables, or what to do"), rows))
+        if any(finding.state == "present" for finding in findings):
+            print("present: seen, not tried. `fewstep doctor --deep` tries each, in seconds.")
     _refuse([finding for finding in findings if finding.state == "broken"])
 
 

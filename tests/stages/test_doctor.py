@@ -1,7 +1,7 @@
 """Contract: doctor says what is here, missing or broken; only what is needed decides the exit."""
 
 import json
-import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from domains.errors import FewstepError
-from domains.monitoring import machine, tools
+from domains.monitoring import devices, loading, machine, tools
 from domains.monitoring.finding import Finding
 from domains.stages.doctor import doctor
 
@@ -19,7 +20,7 @@ from domains.stages.doctor import doctor
 @pytest.fixture(scope="module")
 def found() -> dict[str, Finding]:
     """Optional things of this machine."""
-    return {finding.name: finding for finding in tools.tools()}
+    return {finding.name: finding for finding in tools.tools(deep=True)}
 
 
 def script(directory: Path, name: str, text: str) -> None:
@@ -31,7 +32,7 @@ def script(directory: Path, name: str, text: str) -> None:
 def test_both_forms_say_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, found: dict
 ) -> None:
-    monkeypatch.setattr(tools, "tools", lambda: iter(found.values()))
+    monkeypatch.setattr(tools, "tools", lambda deep: iter(found.values()))
     doctor(json=True)
     rows = json.loads(capsys.readouterr().out)
     assert {"python", "packages", "cores", "memory", "disk", "biotite"} <= {r["name"] for r in rows}
@@ -51,70 +52,109 @@ def test_every_tool_says_what_it_enables(found: dict[str, Finding]) -> None:
 # The machine
 
 
+CUDA, CPU = "cuda = '12.8'\nhip = None", "cuda = hip = None"
+SMI = "echo NVIDIA H100, 81559 MiB"
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with the sign of an NVIDIA GPU; its PATH is the directory, torch for CUDA in it."""
+    (tmp_path / "nvidia0").touch()
+    (tmp_path / "version.py").write_text(CUDA)
+    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(devices, "find_spec", lambda _: spec)
+    monkeypatch.setattr(devices, "is_suspect", lambda _: False)
+    monkeypatch.setattr(devices, "started", lambda _: None)
+    monkeypatch.setattr(devices, "_NVIDIA", (str(tmp_path / "nvidia0"),))
+    monkeypatch.setattr(devices, "_AMD", tmp_path / "kfd")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
 @pytest.mark.parametrize(
-    ("torch_cuda", "gpus", "there", "state", "words"),
+    ("built", "smi", "state", "words"),
     [
-        (None, 0, True, "warning", "CPU-only"),
-        ("12.8", 0, True, "warning", "can't use it"),
-        (None, 0, False, "absent", "none seen"),
-        ("12.8", 1, True, "ok", "H100, 80 GiB (CUDA 12.8)"),
+        (CPU, SMI, "warning", "CPU-only"),
+        (CUDA, SMI, "present", "H100, 81559 MiB; torch is for CUDA 12.8"),
+        (CUDA, "echo No devices; exit 6", "warning", "No devices"),
+        (CUDA, "exit 0", "warning", "nothing"),
+        (CUDA, None, "present", "CUDA 12.8"),
+        ("cuda = None\nhip = '6.4'", None, "present", "HIP 6.4"),
     ],
 )
-def test_a_gpu_that_torch_misses_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch_cuda, gpus, there, state, words
-) -> None:
-    import torch
-
-    properties = SimpleNamespace(name="H100", total_memory=80 * 2**30)
-    monkeypatch.setattr(torch.version, "cuda", torch_cuda)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    device = tmp_path / "nvidia0"
-    if there:
-        device.touch()
-    monkeypatch.setattr(machine, "_NVIDIA", (str(device),))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    (finding,) = machine.devices()
+def test_a_gpu_is_seen_without_torch(gpu: Path, built, smi, state, words) -> None:
+    (gpu / "version.py").write_text(built)
+    if smi:
+        script(gpu, "nvidia-smi", smi)
+    (finding,) = devices.devices()
     assert finding.state == state and words in finding.found
 
 
-def test_without_a_gpu_torch_is_not_imported(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from domains.monitoring import machine\n"
-        "machine._NVIDIA, machine._AMD = (), Path('none')\n"
-        "print([one.state for one in machine.devices()], 'torch' in sys.modules)"
-    )
-    environment = os.environ | {"PATH": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert made.stdout == "['absent'] False\n", made.stderr
+@pytest.mark.parametrize(
+    ("gpus", "state", "words"),
+    [(0, "warning", "can't use it"), (1, "ok", "H100, 80 GiB (CUDA 12.8)")],
+)
+def test_a_gpu_that_torch_misses_is_a_warning(
+    gpu: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, state: str, words: str
+) -> None:
+    properties = SimpleNamespace(name="H100", total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    (finding,) = devices.devices(deep=True)
+    assert finding.state == state and words in finding.found
 
 
-def test_without_torch_it_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_NVIDIA", ())
-    monkeypatch.setattr(machine, "_AMD", tmp_path / "kfd")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(machine, "find_spec", lambda name: None)
-    assert [(one.state, one.found) for one in machine.devices()] == [("broken", "missing")]
+def test_without_a_gpu_there_is_none(gpu: Path) -> None:
+    (gpu / "nvidia0").unlink()
+    assert [one.state for one in devices.devices()] == ["absent"]
+    script(gpu, "nvidia-smi", "exit 1")  # a sign of one
+    assert [one.state for one in devices.devices()] == ["warning"]
 
 
-def test_a_library_of_torch_that_cannot_be_loaded_is_broken(
+def test_without_torch_it_is_broken(gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    assert [(one.state, one.found) for one in devices.devices()] == [("broken", "missing")]
+
+
+def test_the_platform_of_torch_is_read_from_its_files() -> None:
+    built = {"cuda": torch.version.cuda, "hip": torch.version.hip}
+    said = [f"{name.upper()} {number}" for name, number in built.items() if number]
+    assert devices._torch_platform() == "".join(said[:1])
+
+
+# Loading
+
+
+@pytest.mark.skipif(not shutil.which("ldd"), reason="no ldd")
+def test_a_library_that_cannot_be_loaded_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib/libtorch_cpu.so").write_text("no library")
-    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
-    monkeypatch.setattr(machine, "find_spec", lambda name: spec)
-    assert "libtorch_cpu.so" in machine._torch_fault()
+    """It makes torch suspect, which is then tried, and so are the optional packages."""
+    place = tmp_path / "torch/lib"
+    place.mkdir(parents=True)
+    (tmp_path / "torch/__init__.py").write_text(
+        "import ctypes; ctypes.CDLL(__path__[0] + '/lib/libtorch_cpu.so')"
+    )
+    real = Path(torch.__file__).parent / "lib/libtorch_cpu.so"
+    assert not loading.is_suspect("torch")
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path / "torch")])
+    monkeypatch.setattr(loading, "find_spec", lambda _: spec)
+    shutil.copy(real.with_name("libshm.so"), place / "libtorch_cpu.so")  # without its siblings
+    assert loading.is_suspect("torch")
+    (place / "libtorch_cpu.so").write_text("no library")
+    assert loading.is_suspect("torch")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "libtorch_cpu.so" in devices._torch_fault(deep=False)
 
 
-def test_nvidia_smi_is_a_sign_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_NVIDIA", ())
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert not machine._nvidia()
-    script(tmp_path, "nvidia-smi", "exit 1")
-    assert machine._nvidia()
+def test_doctor_loads_nothing_that_is_heavy() -> None:
+    code = (
+        "import sys; from domains.stages.doctor import doctor; doctor()\n"
+        "assert not {'torch', 'open3d', 'scipy', 'biotite', 'snakemake'} & set(sys.modules)"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert made.returncode == 0, made.stderr
+    assert "present" in made.stdout and "fewstep doctor --deep" in made.stdout
 
 
 @pytest.mark.parametrize(("free", "state"), [(2**30, "warning"), (2**40, "ok")])
@@ -147,7 +187,7 @@ def test_a_missing_package_is_broken(
         return versions(name)
 
     monkeypatch.setattr(machine, "version", without)
-    monkeypatch.setattr(tools, "tools", lambda: iter(()))
+    monkeypatch.setattr(tools, "tools", lambda deep: iter(()))
     with pytest.raises(FewstepError, match="first pandas: got missing"):
         doctor()
     assert "broken" in capsys.readouterr().out
@@ -161,13 +201,23 @@ def test_what_cannot_be_imported_is_not_called_present(
 ) -> None:
     (tmp_path / "crashes.py").write_text("import os\nos.abort()\n")
     (tmp_path / "fails.py").write_text("import no_such_library\n")
+    library = "libGL.so.1: cannot open shared object file"
+    (tmp_path / "lacks.py").write_text(f"raise ImportError('{library}')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name, words in (("crashes", "exit code"), ("fails", "no_such_library")):
-        finding = tools._package(name, name, "everything", "do it", tools._started(name))
-        assert finding.state == "warning" and words in finding.found
-    absent = tools._started("no_such_library")
-    assert tools._package("no_such_library", "x", "everything", "do it", absent).state == "absent"
+    cases = (("crashes", "exit code", "do it"), ("fails", "no_such_library", "do it"))
+    for name, words, note in (*cases, ("lacks", library, "apt-get install")):
+        finding = tools._package(name, name, "everything", "do it", loading.started(name))
+        assert finding.state == "warning" and words in finding.found and note in finding.note
+        assert tools._package(name, name, "everything", "do it", None).state == "present"
+    assert loading.started("no_such_library") is None
+    assert tools._package("no_such_library", "x", "everything", "do it", None).state == "absent"
+
+
+def test_a_suspect_package_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "is_suspect", lambda package: package == "PIL")
+    states = {finding.name: finding.state for finding in tools.tools()}
+    assert (states["PIL"], states["tmtools"]) == ("ok", "present")
 
 
 @pytest.mark.parametrize(
