@@ -55,6 +55,7 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
     assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
     assert [jobs.get(name, 0) for name in ("pretrain", "report")] == [trained, bool(run.sets)]
+    assert jobs.get("describe", 0) == bool(run.sets and run.reference_sizes)
     assert jobs.get("fetch", 0) == bool(run.sets and run.needs_tools)
 
 
@@ -206,6 +207,10 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     ),
     "what is logged": ({"students": {"student": {"fit": {"log_every": 2}}}}, {}),
     "another student": ({"students": {"other": {"fit": FIT}}}, {}),
+    "what is told of natives": (
+        {"generate": {"lengths": [40, 46]}},
+        {"describe": 1, "generate": 2, "merge": 2, "evaluate": 2, "report": 1},
+    ),
     "measures": ({"evaluate": {"gallery": 1}}, {"evaluate": 2, "report": 1}),
     "more samples": (
         {"generate": {"per_length": 2}},
