@@ -62,6 +62,6 @@ def test_many_jobs_that_only_start_are_a_line(per_length: int, size: int, steps:
     lines = advice(parse_config(content(generate=plan, sets=sets)))
     found = [line for line in lines if "job" in line]
     assert len(found) == many
-    if many:  # 64 samples of 42 residues and two calls are 5376 of 100,000
+    if many:  # 64 samples of 42 residues and two calls are 5376 of 150,000
         assert found[0].startswith("generate.shard_size: 64, of which 10 jobs")
-        assert "; 1191 would do" in found[0]
+        assert "; 1786 would do" in found[0]

@@ -35,8 +35,8 @@ def advice(run: RunConfig) -> list[str]:
     return lines + _short_shards(run)
 
 
-# Points times network calls that take a core about a minute (bundled student), or 20 starts.
-_MINUTE = 100_000
+# Points times network calls that take a core a minute (bundled student), or as long as 20 starts.
+_MINUTE = 150_000
 _MANY = 10  # shards of which the starts can be felt
 
 
@@ -50,7 +50,7 @@ def _short_shards(run: RunConfig) -> list[str]:
     enough = math.ceil(plan.shard_size * _MINUTE / (points * min(made)))
     return [
         f"generate.shard_size: {plan.shard_size}, of which {plan.shards} jobs a set come that"
-        f" sample for less than a minute, beside 3 s to start; {enough} would do (another size"
+        f" sample for less than a minute, beside some 3 s to start; {enough} would do (another size"
         " samples what is there anew)"
     ]
 
