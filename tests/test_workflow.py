@@ -198,6 +198,7 @@ def test_second_run_has_nothing_to_do(done: Path) -> None:
 
 
 FIT = {"steps": 4, "validate_every": 3, "log_every": 1}
+SAMPLED = {"generate": 2, "merge": 2, "evaluate": 2, "report": 1}
 EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "title": ({"title": "x"}, {"report": 1}),
     "label": ({"sets": {"data": {"label": "x"}}}, {"evaluate": 1, "report": 1}),
@@ -207,15 +208,9 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     ),
     "what is logged": ({"students": {"student": {"fit": {"log_every": 2}}}}, {}),
     "another student": ({"students": {"other": {"fit": FIT}}}, {}),
-    "what is told of natives": (
-        {"generate": {"lengths": [40, 46]}},
-        {"describe": 1, "generate": 2, "merge": 2, "evaluate": 2, "report": 1},
-    ),
+    "sizes": ({"generate": {"lengths": [40, 46]}}, {"describe": 1, **SAMPLED}),
     "measures": ({"evaluate": {"gallery": 1}}, {"evaluate": 2, "report": 1}),
-    "more samples": (
-        {"generate": {"per_length": 2}},
-        {"generate": 2, "merge": 2, "evaluate": 2, "report": 1},
-    ),
+    "more samples": ({"generate": {"per_length": 2}}, SAMPLED),
     "more samples in larger shards": (
         {"generate": {"per_length": 4, "shard_size": 4}},
         {"generate": 4, "merge": 2, "evaluate": 2, "report": 1},
