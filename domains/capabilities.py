@@ -27,6 +27,7 @@ __all__ = [
     "Calibrating",
     "Comparing",
     "Completing",
+    "Describing",
     "Drawing",
     "Forgetting",
     "HeldOut",
@@ -186,6 +187,19 @@ class HeldOut(Protocol):
 
     def decoys(self, plan: Generate, numbers: Sequence[int], seed: int) -> dict[int, Sample]:
         """Make decoys, wrong on purpose, to show what the measures can tell."""
+        ...
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """Describes what the samples of all sets are compared with, once for all of them."""
+
+    def describe(self, output: Path, smallest: int, largest: int) -> None:
+        """Write, as JSON with ``made_of`` first, what is known of structures of these sizes."""
+        ...
+
+    def with_described(self, path: Path) -> Field[Any]:
+        """Return the field with such a file; what it lacks is described when it is needed."""
         ...
 
 

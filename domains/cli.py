@@ -18,6 +18,7 @@ from domains.stages.calibrate import calibrate
 from domains.stages.compact import compact
 from domains.stages.compare import compare
 from domains.stages.complete import complete
+from domains.stages.describe import describe
 from domains.stages.distill import distill
 from domains.stages.doctor import doctor
 from domains.stages.evaluate import evaluate
@@ -48,6 +49,7 @@ STAGES: tuple[Callable[..., None], ...] = (
     tune,
     generate,
     merge,
+    describe,
     evaluate,
     sift,
     screen,

@@ -11,12 +11,18 @@ A comment before a table says where each of its numbers is:
 Columns after the first, and rows, in their order; ``null`` holds no number of the CSV, and
 ``table`` may be several files. One whose numbers are in no CSV says so:
 ``<!-- numbers: in no CSV -->``.
+
+A row's name is the column ``run``, or the columns of ``key``, joined by "/". With a ``*`` it is
+several rows of the CSV: their mean, and as far as their intervals reach together; a column
+``{metric: seconds, of: median, times: 0.5}`` shows another statistic or unit. A list of names is
+for cells of as many numbers, parted by "→" or " / ".
 """
 
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +31,7 @@ import yaml
 __all__ = ["Table", "faults", "tables"]
 
 _NUMBER = re.compile(r"-?\d*\.?\d+")
+_BETWEEN = re.compile(r"→| / ")
 _COMMENT = re.compile(r"<!-- numbers:((?:(?!-->).)*)-->\s*\Z", re.S)
 
 
@@ -61,10 +68,7 @@ def faults(table: Table) -> list[str]:
     if not isinstance(table.said, dict):
         return []
     columns, runs = table.said["columns"], table.said["rows"]
-    names = table.said["table"]
-    files = [table.page.parent / name for name in ([names] if isinstance(names, str) else names)]
-    known = pd.concat([pd.read_csv(file) for file in files])
-    values = known.set_index(["run", "metric"])[["value", "low", "high"]]
+    known = _known(table)
     if len(runs) != len(table.cells):
         return [f"{table.page}:{table.line}: {len(table.cells)} rows, {len(runs)} are named"]
     found = []
@@ -73,12 +77,48 @@ def faults(table: Table) -> list[str]:
         if len(row) != len(columns) + 1:
             found.append(f"{where}: {len(row) - 1} columns, {len(columns)} are named")
             continue
-        for metric, cell in zip(columns, row[1:], strict=True):
-            if run is not None and metric is not None:
-                there = (run, metric) in values.index
-                truth = list(values.loc[(run, metric)]) if there else [math.nan] * 3
-                found += [f"{where}, {metric}: {fault}" for fault in _faults(cell, truth)]
+        for column, cell in zip(columns, row[1:], strict=True):
+            if run is None or column is None:
+                continue
+            names, cells = (run, _BETWEEN.split(cell)) if isinstance(run, list) else ([run], [cell])
+            shown = column if isinstance(column, dict) else {"metric": column}
+            found += [f"{where}, {fault}" for fault in _of_cell(names, cells, shown, known)]
     return found
+
+
+def _known(table: Table) -> pd.DataFrame:
+    """Read a table's CSV files, with the rows' names in the column ``name``."""
+    assert isinstance(table.said, dict)
+    names = table.said["table"]
+    files = [table.page.parent / name for name in ([names] if isinstance(names, str) else names)]
+    known = pd.concat([pd.read_csv(file) for file in files])
+    parts = known[table.said.get("key", ["run"])].astype(str)
+    return known.assign(name=parts.agg("/".join, axis=1))
+
+
+def _of_cell(
+    names: list[str], cells: list[str], column: dict, known: pd.DataFrame
+) -> Iterator[str]:
+    """Yield the faults of a cell's parts, each of which is of one name."""
+    if len(names) != len(cells):
+        yield f"{column['metric']}: {len(cells)} parts, {len(names)} are named"
+        return
+    for name, cell in zip(names, cells, strict=True):
+        for fault in _faults(cell.strip(), _truth(name, column, known)):
+            yield f"{column['metric']}: {fault}"
+
+
+def _truth(name: str, column: dict, known: pd.DataFrame) -> list[float]:
+    """Return value, low and high as a column shows them; NaN where there are none."""
+    rows = known[known["metric"] == column["metric"]]
+    rows = rows[[fnmatchcase(one, name) for one in rows["name"]]]
+    assert "*" in name or len(rows) <= 1, f"{name}, {column['metric']}: {len(rows)} rows"
+    if rows.empty:
+        return [math.nan] * 3
+    value = rows["value"].agg(column.get("of", "mean"))
+    return [
+        number * column.get("times", 1) for number in (value, rows["low"].min(), rows["high"].max())
+    ]
 
 
 def _faults(cell: str, truth: list[float]) -> list[str]:

@@ -63,3 +63,21 @@ def test_every_import_is_declared() -> None:
 def test_imports_are_found_at_every_depth() -> None:
     source = "import a.b\nfrom c.d import e\nfrom . import f\ndef g():\n    import h\n"
     assert imported_packages(source) == {"a", "c", "h"}
+
+
+# Each takes up to a second, of a sampling job that may last ten.
+SLOW = ("pytorch_lightning", "matplotlib", "scipy.stats", "scipy.interpolate", "torch._dynamo")
+
+
+@pytest.mark.parametrize("model", ["proteina-small-8", "lidar-street-8"])
+def test_what_samples_loads_no_slow_package_for_nothing(model: str) -> None:
+    field = "lidar" if model.startswith("lidar") else "protein"
+    lines = [
+        "import sys, domains.cli, domains.stages.sampling",
+        "from domains.config.fields import located",
+        "from domains.field import load_field",
+        f"load_field({field!r}).load(located({model!r}))",
+        f"print([name for name in {SLOW} if name in sys.modules])",
+    ]
+    result = run(sys.executable, "-c", "; ".join(lines))
+    assert result.stdout == "[]\n", result.stdout + result.stderr

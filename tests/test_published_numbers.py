@@ -11,8 +11,10 @@ RESULTS = ROOT / "docs/results"
 PAGES = [
     ROOT / "README.md",
     RESULTS / "lidar_mini/README.md",
+    RESULTS / "matrix/README.md",
     RESULTS / "protein/README.md",
     RESULTS / "protein_fold/README.md",
+    RESULTS / "protein_forget/README.md",
     RESULTS / "protein_mini/README.md",
     RESULTS / "protein_motif/README.md",
 ]
@@ -71,3 +73,52 @@ def test_a_table_of_another_size_is_found(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(PAGE.replace("rows: [a, b]", "rows: [a]"), encoding="utf-8")
     (table,) = tables(tmp_path / "page.md")
     assert "2 rows, 1 are named" in faults(table)[0]
+
+
+SEEDS = """<!-- numbers:
+table: numbers.csv
+key: [run, seed]
+columns: [null, helix, {metric: seconds, of: median, times: 0.5}]
+rows: [a/*]
+-->
+| | | helix | s |
+|---|---|---|---|
+| all | 9 | .40 [.10, .70] | 1.0 |
+
+<!-- numbers:
+table: numbers.csv
+key: [run, seed]
+columns: [helix, helix]
+rows: [[a/0, a/1]]
+-->
+| | | |
+|---|---|---|
+| each | .30 / .50 | .3 [.1, .4] → .5 [.2, .7] |
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "other", "fault"),
+    [
+        ("9", "8", None),
+        (".40 [", ".30 [", "helix: .30 for 0.4"),
+        (".70]", ".40]", "helix: .40 for 0.7"),
+        ("1.0 |", "2.0 |", "seconds: 2.0 for 1"),
+        ("/ .50", "/ .30", "helix: .30 for 0.5"),
+        (".30 / .50", ".30", "helix: 1 parts, 2 are named"),
+        (".2, .7", ".1, .7", "helix: .1 for 0.2"),
+    ],
+)
+def test_rows_are_taken_together_or_in_turn(
+    tmp_path: Path, number: str, other: str, fault: str | None
+) -> None:
+    (tmp_path / "numbers.csv").write_text(
+        "run,seed,metric,value,low,high\na,0,helix,.3,.1,.4\na,1,helix,.5,.2,.7\n"
+        "a,0,seconds,1,,\na,1,seconds,3,,\n"
+    )
+    page = tmp_path / "page.md"
+    page.write_text(SEEDS, encoding="utf-8")
+    assert not [fault for table in tables(page) for fault in faults(table)]
+    page.write_text(SEEDS.replace(number, other, 1), encoding="utf-8")
+    found = [fault for table in tables(page) for fault in faults(table)]
+    assert (len(found) == 1 and fault in found[0]) if fault else not found

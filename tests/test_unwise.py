@@ -50,3 +50,18 @@ def test_a_validation_at_another_scale_is_a_line():
     students = {"student": {"roll_out": TRAINED}}
     (line, *_) = advice(parse_config(content(students=students)))
     assert line.startswith("students.student.validation_noise_scale: 0.45, but it is trained with")
+
+
+@pytest.mark.parametrize(
+    ("per_length", "size", "steps", "many"),
+    [(320, 64, 2, True), (30, 64, 2, False), (3200, 2000, 2, False), (320, 64, 100, False)],
+)
+def test_many_jobs_that_only_start_are_a_line(per_length: int, size: int, steps: int, many: bool):
+    plan = {"lengths": [40, 44], "per_length": per_length, "shard_size": size}
+    sets = {name: {"sampler": {"steps": steps}} for name in ("naive", "student_2")}
+    lines = advice(parse_config(content(generate=plan, sets=sets)))
+    found = [line for line in lines if "job" in line]
+    assert len(found) == many
+    if many:  # 64 samples of 42 residues and two calls are 5376 of 150,000
+        assert found[0].startswith("generate.shard_size: 64, of which 10 jobs")
+        assert "; 1786 would do" in found[0]

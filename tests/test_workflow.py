@@ -55,6 +55,7 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
     assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
     assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
     assert [jobs.get(name, 0) for name in ("pretrain", "report")] == [trained, bool(run.sets)]
+    assert jobs.get("describe", 0) == bool(run.sets and run.reference_sizes)
     assert jobs.get("fetch", 0) == bool(run.sets and run.needs_tools)
 
 
@@ -197,6 +198,7 @@ def test_second_run_has_nothing_to_do(done: Path) -> None:
 
 
 FIT = {"steps": 4, "validate_every": 3, "log_every": 1}
+SAMPLED = {"generate": 2, "merge": 2, "evaluate": 2, "report": 1}
 EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "title": ({"title": "x"}, {"report": 1}),
     "label": ({"sets": {"data": {"label": "x"}}}, {"evaluate": 1, "report": 1}),
@@ -206,11 +208,9 @@ EDITS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     ),
     "what is logged": ({"students": {"student": {"fit": {"log_every": 2}}}}, {}),
     "another student": ({"students": {"other": {"fit": FIT}}}, {}),
+    "sizes": ({"generate": {"lengths": [40, 46]}}, {"describe": 1, **SAMPLED}),
     "measures": ({"evaluate": {"gallery": 1}}, {"evaluate": 2, "report": 1}),
-    "more samples": (
-        {"generate": {"per_length": 2}},
-        {"generate": 2, "merge": 2, "evaluate": 2, "report": 1},
-    ),
+    "more samples": ({"generate": {"per_length": 2}}, SAMPLED),
     "more samples in larger shards": (
         {"generate": {"per_length": 4, "shard_size": 4}},
         {"generate": 4, "merge": 2, "evaluate": 2, "report": 1},

@@ -214,6 +214,11 @@ class RunConfig(Config):
         return bool(self._autoguided())
 
     @property
+    def reference_sizes(self) -> tuple[int, int] | None:
+        """Sizes of the smallest and largest sample, where the field is ``Describing``."""
+        return None
+
+    @property
     def screened(self) -> list[str]:
         """Names of the sets that are screened."""
         if self.screen is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from domains.config.run import RunConfig
+from domains.config.sections import UNMODELLED
 from domains.config.training import Distil
 from domains.distillation.sampling.settings import Renoise
 
@@ -10,7 +13,10 @@ __all__ = ["advice"]
 
 
 def advice(run: RunConfig) -> list[str]:
-    """Return a line for each set or validation that samples a student not as it was trained."""
+    """Return a line for each set or validation that samples a student not as it was trained.
+
+    And one where a set has many shards that are over as soon as they have started.
+    """
     lines = [
         f"students.{name}.validation_noise_scale: {student.validation_noise_scale}, but it is"
         f" trained with {student.roll_out.noise_scale} (a flow map starts from all of its noise)"
@@ -26,7 +32,27 @@ def advice(run: RunConfig) -> list[str]:
                 f" ({why})"
                 for key, got, was, why in _departures(student, sampler)
             ]
-    return lines
+    return lines + _short_shards(run)
+
+
+# Points times network calls that take a core a minute (bundled student), or as long as 20 starts.
+_MINUTE = 150_000
+_MANY = 10  # shards of which the starts can be felt
+
+
+def _short_shards(run: RunConfig) -> list[str]:
+    """Return a line if many jobs sample for less than a minute each, as far as that is known."""
+    plan = run.generate
+    points = sum(plan.size(k) for k in range(min(plan.count, plan.shard_size)))
+    made = [one.sampler.steps for one in run.sets.values() if one.model not in UNMODELLED]
+    if plan.shards < _MANY or not points or not made or points * min(made) >= _MINUTE:
+        return []
+    enough = math.ceil(plan.shard_size * _MINUTE / (points * min(made)))
+    return [
+        f"generate.shard_size: {plan.shard_size}, of which {plan.shards} jobs a set come that"
+        f" sample for less than a minute, beside some 3 s to start; {enough} would do (another size"
+        " samples what is there anew)"
+    ]
 
 
 def _departures(student: Distil, sampler: Renoise) -> list[tuple[str, object, object, str]]:

@@ -1,7 +1,6 @@
 """Measures of a set of protein backbones, with the tool that computed each."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from domains.evaluation.statistics.table import Interval, bootstrap_interval
 from domains.lazy import torch
 from domains.protein.conditions.folds import agree
 from domains.protein.conditions.told import asked_of
-from domains.protein.data.dataset import SPLITS, load_domains
 from domains.protein.evaluate_settings import DESCRIPTORS
 from domains.protein.metrics.composition.at_equal import (
     chains_at_equal_composition,
@@ -26,6 +24,7 @@ from domains.protein.metrics.folds.distribution import by_classifier, by_descrip
 from domains.protein.metrics.folds.fold_judge import ContentJudge
 from domains.protein.metrics.geometry import chain as geometry
 from domains.protein.metrics.geometry import secondary_structure
+from domains.protein.metrics.references import References
 from domains.protein.metrics.similarity import diversity as similarity
 from domains.protein.metrics.similarity.foldseek import Foldseek, chosen
 from domains.protein.metrics.similarity.novelty import novelty, novelty_column
@@ -60,6 +59,7 @@ def measure(
     seed: int,
     tools: Path | None,
     data: str | None = None,
+    known: Path | None = None,
 ) -> Measured:
     """Measure chains: geometry, content, proxies, designability, diversity, novelty.
 
@@ -70,6 +70,7 @@ def measure(
         tools: Directory of the ProteinMPNN weights, or None to look in the usual places.
         data: File of the run's packed domains, with whose training split samples are compared;
             None for those of the package.
+        known: Descriptors of these, if they were computed before.
     """
     foldseek = chosen(config)  # a program that can't be used is said before anything is measured
     chains = [sample.points.numpy().astype(np.float64) for sample in samples]
@@ -81,7 +82,7 @@ def measure(
     used: dict[str, str] = dict.fromkeys(_STRUCTURE, secondary_structure.tool())
     target_codes = [tuple(asked_of(sample).get("cath_code", ())) for sample in samples]
     sizes = [len(chain) for chain in chains]
-    references, known = _references(data, min(sizes), max(sizes))
+    references = References.of(data, min(sizes), max(sizes), known)
     names = [sample.name for sample in samples]
     judged, aligned = (drawn(names, most, seed) for most in (config.judged, config.aligned))
     whole = np.array([geometry.is_whole(chain) for chain in chains])
@@ -110,7 +111,7 @@ def measure(
     metrics.append("nativeness_proxy")
     if any(target_codes):
         table["asked"] = [" ".join(codes) for codes in target_codes]
-    natives = known[:, : len(_STRUCTURE)]
+    natives = references.descriptors[:, : len(_STRUCTURE)]
     if any(target_codes) and references:
         metrics.append("asked_class")
         used["asked_class"] = f"{secondary_structure.tool()}, {len(references)} training domains"
@@ -124,7 +125,7 @@ def measure(
         *_structure_gaps(table, natives, seed),
         *diverse,
         *by_descriptors(
-            shapes[np.isfinite(shapes).all(1)], known, [code for _, code in references], seed
+            shapes[np.isfinite(shapes).all(1)], references.descriptors, references.codes, seed
         ),
         *by_classifier(_at(chains, whole & judged), config, seed, _said(judged)),
     ]
@@ -164,7 +165,7 @@ def _judges(
 def _nearest(
     chains: list,
     target_codes: list,
-    references: list,
+    references: References,
     config: ProteinEvaluate,
     foldseek: Foldseek | None,
     workers: Workers,
@@ -178,7 +179,7 @@ def _nearest(
     if not config.novelty_shortlist or (database and not any(target_codes)):
         return
     best, nearest, tool = np.full(len(chains), np.nan), [-1] * len(chains), _NO_REFERENCES
-    known = [chain for chain, _ in references]
+    known = references.chains
     if known and foldseek:
         best, nearest = foldseek.novelty(chains, known)
         tool = f"{foldseek.search_tool}, {len(known)} training domains"
@@ -188,7 +189,7 @@ def _nearest(
     if not database:
         yield ("novelty_tm",), tool, [{"novelty_tm": value} for value in best]
     if any(target_codes) and references:
-        nearest_codes = [references[k][1] if k >= 0 else None for k in nearest]
+        nearest_codes = [references.codes[k] if k >= 0 else None for k in nearest]
         right = [
             float(any(agree(code, near) for code in codes)) if codes and near else np.nan
             for codes, near in zip(target_codes, nearest_codes, strict=True)
@@ -197,10 +198,13 @@ def _nearest(
 
 
 def _of_class(
-    table: pd.DataFrame, target_codes: list, references: list, natives: Float[np.ndarray, "d 2"]
+    table: pd.DataFrame,
+    target_codes: list,
+    references: References,
+    natives: Float[np.ndarray, "d 2"],
 ) -> list[float]:
     """Return 1 where a chain's content is of a requested class, else 0; NaN where unknown."""
-    judge, hits = ContentJudge(natives, [code for _, code in references]), []
+    judge, hits = ContentJudge(natives, references.codes), []
     for share, codes in zip(table[list(_STRUCTURE)].to_numpy(float), target_codes, strict=True):
         classes = {code[0] for code in codes} & set(judge.names)
         known = classes and np.isfinite(share).all()
@@ -220,18 +224,6 @@ def _of_motifs(table: pd.DataFrame, chains: list, motifs: list) -> list[str]:
         return ["motif_rmsd_nm", "motif_kept"]
     table["scaffold_proxy"] = table["motif_kept"] * table["designability_proxy"]
     return ["motif_rmsd_nm", "motif_kept", "scaffold_proxy"]
-
-
-@lru_cache(maxsize=4)
-def _references(
-    data: str | None, shortest: int, longest: int
-) -> tuple[list[tuple[np.ndarray, str]], Float[np.ndarray, "d _"]]:
-    """Return training domains of the samples' sizes with their codes, maybe none; described."""
-    low, high, known = 0.8 * shortest, 1.25 * longest, load_domains(data)
-    train = known.split == SPLITS.index("train")
-    near = np.flatnonzero(train & (known.lengths >= low) & (known.lengths <= high))
-    references = [(np.array(known.points(int(index))), known.cath[index]) for index in near]
-    return references, described([chain for chain, _ in references])
 
 
 def _structure_gaps(

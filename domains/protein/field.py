@@ -35,6 +35,7 @@ from domains.protein.losses.preference import ByCrossNLL, by_quality
 from domains.protein.losses.structure_errors import structure_errors
 from domains.protein.metrics.designability.proxy import load_proxy
 from domains.protein.metrics.nearness import Nearness, matched, nearness_to
+from domains.protein.metrics.references import write_descriptors
 from domains.protein.network import NetworkConfig, Proteina
 from domains.protein.network.grow import grow
 from domains.protein.pictures import write_chains
@@ -59,8 +60,8 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     name = "protein"
 
-    def __init__(self, data: ProteinData | None = None):
-        self.data = data or ProteinData()
+    def __init__(self, data: ProteinData | None = None, described: Path | None = None):
+        self.data, self._described = data or ProteinData(), described
         self._sources: dict[tuple[Lengths, Told | None], MatchedDomains] = {}
 
     def with_data(self, data: ProteinData) -> "ProteinField":
@@ -110,8 +111,6 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Return batches of rotated domains, of similar lengths, by number."""
         batches = TokenBatches(self._training_data(config.lengths), config.residues_per_batch, seed)
         return lambda index, _: batches.batch(index)
-
-    teacher_loss = staticmethod(proteina_loss)
 
     def held_out_error(
         self, config: ProteinPretrain, seed: int
@@ -264,13 +263,10 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Write a picture of all samples."""
         write_chains(path, [one.points.numpy() for one in samples])
 
-    def read(self, path: Path) -> Sample:
-        """Read the Cα of a PDB or mmCIF file."""
-        return read_sample(path)
-
-    def adopt(self, path: Path, chain: str | None) -> Sample:
-        """Read one chain of another program's PDB or mmCIF file."""
-        return adopt_sample(path, chain)
+    read = staticmethod(read_sample)
+    adopt = staticmethod(adopt_sample)
+    gallery = staticmethod(gallery)
+    teacher_loss = staticmethod(proteina_loss)
 
     def held_out(
         self, plan: ProteinGenerate, numbers: Sequence[int], seed: int
@@ -289,12 +285,16 @@ class ProteinField(Field[ProteinaDenoiser]):
     def evaluate(
         self, samples: Sequence[Sample], config: ProteinEvaluate, seed: int, tools: Path | None
     ) -> Measured:
-        """Measure samples; known structures are those of the run's data."""
-        return measure(samples, config, seed, tools, self.data.path)
+        """Measure samples; known structures are of the run's data."""
+        return measure(samples, config, seed, tools, self.data.path, self._described)
 
-    def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return traces and distance maps."""
-        return gallery(samples)
+    def describe(self, output: Path, smallest: int, largest: int) -> None:
+        """Write descriptors of the training domains of these sizes."""
+        write_descriptors(output, self.data.path, smallest, largest)
+
+    def with_described(self, path: Path) -> "ProteinField":
+        """Return this field with what ``describe`` wrote."""
+        return ProteinField(self.data, path)
 
 
 FIELD = ProteinField()

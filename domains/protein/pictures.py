@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
-from scipy.interpolate import make_interp_spline
 
 from domains.files.provenance import atomic_path
 
@@ -77,6 +76,8 @@ def _ball(radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _smooth(chain: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "m 3"]:
     """Return points of a cubic spline through the residues, close to each other."""
+    from scipy.interpolate import make_interp_spline
+
     degree = min(3, len(chain) - 1)
     spline = make_interp_spline(np.arange(len(chain)), chain, k=degree)
     return spline(np.linspace(0, len(chain) - 1, (len(chain) - 1) * _BETWEEN + 1))

@@ -191,6 +191,11 @@ class ProteinRun(RunConfig):
         return self
 
     @property
+    def reference_sizes(self) -> tuple[int, int]:
+        """Sizes of the shortest and longest chain: training domains of these are described."""
+        return min(self.generate.lengths), max(self.generate.lengths)
+
+    @property
     def needs_tools(self) -> bool:
         """Whether a measure or a gate needs weights that have to be fetched."""
         designs = self.screen is not None and self.screen.needs_tools

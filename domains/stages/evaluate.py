@@ -17,6 +17,7 @@ def evaluate(
     samples: Path,
     output: Path,
     tools: Path | None = None,
+    described: Path | None = None,
 ) -> None:
     """Measure a set: samples.csv, set.csv, set.json, gallery.json.
 
@@ -26,10 +27,12 @@ def evaluate(
         samples: Directory of the set's shards.
         output: Directory of the tables.
         tools: Directory of fetched tools (ProteinMPNN weights).
+        described: File that describe has written, so that this is not computed again.
     """
     settings = load_config(config)
     sample_set = settings.sample_set(set_name)
 
+    from domains.capabilities import Describing, capability
     from domains.evaluation.statistics.table import SAMPLE, SUMMARY, write_table
     from domains.field import load_field
     from domains.files.aside import make_way
@@ -37,6 +40,9 @@ def evaluate(
     from domains.files.provenance import write_json
 
     field = load_field(settings.domain).with_data(settings.located_data)
+    if described:
+        knowing = capability(field, Describing, "describes no references")
+        field = knowing.with_described(described)
     plan = settings.plan(set_name)
     made, models = _index(samples, settings, set_name)
     index = _drawn(made, settings, plan)

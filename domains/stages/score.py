@@ -39,6 +39,7 @@ def score(
     Raises:
         FewstepError: No structure can be measured.
     """
+    from domains.stages.describe import describe
     from domains.stages.evaluate import evaluate
     from domains.stages.generate import generate
     from domains.stages.report import report
@@ -53,9 +54,12 @@ def score(
     settings = _write(config, {**given, **natives}, lengths, proxy)
     for shard in range(settings.generate.shards):
         generate(config, "natives", shard, output / f"samples/natives/shard_{shard:04d}")
+    described = output / "references.json"
+    describe(config, described)
     for name in settings.sets:
         _log.info("measuring %s", settings.sets[name].label)
-        evaluate(config, name, output / "samples" / name, output / "evaluation" / name, tools)
+        places = output / "samples" / name, output / "evaluation" / name
+        evaluate(config, name, *places, tools, described)
     report(config, output / "evaluation", output / "report.html", output / "results.csv")
     print(_table([output / "evaluation" / name for name in settings.sets]))
     print(f"\n{output / 'report.html'}, {output / 'results.csv'}")

@@ -74,6 +74,9 @@ def _rows(settings: RunConfig, run: Path) -> Iterator[dict[str, Any]]:
         product, state = run / "students" / name / "model.json", run / "state" / name
         part = Part(product, logs / f"distill_{name}.log", state)
         yield _row("distill", name, [part], training(state, student.fit))
+    if settings.sets and settings.reference_sizes:
+        described = run / "references.json"
+        yield _row("describe", "", [Part(described, logs / "describe.log", described)])
     for name, sample_set in settings.sets.items():
         if sample_set.sampler.kind == "tuned":
             found = run / "tuned" / f"{name}.json"

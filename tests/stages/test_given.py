@@ -174,7 +174,7 @@ def test_the_workflow_has_a_job_for_each_shard_of_files(given: Path) -> None:
     path = given / "run.json"
     path.write_text(json.dumps(settings))
     jobs = planned(given, path)
-    assert jobs == {"generate": 2 + 4, "merge": 2, "evaluate": 2, "report": 1}
+    assert jobs == {"generate": 2 + 4, "merge": 2, "describe": 1, "evaluate": 2, "report": 1}
     path.write_text(json.dumps({**settings, "sets": {"none": {"files": "nowhere/*.pdb"}}}))
     with pytest.raises(AssertionError, match=r"there are no files nowhere/\*\.pdb"):
         planned(given, path)

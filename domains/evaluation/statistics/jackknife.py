@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
-from scipy import stats
+from scipy.special import stdtrit
 
 from domains.evaluation.statistics.bootstrap import Interval
 
@@ -41,5 +41,5 @@ def jackknife_interval(value: float, without: Sequence[float], level: float = 0.
         return Interval(value, math.nan, math.nan)
     spread = np.asarray(without, dtype=np.float64)
     error = math.sqrt((groups - 1) / groups * float(((spread - spread.mean()) ** 2).sum()))
-    half = float(stats.t.ppf((1 + level) / 2, groups - 1)) * error
+    half = float(stdtrit(groups - 1, (1 + level) / 2)) * error
     return Interval(value, value - half, value + half)

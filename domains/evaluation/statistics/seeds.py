@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import stdtrit
 
 from domains.evaluation.statistics.bootstrap import Interval
 
@@ -37,5 +37,5 @@ def over_seeds(estimates: Float[np.ndarray, "k 3"], level: float = 0.95) -> Inte
     if not between + within > 0:
         return Interval(value, value + within, value + within)  # no width, or NaN
     freedom = (between + within) ** 2 / between**2 * (seeds - 1) if between else math.inf
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(between + within)
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(between + within)
     return Interval(value, value - half, value + half)

@@ -25,6 +25,7 @@ from domains.protein.network.local_geometry import (
     local_shape,
 )
 from domains.protein.network.look_up import look_up
+from domains.protein.network.table import learnt_rows
 
 __all__ = ["ConditionFactory", "FoldEmbedding", "Inputs", "PairFactory", "SequenceFactory"]
 
@@ -125,9 +126,9 @@ class FoldEmbedding(nn.Module):
         super().__init__()
         dim = config.fold_emb_dim
         self.mode = config.multilabel_mode
-        self.embedding_C = nn.Embedding(classes[0] + 1, dim)
-        self.embedding_A = nn.Embedding(classes[1] + 1, dim)
-        self.embedding_T = nn.Embedding(classes[2] + 1, dim)
+        self.embedding_C = _embedding(classes[0] + 1, dim)
+        self.embedding_A = _embedding(classes[1] + 1, dim)
+        self.embedding_T = _embedding(classes[2] + 1, dim)
         if self.mode == "transformer":
             layer = nn.TransformerEncoderLayer(3 * dim, 4, 3 * dim, batch_first=True)
             self.transformer = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
@@ -153,6 +154,10 @@ class FoldEmbedding(nn.Module):
             embedded = self.transformer(embedded, src_key_padding_mask=~present)
             return (embedded * weight).sum(1) / (weight.sum(1) + 1e-10)
         return (embedded * weight).sum(1) / weight.sum(1)
+
+
+def _embedding(classes: int, width: int) -> nn.Embedding:
+    return nn.Embedding.from_pretrained(learnt_rows(classes, width), freeze=False)
 
 
 class ConditionFactory(nn.Module):

@@ -32,6 +32,7 @@ from domains.protein.network.pair import (
     bias_of_pairs,
     mask_bias,
 )
+from domains.protein.network.table import learnt_rows
 
 __all__ = ["Proteina"]
 
@@ -74,7 +75,7 @@ class Proteina(nn.Module):
         self.transition_c_1 = Transition(config.dim_cond, 2)
         self.transition_c_2 = Transition(config.dim_cond, 2)
         if config.registers:
-            self.registers = nn.Parameter(torch.randn(config.registers, dim) / 20)
+            self.registers = learnt_rows(config.registers, dim, over=20)
         if config.use_attn_pair_bias:
             self.pair_repr_builder = PairBuilder(config)
         self.transformer_layers = nn.ModuleList(Layer(config) for _ in range(config.nlayers))

@@ -47,7 +47,8 @@ def assign(points: Float[np.ndarray, "n 3"]) -> str:
     }
     for name, values in annotations.items():
         atoms.set_annotation(name, np.broadcast_to(values, len(chain)))
-    return "".join(annotate_sse(atoms))
+    with np.errstate(invalid="ignore"):  # residues in one place have no angles, and are coil
+        return "".join(annotate_sse(atoms))
 
 
 def fractions(letters: str) -> dict[str, float]:

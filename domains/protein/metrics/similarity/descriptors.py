@@ -25,12 +25,13 @@ def describe(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " d"]:
     length (Plaxco et al. 1998).
 
     Args:
-        points: Cα coordinates, nm, at least four.
+        points: Cα coordinates, nm, at least four; in one place, a descriptor is NaN.
     """
     content = secondary_structure(points)
     axes = np.linalg.eigvalsh(np.cov(points.T))
     spread = ((axes - axes.mean()) ** 2).sum()
-    asphericity = 1.5 * spread / axes.sum() ** 2
+    total = axes.sum()  # 0 where all residues lie in one place
+    asphericity = 1.5 * spread / total**2 if total else np.nan
     along = _contacts(points)
     values = (content["helix"], content["strand"], rg_ratio(points), asphericity)
     contacts = len(along) / len(points), _order(along, len(points))
