@@ -19,9 +19,9 @@ from domains.field import Field
 from domains.files.model_files import write_model
 from domains.protein.checkpoint.model_source import read_source
 from domains.protein.conditions.asked_folds import asked_folds, fold_choices
+from domains.protein.conditions.blank import blank_chains
 from domains.protein.conditions.folds import MatchedDomains, condition_of, mapping_of, overriding
-from domains.protein.conditions.scaffold import check_motifs, draw_motif, motif_tensors
-from domains.protein.conditions.told import asked_of
+from domains.protein.conditions.scaffold import check_motifs, draw_motif
 from domains.protein.data import natives
 from domains.protein.data.dataset import CathDomains, load_domains
 from domains.protein.data.token_batches import TokenBatches, rotated
@@ -215,18 +215,13 @@ class ProteinField(Field[ProteinaDenoiser]):
         self, section: ProteinDistil, denoiser: ProteinaDenoiser
     ) -> list[Request]:
         """Request chains of evenly spread lengths, conditioned as in training."""
-        low, high = section.lengths.low, section.lengths.high
-        count = section.validation_samples
+        low, high, count = section.lengths.low, section.lengths.high, section.validation_samples
         sizes = [low + (high - low) * k // max(1, count - 1) for k in range(count)]
         return self._requests_of(section, denoiser, sizes, [7919 * k + 1 for k in range(count)])
 
     def blank(self, requests: Sequence[Request]) -> Batch:
         """Return a mask of chains of these lengths, and their fold classes and motifs if given."""
-        sizes = [request.size for request in requests]
-        mask = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
-        codes = [list(asked_of(request).get("cath_code", [])) for request in requests]
-        told = motif_tensors([asked_of(request).get("motif") for request in requests], mask)
-        return Batch(mask=mask, condition={**({"cath_code": codes} if any(codes) else {}), **told})
+        return blank_chains(requests)
 
     def unconditional(self, denoiser: Denoiser) -> Denoiser:
         """Return the denoiser without fold classes."""
@@ -240,8 +235,9 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def nearness(self, requests: Sequence[Request], seed: int, tools: Path | None) -> Nearness:
         """Compare samples with training domains in composition and cross NLL."""
-        known = matched(self._training_data(), requests, seed)
-        return nearness_to(known, load_proxy(tools, count=2))
+        return nearness_to(
+            matched(self._training_data(), requests, seed), load_proxy(tools, count=2)
+        )
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""
@@ -263,9 +259,15 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Write a picture of all samples."""
         write_chains(path, [one.points.numpy() for one in samples])
 
-    read = staticmethod(read_sample)
+    def read(self, path: Path) -> Sample:
+        """Read a PDB file that ``write`` has written."""
+        return read_sample(path)
+
+    def gallery(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Draw chains and their maps of distances."""
+        return gallery(samples)
+
     adopt = staticmethod(adopt_sample)
-    gallery = staticmethod(gallery)
     teacher_loss = staticmethod(proteina_loss)
 
     def held_out(
