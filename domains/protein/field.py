@@ -141,9 +141,8 @@ class ProteinField(Field[ProteinaDenoiser]):
     ) -> list[Request]:
         """Request chains of random lengths, with fold classes if the section says so."""
         lengths, count = section.lengths, section.batch_size
-        low, high = lengths.low, lengths.high
-        if lengths.block is not None:
-            low, high = lengths.block_at(low + draws.integer("block", high - low + 1))
+        drawn = draws.integer("block", lengths.high - lengths.low + 1)
+        low, high = lengths.block_at(lengths.low + drawn)
         sizes = [low + draws.integer(f"size {k}", high - low + 1) for k in range(count)]
         return self._requests_of(section, denoiser, sizes, fold_choices(draws, count))
 
@@ -235,9 +234,8 @@ class ProteinField(Field[ProteinaDenoiser]):
 
     def nearness(self, requests: Sequence[Request], seed: int, tools: Path | None) -> Nearness:
         """Compare samples with training domains in composition and cross NLL."""
-        return nearness_to(
-            matched(self._training_data(), requests, seed), load_proxy(tools, count=2)
-        )
+        known = matched(self._training_data(), requests, seed)
+        return nearness_to(known, load_proxy(tools, count=2))
 
     def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return errors of bonds ("scene") and clashes ("point"), nm²."""
