@@ -1,42 +1,37 @@
-"""Completions of real scans by models trained on simulated streets: a transfer check.
+"""Completions of real scans by students trained on simulated streets: a transfer check.
 
 The scans and their map are packed arrays that are not part of this repository: scans with
 ``xyz_i16``, ``scale``, ``counts`` and ``poses_velo`` (sensor to first scan), the map with
 ``vox_i16``, ``origin_vox`` and ``voxel`` in the first scan's frame. Moving objects are in the map.
 
-    python studies/lidar_transfer.py SCANS.npz MAP.npz A=DIRECTORY:dpm:50 B=DIRECTORY:renoise:4
+    python -m studies.lidar_transfer SCANS.npz MAP.npz lidar-street-8 DIRECTORY_OF_ANOTHER
 """
 
 import argparse
+import csv
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from domains.batch import Request
-from domains.distillation.noise import SampleNoise, generator
-from domains.distillation.sampling.dpm_solver import solve
-from domains.distillation.sampling.sampler import last, renoise
 from domains.lidar.data.scene_sample import (
     HIGHEST,
     LOWEST,
-    RADIUS,
     farthest_points,
     near_partial,
     near_sensor,
 )
-from domains.lidar.data.scenes import batch_of
-from domains.lidar.denoiser import LidarDenoiser
-from domains.lidar.local_noise import LocalNoise
 from domains.lidar.metrics.iou import iou, occupancy_counts
 from domains.lidar.metrics.scene import scene_metrics
-from domains.lidar.post_filter import post_filter
+from domains.stages.students import SceneStudent
 
-COLUMNS = ("chamfer", "rmse_mean", "jsd_3d", "jsd_bev")
-PROCESS = LocalNoise()
+COLUMNS = ("chamfer", "jsd_3d", "jsd_bev", "f1_auc")
+CELLS = (0.5, 0.2)
+POINTS = 30_000  # of a completion
 
 
-def scenes(scans: Path, mapped: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+def scenes(scans: Path, mapped: Path, radius: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Scans and the map around each, in its frame, by the rules of the evaluation."""
     with np.load(scans) as packed, np.load(mapped) as cells:
         xyz = (packed["xyz_i16"] * packed["scale"]).astype(np.float32)
@@ -46,56 +41,59 @@ def scenes(scans: Path, mapped: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     found = []
     for scan, pose in zip(parts, poses, strict=True):
         truth = ((world - pose[:3, 3]) @ pose[:3, :3]).astype(np.float32)
-        kept = np.linalg.norm(truth, axis=1) < RADIUS
+        kept = np.linalg.norm(truth, axis=1) < radius
         kept &= (truth[:, 2] > LOWEST) & (truth[:, 2] < HIGHEST)
-        scan = near_sensor(scan)
+        scan = near_sensor(scan, radius)
         truth = truth[kept]
         found.append((scan, truth[near_partial(truth, scan)]))
     return found
 
 
-def complete(model: LidarDenoiser, scan: np.ndarray, kind: str, steps: int, seed: int):
-    """One completion, post-filtered."""
-    partial = torch.from_numpy(farthest_points(scan, model.config.partial_points))
-    size = model.config.points
-    request = Request("scan", size, {"partial": partial}, partial.repeat(model.config.copies, 1))
-    noise = SampleNoise([generator(seed, "transfer")], [size])
-    with torch.inference_mode():
-        batch = model.encode(batch_of([request]))
-        sampler = solve if kind == "dpm" else renoise
-        points = last(sampler(model, PROCESS, batch, PROCESS.times(steps), noise))[0]
-    return post_filter(points.numpy(), partial.numpy())
+def jittered(scan: np.ndarray, number: int) -> np.ndarray:
+    """Noise of 0.1 m around points of the scan, as many as a completion has: no network."""
+    stream = np.random.default_rng(number)
+    centres = farthest_points(scan, 6000)
+    points = np.repeat(centres, POINTS // len(centres), axis=0)
+    return (points + 0.1 * stream.standard_normal(points.shape)).astype(np.float32)
 
 
-def row(name: str, completions: list[np.ndarray], truths: list[np.ndarray]) -> str:
+def measured(made: list[np.ndarray], truths: list[np.ndarray]) -> dict[str, float]:
     """Means over the scans; IoU from summed counts."""
-    pairs = list(zip(completions, truths, strict=True))
+    pairs = list(zip(made, truths, strict=True))
     each = [scene_metrics(ours, truth, transport=False) for ours, truth in pairs]
-    cells = [f"{np.mean([one[column] for one in each]):.3f}" for column in COLUMNS]
-    for size in (0.5, 0.2):
+    found = {column: float(np.mean([one[column] for one in each])) for column in COLUMNS}
+    for size in CELLS:
         counts = np.sum([occupancy_counts(ours, truth, size) for ours, truth in pairs], axis=0)
-        cells.append(f"{100 * iou(*counts):.1f}")
-    return f"| {name} | " + " | ".join(cells) + " |"
+        found[f"iou_{size}"] = iou(*counts)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("scans", type=Path)
     parser.add_argument("map", type=Path)
-    parser.add_argument("models", nargs="+", metavar="NAME=DIRECTORY:SAMPLER:STEPS")
-    options = parser.parse_args()
-    given = scenes(options.scans, options.map)
+    parser.add_argument("students", nargs="+", help="bundled names or directories")
+    asked = parser.parse_args()
+    students = {Path(name).name: SceneStudent(name) for name in asked.students}
+    radius = min(one.radius for one in students.values())
+    given = scenes(asked.scans, asked.map, radius)
     truths = [truth for _, truth in given]
-    print(f"{len(given)} scans")
-    print("| | " + " | ".join((*COLUMNS, "IoU 0.5", "IoU 0.2")) + " |")
-    print("|---" * 7 + "|")
-    print(row("scan, not completed", [scan for scan, _ in given], truths), flush=True)
-    for model in options.models:
-        name, _, rest = model.partition("=")
-        directory, kind, steps = rest.rsplit(":", 2)
-        network = LidarDenoiser.load(Path(directory))
-        made = [complete(network, scan, kind, int(steps), k) for k, (scan, _) in enumerate(given)]
-        print(row(name, made, truths), flush=True)
+    makers: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+        "scan": lambda scan, _: scan,
+        "thinned": lambda scan, _: farthest_points(scan, POINTS),
+        "jitter": jittered,
+        **{name: one.complete for name, one in students.items()},
+    }
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(["run", "metric", "value", "n"])
+    for name, make in makers.items():
+        made = [make(scan, number) for number, (scan, _) in enumerate(given)]
+        kept = [np.concatenate([ours, scan]) for ours, (scan, _) in zip(made, given, strict=True)]
+        found = measured(made, truths)
+        found["chamfer_with_scan"] = measured(kept, truths)["chamfer"]
+        for metric, value in found.items():
+            table.writerow([name, metric, f"{value:.4f}", len(given)])
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
