@@ -127,7 +127,9 @@ def _run(place: Path) -> None:
 
 
 def _student(place: Path) -> None:
+    """A student, and beside it the teacher that its weights are told as a difference from."""
     shutil.copytree(bundled_models()["proteina-small-8"], place)
+    shutil.copytree(bundled_models()["proteina-small"], place.with_name("proteina-small"))
 
 
 def _structures(place: Path) -> None:

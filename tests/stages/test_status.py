@@ -59,7 +59,7 @@ def test_a_run_that_has_not_begun_waits(run: Path, capsys: pytest.CaptureFixture
     assert {row["state"] for row in rows.values()} == {"waiting"}
     names = {name for _, name in rows}
     assert names == {"", "student", "data", "naive", "student_2"}
-    assert [stage for stage, name in rows if not name] == ["prepare", "report"]
+    assert [stage for stage, name in rows if not name] == ["prepare", "describe", "report"]
 
 
 def test_done_is_what_has_its_product(run: Path, capsys: pytest.CaptureFixture) -> None:
