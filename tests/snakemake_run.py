@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from domains.config import PRETRAIN, RunConfig, bundled_models
+from domains.config import PRETRAIN, RunConfig, bundled_models, load_config
 
 __all__ = ["BIN", "CONFIGS", "planned", "settings_file", "snakemake", "stand_in"]
 
@@ -21,13 +21,21 @@ def settings_file(name: str) -> Path:
     return found
 
 
-def stand_in(run: RunConfig, place: Path) -> None:
-    """Put empty files where a run's settings name what its reader has."""
+def stand_in(settings: Path, place: Path) -> RunConfig:
+    """Put empty files where a run's settings name what its reader has; return the run."""
+    for number in range(3):
+        _touch(place / f"scans/{number}.bin")
+    run = load_config(settings)
     start = run.pretrain.start if run.pretrain else None
     sources = {run.teacher, start, *run.models.values()} - {*bundled_models(), PRETRAIN, None}
-    for name in {*sources, *(f"scans/{number}.bin" for number in range(3))}:
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).touch()
+    for name in sources:
+        _touch(place / name)
+    return run
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def snakemake(

@@ -71,7 +71,7 @@ def test_the_page_names_what_there_is() -> None:
     for kind in ("vsd", "consistency"):
         assert f"{kind}.py" in PAGE and kind in objectives()
     rows = re.findall(r"\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|", PAGE)
-    assert len(rows) == 16
+    assert len(rows) == 17
     for name, methods in rows:
         capability = getattr(domains.capabilities, name)
         assert all(hasattr(capability, method) for method in re.findall(r"`(\w+)`", methods))

@@ -28,7 +28,7 @@ def test_the_run_and_its_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = tmp_path / "first.yaml"
     path.write_text(yaml.safe_dump(settings))
     jobs = planned(tmp_path, path)
-    assert sum(jobs.values()) == 12 and "Thirteen jobs" in PAGE  # with `all`
+    assert sum(jobs.values()) == 13 and "Fourteen jobs" in PAGE  # with `all`
     made = snakemake(tmp_path, path)
     assert made.returncode == 0, made.stdout + made.stderr
     assert (tmp_path / "results/first/report.html").is_file()

@@ -17,7 +17,7 @@ import yaml
 from snakemake_run import CONFIGS, planned, snakemake, stand_in
 from tiny_run import content, deep_update, save_teacher
 
-from domains.config import PRETRAIN, load_config
+from domains.config import PRETRAIN
 from domains.files.provenance import sha256
 
 ROOT = Path(__file__).parents[1]
@@ -44,8 +44,7 @@ def write(path: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run = load_config(path)
-    stand_in(run, tmp_path)
+    run = stand_in(path, tmp_path)
     jobs = planned(tmp_path, path)
     used = {one.model for one in run.sets.values()} | ({"teacher"} if run.students else set())
     used |= {expert.model for one in run.students.values() for expert in one.experts}
