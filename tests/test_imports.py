@@ -69,7 +69,7 @@ def test_imports_are_found_at_every_depth() -> None:
 SLOW = ("pytorch_lightning", "matplotlib", "scipy.stats", "scipy.interpolate", "torch._dynamo")
 
 
-@pytest.mark.parametrize("model", ["proteina-small-8", "lidar-street-8"])
+@pytest.mark.parametrize("model", ["proteina-small-8", "lidar-street-8", "lidar-street-1"])
 def test_what_samples_loads_no_slow_package_for_nothing(model: str) -> None:
     field = "lidar" if model.startswith("lidar") else "protein"
     lines = [

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _ASSETS = Path(__file__).parent / "assets"
+_BUNDLED = "lidiff-mini", "lidar-street", "lidar-street-8", "lidar-street-1"
 SCAN_SUFFIXES = (".bin", ".ply", ".pcd")
 
 Sequence = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
@@ -260,7 +261,7 @@ SETTINGS = FieldSettings(
     run=LidarRun,
     implementation="domains.lidar.field:FIELD",
     metrics="domains.lidar.metric_texts:METRICS",
-    bundled={name: _ASSETS / name for name in ("lidiff-mini", "lidar-street", "lidar-street-8")},
+    bundled={name: _ASSETS / name for name in _BUNDLED},
     published=Path(__file__).parent / "assets" / "published.yaml",
     made=("scan completed", "scans completed"),
 )
