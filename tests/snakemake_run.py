@@ -62,3 +62,19 @@ def planned(directory: Path, config: Path | list[Path], *options: str) -> dict[s
     table = re.search(r"^job +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
     rows = re.findall(r"^(\w+) +(\d+)$", table[1], re.M) if table else []
     return {name: int(count) for name, count in rows if name != "all"}
+
+
+def shell(line: str, place: Path, path: str) -> str:
+    """Return what a command says that has to end well in ``place``, with this PYTHONPATH."""
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": path}
+    environment["XDG_CACHE_HOME"] = str(place / "cache")
+    made = subprocess.run(
+        ["bash", "-c", line],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return made.stdout + made.stderr

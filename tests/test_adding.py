@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from snakemake_run import BIN
+from snakemake_run import shell
 from test_plane_field import PLANE
 
 import domains.capabilities
@@ -37,32 +36,18 @@ def package(tmp_path: Path) -> Path:
     return root
 
 
-def shell(line: str, package: Path, place: Path) -> str:
+def on_page(line: str, package: Path, place: Path) -> str:
     """What a command of the page says, where the package is installed."""
-    environment = os.environ | {
-        "PATH": os.pathsep.join((str(BIN), os.environ["PATH"])),
-        "PYTHONPATH": os.pathsep.join(map(str, (package, ROOT))),
-        "XDG_CACHE_HOME": str(place / "cache"),
-    }
-    made = subprocess.run(
-        ["bash", "-c", line],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return made.stdout + made.stderr
+    return shell(line, place, os.pathsep.join(map(str, (package, ROOT))))
 
 
 def test_the_pages_commands_train_its_objective(package: Path, tmp_path: Path) -> None:
     (tmp_path / "try.yaml").write_text(blocks("yaml")[0])
     (_, plan), commands = blocks("bash")[0].splitlines(), blocks("bash")[1]
     assert plan.startswith("snakemake ") and commands.count("fewstep ") == 2
-    said = shell(f"{plan} --snakefile {ROOT}/Snakefile --dry-run", package, tmp_path)
+    said = on_page(f"{plan} --snakefile {ROOT}/Snakefile --dry-run", package, tmp_path)
     assert "distill" in said
-    shell(f"set -e; {commands}", package, tmp_path)
+    on_page(f"set -e; {commands}", package, tmp_path)
     assert (tmp_path / "mine/model.safetensors").exists()
     assert "student/distance" in (tmp_path / "state/log.csv").read_text()
 

@@ -10,7 +10,6 @@ import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +20,7 @@ import numpy as np
 import pytest
 from markdown_pages import ROOT, Command, commands, pages
 from said_commands import faults
-from snakemake_run import BIN, settings_file, stand_in
+from snakemake_run import settings_file, shell, stand_in
 
 from domains import cli
 from domains.config import bundled_models, is_matrix, load_config, read_yaml
@@ -176,18 +175,7 @@ def _make(command: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def _shell(line: str, place: Path) -> None:
-    path = os.environ.get("PYTHONPATH", str(ROOT))
-    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": path}
-    environment["XDG_CACHE_HOME"] = str(place / "cache")
-    made = subprocess.run(
-        ["bash", "-c", line],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
+    shell(line, place, os.environ.get("PYTHONPATH", str(ROOT)))
 
 
 def _python(command: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

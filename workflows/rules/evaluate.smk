@@ -61,7 +61,7 @@ rule evaluate:
         label=lambda w: RUN.sets[w.set].label,
         samples=lambda w, input: Path(input.index).parent,
         tools=lambda w, input: f"--tools {input.tools}" if input.tools else "",
-        described=f"--described {OUT}/references.json" if RUN.reference_sizes else "",
+        described=lambda w, input: f"--described {input.described}" if input.described else "",
     message:
         "Measuring {wildcards.set}"
     shell:
