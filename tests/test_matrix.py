@@ -91,15 +91,15 @@ def test_students_told_their_last_estimate_are_sampled_so() -> None:
 
 def test_the_example_has_what_papers_say_and_the_same_last_times() -> None:
     matrix = parse_matrix(read_yaml(settings_file("matrix")))
-    for domain, last in (("protein", 0.99), ("lidar", 1.0)):
+    for domain, last, dmd2_s0 in (("protein", 0.99, "dmd2_k8_s0"), ("lidar", 1.0, "dmd2_k1_s0")):
         students = runs(matrix)[domain].students
-        dmd2 = students["dmd2_k8_s0"].model_dump()
+        dmd2 = students[dmd2_s0].model_dump()
         assert dmd2["fake_updates"] == 5
         weights = {"weight": 3e-3, "critic_weight": 1e-2}
         assert dmd2["objective"]["adversarial"] == weights
         objectives = [one.objective.model_dump() for one in students.values()]
         ends = [one["student_times"]["high"] for one in objectives if "student_times" in one]
-        assert len(ends) > 50 and set(ends) == {last}
+        assert len(ends) > 20 and set(ends) == {last}
 
 
 def test_what_cannot_be_is_no_cell_but_a_sentence() -> None:

@@ -53,6 +53,22 @@ def test_a_validation_at_another_scale_is_a_line():
 
 
 @pytest.mark.parametrize(
+    ("objective", "unused"),
+    [
+        ({"kind": "consistency_training"}, True),
+        ({"kind": "score_lidar", "score_weight": 0}, True),
+        ({"kind": "score_lidar"}, False),
+        ({"kind": "vsd"}, False),
+    ],
+)
+def test_a_teacher_that_is_shaped_and_never_asked_is_a_line(objective: Any, unused: bool):
+    students = {"student": {"objective": objective, "teacher_noise_scale": 0.6}}
+    lines = advice(parse_config(content(students=students)))
+    key = "students.student.teacher_noise_scale"
+    assert lines == [f"{key}: unused, as {objective['kind']} asks no teacher"] * unused
+
+
+@pytest.mark.parametrize(
     ("per_length", "size", "steps", "many"),
     [(320, 64, 2, True), (30, 64, 2, False), (3200, 2000, 2, False), (320, 64, 100, False)],
 )

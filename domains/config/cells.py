@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from domains.config.explain import explained
 from domains.config.fields import field_names, field_settings
-from domains.config.matrix import MatrixConfig, merged
+from domains.config.matrix import MatrixConfig, MatrixDomain, merged
 from domains.config.run import RunConfig
 from domains.config.sections import Sampler, SampleSet
 from domains.config.training import Distil
+from domains.distillation.sampling.roll_out import RollOutConfig
 from domains.distillation.sampling.settings import Renoise
 from domains.distillation.sampling.tuned import Tuned
 from domains.errors import FewstepError
@@ -172,13 +173,13 @@ def _run(matrix: MatrixConfig, domain: str) -> RunConfig:
 def untrained(matrix: MatrixConfig, domain: str) -> dict[str, tuple[str, SampleSet]]:
     """Return the teacher with each number of steps, without training: line and set by name.
 
-    It is re-noised as the students are, and with the best of many schedules, judged by as many
-    samples as the students' checkpoints.
+    It is sampled as the students are, where they have their roll-outs in common, and with the best
+    of many schedules, judged by as many samples as the students' checkpoints.
     """
     field = matrix.domains[domain]
     found: dict[str, tuple[str, SampleSet]] = {}
     for steps in matrix.steps_of(domain):
-        plain = Renoise(steps=steps, noise_scale=field.noise_scale)
+        plain = _teacher_sampler(field, domain, steps)
         lines: list[tuple[str, str, Sampler]] = [("teacher", "teacher re-noised", plain)]
         if field.tuned:
             count = field.student.get("validation_samples", Tuned(kind="tuned").samples)
@@ -189,6 +190,18 @@ def untrained(matrix: MatrixConfig, domain: str) -> dict[str, tuple[str, SampleS
             sample_set = SampleSet(model="teacher", sampler=sampler, label=label)
             found[f"{name}_k{steps}"] = line, sample_set
     return found
+
+
+def _teacher_sampler(field: MatrixDomain, domain: str, steps: int) -> Renoise:
+    """Return the sampler of the roll-outs that a field's students have in common."""
+    shared = field.student.get("roll_out", {})
+    try:
+        roll_out = RollOutConfig.model_validate({**shared, "steps": steps})
+    except ValidationError as error:
+        where = f"domains.{domain}.student.roll_out"
+        raise explained(error, where, RollOutConfig) from error
+    scale = roll_out.noise_scale if roll_out.is_deterministic else field.noise_scale
+    return roll_out.sampler(scale)
 
 
 def load_matrix(path: Path) -> MatrixConfig:

@@ -13,9 +13,10 @@ __all__ = ["advice"]
 
 
 def advice(run: RunConfig) -> list[str]:
-    """Return a line for each set or validation that samples a student not as it was trained.
+    """Return a line for each setting that works, but not as its writer will have meant it.
 
-    And one where a set has many shards that are over as soon as they have started.
+    These are sets and validations that sample a student not as it was trained, teachers that are
+    shaped and never asked, and shards that are over as soon as they have started.
     """
     lines = [
         f"students.{name}.validation_noise_scale: {student.validation_noise_scale}, but it is"
@@ -24,6 +25,12 @@ def advice(run: RunConfig) -> list[str]:
         if student.roll_out.is_deterministic
         and student.validation_noise_scale != student.roll_out.noise_scale
     ]
+    for name, student in run.students.items():
+        if not student.objective.asks_teacher:
+            lines += [
+                f"students.{name}.{key}: unused, as {student.objective.kind} asks no teacher"
+                for key in sorted(student.model_fields_set & _OF_THE_TEACHER)
+            ]
     for name, sample_set in run.sets.items():
         student, sampler = run.students.get(sample_set.model), sample_set.sampler
         if student is not None and isinstance(sampler, Renoise):
@@ -35,6 +42,11 @@ def advice(run: RunConfig) -> list[str]:
     return lines + _short_shards(run)
 
 
+# Keys of `Distil` that shape the teacher's answer.
+_OF_THE_TEACHER = {
+    *("teacher_noise_scale", "teacher_rescale", "teacher_asked_twice"),
+    *("teacher_guidance", "teacher_autoguidance", "experts"),
+}
 # Points times network calls that take a core a minute (bundled student), or as long as 20 starts.
 _MINUTE = 150_000
 _MANY = 10  # shards of which the starts can be felt

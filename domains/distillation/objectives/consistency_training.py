@@ -66,6 +66,11 @@ class ConsistencyTrainingConfig(ObjectiveConfig):
         doubled = min(step // self.double_every, 64)
         return min(self.first_grid * 2**doubled, self.last_grid)
 
+    @property
+    def asks_teacher(self) -> bool:
+        """It learns from real data alone."""
+        return False
+
 
 class ConsistencyTraining(Objective[ConsistencyTrainingConfig]):
     """The student gives one answer for data with more and with a little less of the same noise.

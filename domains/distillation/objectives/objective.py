@@ -54,6 +54,11 @@ class ObjectiveConfig(Config):
         """Whether it asks networks whose weights have to be fetched."""
         return False
 
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether its losses call the teacher: else what shapes the teacher's answer is unused."""
+        return True
+
     def check(self, student: Student) -> None:
         """Raise ValueError if the student's other settings do not go with this objective."""
 

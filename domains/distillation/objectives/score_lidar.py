@@ -43,6 +43,11 @@ class ScoreLiDARConfig(ObjectiveConfig):
     fake_times: Times = Times(kind="uniform", low=0.001, high=1.0)
     """Times of the fake score's loss."""
 
+    @property
+    def asks_teacher(self) -> bool:
+        """A regression asks none."""
+        return self.score_weight > 0
+
     def check(self, student: Student) -> None:
         """DisBack records the fake score, which a regression does without."""
         if student.is_led and not self.score_weight:
