@@ -75,5 +75,12 @@ def continued(settings: RunConfig, path: Path) -> RunConfig:
         earlier = load_config(path)
     except FewstepError:
         return settings
-    plan = settings.generate.following(earlier.generate)
+    ends = dict(settings.generate.shard_ends_of)
+    for name in settings.sets.keys() & earlier.sets.keys():
+        given = settings.sets[name].files or earlier.sets[name].files
+        if not given and not (plan := settings.plan(name)).shard_ends:
+            resized = settings.generate.shard_size is not None
+            ends[name] = plan.following(earlier.plan(name), resized)
+    noted = {name: kept for name, kept in ends.items() if kept}
+    plan = settings.generate.model_copy(update={"shard_ends_of": noted})
     return settings.model_copy(update={"generate": plan})

@@ -30,12 +30,17 @@ __all__ = [
 # Steps of the samplers that a teacher is used with, by their kind: with fewer it is not what its
 # authors would run, and counts as a teacher of few steps.
 FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
+# Samples of the smallest shard whose size was not given.
+LEAST_SHARD = 64
+# Points times network calls that take a core some two minutes (proteina-small).
+_SHARD_POINTS = 225_000
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
 # Sets that no model of the run samples: held-out data, objects that are wrong on purpose, files.
 FILES = "files"
 UNMODELLED = ("data", "decoys", FILES)
 
+Ends = tuple[Annotated[int, Field(ge=1)], ...]
 Sampler = Annotated[Renoise | Euler | Solver | Tuned | Jitter, Field(discriminator="kind")]
 
 
@@ -87,7 +92,8 @@ class SampleSet(Config):
     """Compare students with it. They are compared with the teacher's own samplers of 100 steps and
     more (`sde`, `ode`) or 50 (`dpm`) anyway, and with one of fewer if the run has no other."""
     refine: bool = False
-    """Refine the samples by the field's refinement network (LiDAR: six points for each one)."""
+    """Refine the samples. LiDAR: by the refinement network, six points for each one. Proteins:
+    move each chain as little as makes all its Cα-Cα bonds .3807 nm long, without a network."""
     points: int | None = Field(default=None, ge=1)
     """Of `data` and `decoys`, draw so many points of each sample at random, to compare with samples
     of as many (LiDAR)."""
@@ -123,28 +129,32 @@ class Generate(Config, ABC):
 
     formats: tuple[str, ...] = ()
     """Other forms to write samples in, beside the field's own."""
-    shard_size: int = Field(default=64, ge=1)
-    """Samples per shard, the unit that is cached and retried."""
+    shard_size: int | None = Field(default=None, ge=1)
+    """Samples per shard, the unit that is cached and retried. None: by the set, as many as take a
+    core some two minutes where sizes are known, and 64 at least, so that starting a job is no
+    cost to speak of."""
     batch_points: int = Field(default=4096, ge=1)
     """Points sampled at a time; bounds memory."""
     precision: Precision = "32-true"
     """Of the networks: exact; float32 multiplied in TF32 (NVIDIA GPUs since Ampere); or bfloat16
     where that is harmless, twice as fast where the processor multiplies it (GPUs, AMX)."""
-    shard_ends: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    """Where shards end if not at multiples of `shard_size`; the workflow writes it into a run's
-    `config.json`, so that asking for more samples changes no shard."""
+    shard_ends: Ends = ()
+    """Where shards end if not at multiples of `shard_size`."""
+    shard_ends_of: dict[Name, Ends] = Field(default_factory=dict)
+    """The same of single sets; the workflow writes it into a run's `config.json`, so that asking
+    for more samples changes no shard."""
 
     @model_validator(mode="after")
     def _shards_can_be_handled(self) -> Generate:
-        if (shards := -(-self.count // self.shard_size)) > _MOST_SHARDS:
+        if (shards := -(-self.count // (self.shard_size or LEAST_SHARD))) > _MOST_SHARDS:
             raise ValueError(f"shard_size gives {shards} shards, more than {_MOST_SHARDS}")
         return self
 
     @model_validator(mode="after")
     def _shards_are_all_samples(self) -> Generate:
-        ends = self.shard_ends
-        if ends and (sorted(set(ends)) != list(ends) or ends[-1] != self.count):
-            raise ValueError(f"shard_ends must rise to the number of samples, {self.count}")
+        for ends in (self.shard_ends, *self.shard_ends_of.values()):
+            if ends and (sorted(set(ends)) != list(ends) or ends[-1] != self.count):
+                raise ValueError(f"shard_ends must rise to the number of samples, {self.count}")
         return self
 
     @property
@@ -155,7 +165,8 @@ class Generate(Config, ABC):
     @property
     def ends(self) -> tuple[int, ...]:
         """Where shards end."""
-        return self.shard_ends or (*range(self.shard_size, self.count, self.shard_size), self.count)
+        size = self.shard_size or LEAST_SHARD
+        return self.shard_ends or (*range(size, self.count, size), self.count)
 
     @property
     def shards(self) -> int:
@@ -171,19 +182,32 @@ class Generate(Config, ABC):
         """Return the sample numbers of a shard."""
         return range(self.ends[index - 1] if index else 0, self.ends[index])
 
-    def following(self, earlier: Generate) -> Generate:
-        """Keep the shards of an earlier plan, as far as it has their samples.
+    def of_set(self, name: str, calls: int) -> Generate:
+        """Return the plan of one set, whose samples take so many network calls each."""
+        ends = self.shard_ends_of.get(name, self.shard_ends)
+        plan = self.model_copy(update={"shard_ends": ends, "shard_ends_of": {}})
+        if self.shard_size is not None:
+            return plan
+        known = range(min(self.count, LEAST_SHARD))
+        points = sum(map(self.size, known)) / max(1, len(known))
+        enough = math.ceil(_SHARD_POINTS / (points * calls)) if points else LEAST_SHARD
+        return plan.model_copy(update={"shard_size": max(LEAST_SHARD, enough)})
 
-        For as many samples in shards of another size it stays as it is: that was meant.
+    def following(self, earlier: Generate, resized: bool) -> tuple[int, ...]:
+        """Return where shards end if those of an earlier plan are kept; nothing: as they would.
+
+        Args:
+            earlier: The same set's plan at the last start.
+            resized: Whether shards of another size were asked for: for as many samples as before,
+                that was meant.
         """
-        resized = self.count == earlier.count and self.shard_size != earlier.shard_size
-        if self.shard_ends or resized:
-            return self
+        if resized and self.count == earlier.count and self.shard_size != earlier.shard_size:
+            return self.shard_ends
         kept = [end for end in earlier.ends if end <= self.count]
-        first = kept[-1] if kept else 0
-        new = [*range(first + self.shard_size, self.count, self.shard_size), self.count]
+        size, first = self.shard_size or LEAST_SHARD, kept[-1] if kept else 0
+        new = [*range(first + size, self.count, size), self.count]
         ends = (*kept, *(new if first < self.count else []))
-        return self if ends == self.ends else self.model_copy(update={"shard_ends": ends})
+        return () if ends == self.ends else ends
 
     def size(self, sample: int) -> int:
         """Return the number of points of a sample; 0 where the model or its input decides."""

@@ -55,6 +55,8 @@ _MANY = 10  # shards of which the starts can be felt
 def _short_shards(run: RunConfig) -> list[str]:
     """Return a line if many jobs sample for less than a minute each, as far as that is known."""
     plan = run.generate
+    if plan.shard_size is None:
+        return []
     points = sum(plan.size(k) for k in range(min(plan.count, plan.shard_size)))
     made = [one.sampler.steps for one in run.sets.values() if one.model not in UNMODELLED]
     if plan.shards < _MANY or not points or not made or points * min(made) >= _MINUTE:
@@ -62,8 +64,8 @@ def _short_shards(run: RunConfig) -> list[str]:
     enough = math.ceil(plan.shard_size * _MINUTE / (points * min(made)))
     return [
         f"generate.shard_size: {plan.shard_size}, of which {plan.shards} jobs a set come that"
-        f" sample for less than a minute, beside some 3 s to start; {enough} would do (another size"
-        " samples what is there anew)"
+        f" sample for less than a minute, beside some 3 s to start; {enough} would do, and none is"
+        " chosen by the set (another size samples what is there anew)"
     ]
 
 
