@@ -29,9 +29,11 @@ class Field(ABC, Generic[D]):
 
     Attributes:
         name: The value of ``domain`` in a run's settings.
+        refining_calls: Network calls that refining a sample takes.
     """
 
     name: str
+    refining_calls: int = 0
 
     @abstractmethod
     def with_data(self, data: Data) -> Field[D]:

@@ -131,7 +131,7 @@ def _loss(objective: Objective[Any], device: torch.device) -> tuple[Tensor, Tens
 def _measure(device: torch.device) -> Tensor:
     batch = _chains().to(device)
     assert batch.points is not None
-    return torch.stack(list(structure_errors(batch.points + 0.1, batch.mask).values()))
+    return torch.stack(list(structure_errors(batch.points + 0.1, batch).values()))
 
 
 def _scans(device: torch.device, count: int) -> tuple[Tensor, Tensor]:

@@ -54,6 +54,7 @@ class LidarField(Field[LidarDenoiser]):
     """Teacher, data, files and measures of completed scenes (see ``Field``)."""
 
     name = "lidar"
+    refining_calls = 1
 
     def __init__(self, data: LidarData | None = None):
         self.data = data or LidarData()

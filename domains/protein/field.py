@@ -29,6 +29,7 @@ from domains.protein.denoiser import ProteinaDenoiser
 from domains.protein.evaluation import measure, quick
 from domains.protein.files.samples import adopt_sample, read_sample, write_sample
 from domains.protein.gallery import gallery
+from domains.protein.ideal_bonds import with_ideal_bonds
 from domains.protein.losses.flow_loss import proteina_loss
 from domains.protein.losses.held_out import HeldOutFlow
 from domains.protein.losses.preference import ByCrossNLL, by_quality
@@ -127,8 +128,7 @@ class ProteinField(Field[ProteinaDenoiser]):
     ) -> list[Request | FewstepError]:
         """Request chains with the plan's lengths, fold classes and motifs."""
         folds = asked_folds(plan, numbers, denoiser, seed, self._training_data)
-        source = check_motifs(denoiser.motif, plan.scaffold, self.data.path)
-        requests = []
+        source, requests = check_motifs(denoiser.motif, plan.scaffold, self.data.path), []
         for number, condition in zip(numbers, folds, strict=True):
             size = plan.size(number)
             if source:
@@ -226,6 +226,12 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Return the denoiser without fold classes."""
         return Unconditional(denoiser, ("cath_code",))
 
+    def finish(
+        self, denoiser: ProteinaDenoiser, points: torch.Tensor, request: Request, refine: bool
+    ) -> torch.Tensor:
+        """Return a chain as it is written; refined, its bonds are ideal."""
+        return with_ideal_bonds(points.cpu()) if refine else points.cpu()
+
     def preference(
         self, kind: str = "quick", tools: Path | None = None
     ) -> Callable[[torch.Tensor, Batch], torch.Tensor]:
@@ -236,10 +242,6 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Compare samples with training domains in composition and cross NLL."""
         known = matched(self._training_data(), requests, seed)
         return nearness_to(known, load_proxy(tools, count=2))
-
-    def structure(self, points: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return errors of bonds ("scene") and clashes ("point"), nm²."""
-        return structure_errors(points, batch.mask)
 
     def gates(self, run: ProteinRun, tools: Path | None) -> list[Gate]:
         """Return the gates of the run's screen that judge samples by themselves."""
@@ -253,10 +255,6 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Write a PDB file, and mmCIF beside it on request."""
         return write_sample(sample, directory, options.get("formats", ()))
 
-    def draw(self, samples: Sequence[Sample], path: Path) -> None:
-        """Write a picture of all samples."""
-        write_chains(path, [one.points.numpy() for one in samples])
-
     def read(self, path: Path) -> Sample:
         """Read a PDB file that ``write`` has written."""
         return read_sample(path)
@@ -265,6 +263,8 @@ class ProteinField(Field[ProteinaDenoiser]):
         """Draw chains and their maps of distances."""
         return gallery(samples)
 
+    draw = staticmethod(write_chains)
+    structure = staticmethod(structure_errors)
     adopt = staticmethod(adopt_sample)
     teacher_loss = staticmethod(proteina_loss)
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from domains.batch import Sample
 from domains.files.provenance import atomic_path
 
 __all__ = ["draw_chains", "write_chains"]
@@ -36,10 +37,10 @@ def draw_chains(chains: Sequence[Float[np.ndarray, "n 3"]]) -> Image.Image:
     return sheet
 
 
-def write_chains(path: Path, chains: Sequence[Float[np.ndarray, "n 3"]]) -> None:
+def write_chains(samples: Sequence[Sample], path: Path) -> None:
     """Write the picture of ``draw_chains`` as PNG, atomically."""
     with atomic_path(path) as temporary:
-        draw_chains(chains).save(temporary, format="PNG")
+        draw_chains([one.points.numpy() for one in samples]).save(temporary, format="PNG")
 
 
 def _trace(chain: Float[np.ndarray, "n 3"]) -> Image.Image:

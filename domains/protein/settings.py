@@ -164,7 +164,7 @@ class ProteinRun(RunConfig):
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
     abilities: ClassVar[frozenset[str]] = frozenset(
-        {"autoguidance", "chains", "layers", "natives", "screen", "self_conditioning"}
+        {"autoguidance", "chains", "layers", "natives", "refine", "screen", "self_conditioning"}
     )
 
     domain: Literal["protein"]

@@ -21,6 +21,7 @@ def sample(
     seed: int = 0,
     precision: str = "32-true",
     backbone: bool = False,
+    refine: bool = True,
 ) -> None:
     """Sample protein backbones: PDB files of Cα atoms, and a picture of all.
 
@@ -32,6 +33,7 @@ def sample(
         seed: Decides the noise; another one gives other chains.
         precision: As of generate: 32-true, tf32 or bf16-mixed.
         backbone: Also write N, CA, C and O, rebuilt around the Cα by PULCHRA.
+        refine: Make the bonds of each chain ideal; else as the network leaves them.
     """
     from tqdm import tqdm
 
@@ -44,7 +46,7 @@ def sample(
         raise FewstepError("bad number of chains", expected=f"1 to {_MOST}", got=number)
     if backbone:
         require_pulchra()
-    field, student = load_field("protein"), ProteinStudent(model, precision)
+    field, student = load_field("protein"), ProteinStudent(model, precision, refine)
     made = student.samples(length, number, seed)
     chains = list(tqdm(made, desc="chains", total=number, mininterval=1.0))
     output.mkdir(parents=True, exist_ok=True)

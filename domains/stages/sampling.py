@@ -146,7 +146,8 @@ class Sampling:
                 points, calls = step.points, calls + 1
             finished = self._finish(points, batch, listed)
         times = 2 if getattr(sampler, "asked_twice", False) else 1
-        return finished, calls * times * self._denoiser().calls + self.sample_set.refine
+        refining = self.field.refining_calls if self.sample_set.refine else 0
+        return finished, calls * times * self._denoiser().calls + refining
 
     def _denoiser(self) -> Guided:
         """Return the network, guided as the set says."""

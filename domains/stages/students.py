@@ -30,15 +30,21 @@ class ProteinStudent:
     Args:
         model: Its directory or bundled name.
         precision: As of ``generate.precision``: 32-true, tf32 or bf16-mixed.
+        refine: Make the bonds of each chain ideal, as a set's `refine` does: no network call.
 
     Raises:
         FewstepError: There is no such model, it is damaged, or no student.
     """
 
-    def __init__(self, model: str | Path = "proteina-small-8", precision: str = "32-true"):
+    def __init__(
+        self,
+        model: str | Path = "proteina-small-8",
+        precision: str = "32-true",
+        refine: bool = True,
+    ):
         from domains.stages.at_hand import trained_sampler
 
-        self.model, self.precision = str(model), precision
+        self.model, self.precision, self.refine = str(model), precision, refine
         self._network: Any = None
         self._sampler = trained_sampler(self.model).model_dump()
 
@@ -121,7 +127,9 @@ class ProteinStudent:
             "seed": seed,
             "teacher": self.model,
             "generate": plan,
-            "sets": {"drawn": {"model": "teacher", "sampler": self._sampler}},
+            "sets": {
+                "drawn": {"model": "teacher", "sampler": self._sampler, "refine": self.refine}
+            },
         }
         return parse_config(content, "fewstep sample")
 

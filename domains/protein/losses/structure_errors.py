@@ -1,8 +1,10 @@
 """Differentiable errors of a Cα chain that need no ground truth."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
+
+from domains.batch import Batch
 
 __all__ = ["structure_errors"]
 
@@ -10,9 +12,7 @@ __all__ = ["structure_errors"]
 _BOND, _CONTACT = 0.38, 0.38
 
 
-def structure_errors(
-    points: Float[Tensor, "b n 3"], mask: Bool[Tensor, "b n"]
-) -> dict[str, Float[Tensor, ""]]:
+def structure_errors(points: Float[Tensor, "b n 3"], batch: Batch) -> dict[str, Float[Tensor, ""]]:
     """Return mean squared errors in nm², averaged over the batch.
 
     "scene": of the distances of neighbours from 0.38 nm. "point": of distances of others
@@ -20,8 +20,9 @@ def structure_errors(
 
     Args:
         points: Cα in nm.
-        mask: Real residues.
+        batch: Whose mask says which residues are real.
     """
+    mask = batch.mask
     bonded = (mask[:, 1:] & mask[:, :-1]).float()
     bond = _norm(points[:, 1:] - points[:, :-1]) - _BOND
     scene = (bond.square() * bonded).sum(1) / bonded.sum(1).clamp(min=1)

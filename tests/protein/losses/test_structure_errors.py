@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from domains.batch import Batch
 from domains.protein.losses.structure_errors import structure_errors
 
 
@@ -21,7 +22,7 @@ def full(points: Tensor) -> Tensor:
 
 
 def both(points: Tensor, mask: Tensor) -> Tensor:
-    found = structure_errors(points, mask)
+    found = structure_errors(points, Batch(mask))
     assert set(found) == {"scene", "point"}
     return torch.stack([found["scene"], found["point"]])
 
