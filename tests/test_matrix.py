@@ -167,3 +167,19 @@ def test_examples_can_be_written_out(files: list[str]) -> None:
         hindered = sum(bool(cell.obstacle) for cell in cells(matrix, domain))
         most = len(matrix.objectives) * steps * seeds + varied
         assert len(run.students) == most - hindered and bool(varied) != small
+
+
+def test_the_teacher_is_sampled_on_the_times_that_the_students_share() -> None:
+    roll_out = {"times": [0.1, 0.6], "eta": 0}
+    matrix = parse_matrix(
+        matrix_content(domains={"protein": {"student": {"roll_out": roll_out}}}, objectives={})
+    )
+    sampler = untrained(matrix, "protein")["teacher_k2"][1].sampler
+    assert isinstance(sampler, Renoise)
+    assert (sampler.times, sampler.eta, sampler.noise_scale) == ((0.1, 0.6), 0, 1)
+
+
+def test_times_that_are_not_as_many_as_the_steps_are_refused() -> None:
+    with pytest.raises(FewstepError, match=r"times must be 2 rising numbers"):
+        roll_out = {"times": [0.1, 0.6, 0.9]}
+        parse_matrix(matrix_content(domains={"protein": {"student": {"roll_out": roll_out}}}))
