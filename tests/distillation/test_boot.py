@@ -129,3 +129,9 @@ def test_other_roll_outs_are_refused(wrong: dict[str, float]):
     Distil.model_validate({**given, "roll_out": {"steps": 1, "eta": 0}})
     with pytest.raises(ValueError, match="roll_out: must be of steps 1, eta 0"):
         Distil.model_validate({**given, "roll_out": wrong})
+
+
+def test_a_time_that_is_too_early_is_refused_before_any_job():
+    given = {"objective": {"kind": "boot"}, "fit": {"network_calls": 9}}
+    with pytest.raises(ValueError, match=r"roll_out\.times: the only one must be at least 0\.1"):
+        Distil.model_validate({**given, "roll_out": {"steps": 1, "eta": 0, "times": [0.003]}})

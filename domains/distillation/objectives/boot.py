@@ -54,6 +54,9 @@ class BootConfig(ObjectiveConfig):
         roll_out = student.roll_out
         if (roll_out.steps, roll_out.eta, roll_out.noise_scale) != (1, 0, 1):
             raise ValueError("roll_out: must be of steps 1, eta 0, noise_scale 1 for boot")
+        if roll_out.times and roll_out.times[0] < _EARLIEST_CALL:
+            least = f"at least {_EARLIEST_CALL} for boot, as it says how far the ODE has come"
+            raise ValueError(f"roll_out.times: the only one must be {least}")
 
 
 class Boot(Objective[BootConfig]):
