@@ -81,7 +81,7 @@ def test_a_set_of_many_calls_has_smaller_shards() -> None:
     sets = {f"few_{k}": {"model": "teacher", "sampler": {**sampler, "steps": k}} for k in CALLS}
     run = parse_config(content(generate=plans, sets=sets))
     sizes = [run.plan(f"few_{k}").shard_size for k in CALLS]
-    assert sizes == [1875, 469, 64]
+    assert sizes == [2500, 625, 64]
 
 
 def test_a_run_of_an_older_version_keeps_its_shards(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_run_of_an_older_version_keeps_its_shards(tmp_path: Path) -> None:
     assert same.plan("student_2").ends == (64, 128, 192, 200)
     more = {**plans, "per_length": 5000, "shard_size": None}
     grown = continued(parse_config(content(generate=more)), path)
-    assert grown.plan("student_2").ends[:5] == (64, 128, 192, 200, 200 + 2250)
+    assert grown.plan("student_2").ends[:5] == (64, 128, 192, 200, 200 + 3000)
 
 
 def test_a_size_that_is_asked_for_is_had(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Samples of the smallest shard whose size was not given.
 LEAST_SHARD = 64
 # Points times network calls that take a core some two minutes (proteina-small).
-_SHARD_POINTS = 225_000
+_SHARD_POINTS = 300_000
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
 # Sets that no model of the run samples: held-out data, objects that are wrong on purpose, files.
