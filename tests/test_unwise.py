@@ -38,6 +38,16 @@ def test_each_departure_is_a_line(key: str, value: Any, words: str):
     assert line.startswith(f"sets.student_2.sampler.{key}: ") and words in line
 
 
+def test_a_bundled_student_at_other_times_is_a_line():
+    sampler = {**TRAINED, "kind": "renoise", "noise_scale": 1, "steps": 8}
+    sets = {"eight": {"model": "bundled", "sampler": sampler}}
+    run = parse_config(content(models={"bundled": "proteina-small-8"}, sets=sets))
+    (line,) = advice(run)
+    assert line.startswith("sets.eight.sampler.times: the usual, but bundled was trained with (0.2")
+    nowhere = parse_config(content(models={"bundled": "not/there"}, sets=sets))
+    assert advice(nowhere) == []
+
+
 OURS = sorted(CONFIGS.glob("*/protein*.yaml"))
 
 

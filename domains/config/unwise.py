@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+from domains.config.fields import located
 from domains.config.run import RunConfig
 from domains.config.sections import UNMODELLED
-from domains.config.training import Distil
+from domains.distillation.sampling.roll_out import RollOutConfig
 from domains.distillation.sampling.settings import Renoise
+from domains.errors import FewstepError
+from domains.files.regular import read_json_object
 
 __all__ = ["advice"]
 
@@ -32,12 +35,12 @@ def advice(run: RunConfig) -> list[str]:
                 for key in sorted(student.model_fields_set & _OF_THE_TEACHER)
             ]
     for name, sample_set in run.sets.items():
-        student, sampler = run.students.get(sample_set.model), sample_set.sampler
-        if student is not None and isinstance(sampler, Renoise):
+        trained, sampler = _roll_out(run, sample_set.model), sample_set.sampler
+        if trained is not None and isinstance(sampler, Renoise):
             lines += [
                 f"sets.{name}.sampler.{key}: {got}, but {sample_set.model} was trained with {was}"
                 f" ({why})"
-                for key, got, was, why in _departures(student, sampler)
+                for key, got, was, why in _departures(trained, sampler)
             ]
     return lines + _short_shards(run)
 
@@ -69,9 +72,22 @@ def _short_shards(run: RunConfig) -> list[str]:
     ]
 
 
-def _departures(student: Distil, sampler: Renoise) -> list[tuple[str, object, object, str]]:
+def _roll_out(run: RunConfig, model: str) -> RollOutConfig | None:
+    """Return how a student was sampled in training, as its settings or its file say; else None."""
+    if model in run.students:
+        return run.students[model].roll_out
+    if model not in run.models:
+        return None
+    try:
+        facts = read_json_object(located(run.models[model]) / "model.json")
+        return RollOutConfig.model_validate(facts["config"]["provenance"]["distil"]["roll_out"])
+    except (FewstepError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _departures(trained: RollOutConfig, sampler: Renoise) -> list[tuple[str, object, object, str]]:
     """Return (key, as sampled, as trained, what comes of it) where the two are at odds."""
-    trained, flow_map = student.roll_out, student.roll_out.is_deterministic
+    flow_map = trained.is_deterministic
     found: list[tuple[str, object, object, str]] = []
     if sampler.is_deterministic != flow_map:
         lost = "with fresh noise" if flow_map else "without fresh noise"
