@@ -38,7 +38,7 @@ def test_examples_are_valid(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"sets": {"naive": {"refine": True}}},
+        {"sets": {"naive": {"points": 300}}},
         {"sets": {"naive": {"sampler": {"kind": "dpm"}}}},
         {"generate": {"scenes": 3}},
         {"data": {"scans": "x"}},
