@@ -225,7 +225,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "sampler is a list": ({"sets": {"naive": {"sampler": []}}}, "sampler"),
     "LiDAR's files of proteins": ({"generate": {"formats": ["pcd"]}}, "generate.formats"),
     "LiDAR's sampler of proteins": ({"sets": {"naive": {"sampler": {"kind": "dpm"}}}}, "dpm"),
-    "LiDAR's refinement of proteins": ({"sets": {"naive": {"refine": True}}}, "refine"),
+    "LiDAR's thinning of proteins": ({"sets": {"naive": {"points": 300}}}, "points"),
     "LiDAR's scenes of proteins": ({"generate": {"scenes": 3}}, "generate.scenes"),
     "simulated data with a path": ({"data": {"simulate": {}, "path": "x"}}, "data"),
     "an architecture in a list": (
