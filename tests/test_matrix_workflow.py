@@ -32,8 +32,8 @@ def write(path: Path, **changes) -> Path:
 def test_examples_plan(tmp_path: Path) -> None:
     jobs = planned(tmp_path, [settings_file("matrix"), settings_file("matrix_small")])
     assert jobs["compare"] == jobs["fetch"] == jobs["lidar_simulate"] == 1
-    assert jobs["protein_distill"] == 18 and jobs["lidar_distill"] == 16
-    assert jobs["protein_generate"] == jobs["protein_evaluate"] == 18 + 4
+    assert jobs["protein_distill"] == 19 and jobs["lidar_distill"] == 17
+    assert jobs["protein_generate"] == jobs["protein_evaluate"] == 19 + 4
 
 
 def test_a_wrong_cell_is_one_line(tmp_path: Path) -> None:
