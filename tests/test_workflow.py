@@ -51,7 +51,7 @@ def test_examples_plan(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPat
     trained = run.teacher == PRETRAIN
     prepared = used & ({*run.models} if trained else {"teacher", *run.models})
     assert jobs.get("prepare", 0) == len(prepared)
-    assert jobs.get("generate", 0) == len(run.sets) * run.generate.shards
+    assert jobs.get("generate", 0) == sum(run.plan(name).shards for name in run.sets)
     assert jobs.get("merge", 0) == jobs.get("evaluate", 0) == len(run.sets)
     assert [jobs.get(name, 0) for name in ("pretrain", "report")] == [trained, bool(run.sets)]
     assert jobs.get("describe", 0) == bool(run.sets and run.reference_sizes)
