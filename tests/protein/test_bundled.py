@@ -9,15 +9,17 @@ from domains.errors import FewstepError
 from domains.protein.field import FIELD
 from domains.protein.metrics.geometry import chain as geometry
 from domains.protein.metrics.geometry import secondary_structure
+from domains.stages.at_hand import trained_sampler
 from domains.stages.sampling import Sampling
-
-CARD = {"kind": "renoise", "eta": 0, "noise_scale": 1, "self_conditioning": True}
 
 
 @pytest.mark.parametrize("calls", [8, 16])
 def test_few_calls_make_whole_chains_with_secondary_structure(calls: int) -> None:
-    network = FIELD.load(located(f"proteina-small-{calls}")).eval()
-    sample_set = SampleSet.model_validate({"model": "student", "sampler": {**CARD, "steps": calls}})
+    name = f"proteina-small-{calls}"
+    network, sampler = FIELD.load(located(name)).eval(), trained_sampler(name)
+    card = (located(name) / "README.md").read_text(encoding="utf-8")
+    assert all(str(time) in card for time in sampler.times)
+    sample_set = SampleSet(model="student", sampler=sampler, refine=True)
     requests = {k: Request(str(k), 60) for k in range(6)}
     made = Sampling(FIELD, network, sample_set, 0).samples(requests)
     chains = []
