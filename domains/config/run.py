@@ -257,7 +257,7 @@ class RunConfig(Config):
         Raises:
             FewstepError: There is no such set, or there are no files.
         """
-        place, made = self.sample_set(name).files, self.sets[name]
-        if place is None:
+        made = self.sample_set(name)
+        if made.files is None:
             return self.generate.of_set(name, 1 if made.model in UNMODELLED else made.sampler.steps)
-        return Listed(listed=len(given_files(place)), shard_size=self.generate.shard_size)
+        return Listed(listed=len(given_files(made.files)), shard_size=self.generate.shard_size)

@@ -33,7 +33,7 @@ FULL_TEACHER = {"sde": 100, "ode": 100, "dpm": 50}
 # Samples of the smallest shard whose size was not given.
 LEAST_SHARD = 64
 # Points times network calls that take a core some two minutes (proteina-small).
-_SHARD_POINTS = 300_000
+SHARD_POINTS = 300_000
 # Each is a job, which Snakemake holds in memory.
 _MOST_SHARDS = 100_000
 # Sets that no model of the run samples: held-out data, objects that are wrong on purpose, files.
@@ -190,7 +190,7 @@ class Generate(Config, ABC):
             return plan
         known = range(min(self.count, LEAST_SHARD))
         points = sum(map(self.size, known)) / max(1, len(known))
-        enough = math.ceil(_SHARD_POINTS / (points * calls)) if points else LEAST_SHARD
+        enough = math.ceil(SHARD_POINTS / (points * calls)) if points else LEAST_SHARD
         return plan.model_copy(update={"shard_size": max(LEAST_SHARD, enough)})
 
     def following(self, earlier: Generate, resized: bool) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import math
 
 from domains.config.fields import located
 from domains.config.run import RunConfig
-from domains.config.sections import UNMODELLED
+from domains.config.sections import SHARD_POINTS, UNMODELLED
 from domains.distillation.sampling.roll_out import RollOutConfig
 from domains.distillation.sampling.settings import Renoise
 from domains.errors import FewstepError
@@ -51,7 +51,7 @@ _OF_THE_TEACHER = {
     *("teacher_guidance", "teacher_autoguidance", "experts"),
 }
 # Points times network calls that take a core a minute (bundled student), or as long as 20 starts.
-_MINUTE = 150_000
+_MINUTE = SHARD_POINTS // 2
 _MANY = 10  # shards of which the starts can be felt
 
 
