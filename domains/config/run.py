@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from domains.config.as_trained import with_trained_samplers
 from domains.config.fields import field_settings
 from domains.config.sections import UNMODELLED, Data, Evaluate, Generate, Listed, SampleSet, Screen
 from domains.config.sweep import Sweep, combined
@@ -81,6 +82,11 @@ class RunConfig(Config):
         if student.teacher_asked_twice:
             return "teacher_asked_twice: the networks of this field have no self-conditioning"
         return ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _samplers_as_trained(cls, content: Any) -> Any:
+        return with_trained_samplers(content)
 
     @model_validator(mode="after")
     def _teacher_is_described(self) -> RunConfig:

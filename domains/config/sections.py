@@ -6,10 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from domains.config.as_trained import AS_TRAINED
 from domains.distillation.sampling.settings import Euler, Jitter, Renoise, Solver
 from domains.distillation.sampling.tuned import Tuned
 from domains.settings import Config, Name
@@ -73,6 +74,12 @@ class Data(Config):
         return self
 
 
+def _or_as_trained(schema: dict[str, Any]) -> None:
+    """Let editors know the word that is written out before a set is read."""
+    whole = {key: schema.pop(key) for key in ("oneOf", "discriminator") if key in schema}
+    schema["anyOf"] = [whole, {"const": AS_TRAINED, "type": "string"}]
+
+
 class SampleSet(Config):
     """One set of samples: a model and how it is sampled, or the files of another program."""
 
@@ -84,8 +91,9 @@ class SampleSet(Config):
     as `rfdiffusion/**/*.pdb`. LiDAR: completions that are called like their scenes."""
     chain: str | None = Field(default=None, min_length=1, max_length=4)
     """Of `files`: the chain that counts in a structure; needed where it has several (proteins)."""
-    sampler: Sampler = Renoise()
-    """How it is sampled; unused without a model."""
+    sampler: Sampler = Field(default=Renoise(), json_schema_extra=_or_as_trained)
+    """How it is sampled; `as_trained` is how a student was in training, as the run's settings or
+    its file tell. Unused without a model."""
     label: str = ""
     """Its name in the report; that of the model if empty."""
     reference: bool = False

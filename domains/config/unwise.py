@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-from domains.config.fields import located
+from domains.config.as_trained import trained_roll_out
 from domains.config.run import RunConfig
 from domains.config.sections import SHARD_POINTS, UNMODELLED
 from domains.distillation.sampling.roll_out import RollOutConfig
 from domains.distillation.sampling.settings import Renoise
-from domains.errors import FewstepError
-from domains.files.regular import read_json_object
 
 __all__ = ["advice"]
 
@@ -76,13 +74,7 @@ def _roll_out(run: RunConfig, model: str) -> RollOutConfig | None:
     """Return how a student was sampled in training, as its settings or its file say; else None."""
     if model in run.students:
         return run.students[model].roll_out
-    if model not in run.models:
-        return None
-    try:
-        facts = read_json_object(located(run.models[model]) / "model.json")
-        return RollOutConfig.model_validate(facts["config"]["provenance"]["distil"]["roll_out"])
-    except (FewstepError, OSError, ValueError, KeyError, TypeError):
-        return None
+    return trained_roll_out(run.models[model]) if model in run.models else None
 
 
 def _departures(trained: RollOutConfig, sampler: Renoise) -> list[tuple[str, object, object, str]]:

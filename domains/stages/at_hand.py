@@ -44,14 +44,12 @@ def trained_sampler(model: str) -> Renoise:
     Raises:
         FewstepError: The model is no student, or there is none.
     """
-    from domains.distillation.sampling.roll_out import RollOutConfig
+    from domains.config.as_trained import roll_out_of
 
-    trained = facts_of(model).get("provenance", {}).get("distil", {}).get("roll_out")
+    trained = roll_out_of(facts_of(model))
     if trained is None:
         raise FewstepError(
             f"{model} is no student, so how to sample it is not known",
             do="Give a student, or write a YAML (see workflows/config)",
         )
-    if trained.pop("deterministic", False):  # the older word
-        trained["eta"] = 0.0
-    return RollOutConfig.model_validate(trained).sampler(trained.get("noise_scale", 1.0))
+    return trained.sampler(trained.noise_scale)

@@ -147,11 +147,13 @@ def test_4_every_step_of_every_sample_is_trained():
     assert sorted(seen) == sorted(ROLL_OUT.times.tolist() * 2)
 
 
-def test_5_padding_and_masked_points_change_nothing():
+@pytest.mark.parametrize("weight", [0.0, 2.0], ids=["points", "and their distances"])
+def test_5_padding_and_masked_points_change_nothing(weight: float):
     def result(length: int, fill: float) -> list[Tensor]:
         mask = blank([5, 7], length).mask
         draws = SetDraws(("padding",), mask=mask, count=7, fill=fill)
-        return losses_and_gradients(make(FlowMap, substeps=2), 2, draws, length, deterministic=True)
+        objective = make(FlowMap, substeps=2, pair_distances=weight)
+        return losses_and_gradients(objective, 2, draws, length, deterministic=True)
 
     torch.testing.assert_close(result(7, 0.0), result(12, 9.0), rtol=1e-4, atol=1e-6)
 
@@ -222,6 +224,18 @@ def test_drawn_steps_have_the_weighted_loss_of_all_in_the_mean():
     mean = sum(odds * loss for odds, loss in zip((0.4, 0.4, 0.2), alone, strict=True))
     torch.testing.assert_close(whole, mean)
     assert float(alone[0].detach()) != float(alone[1].detach())
+
+
+def test_distances_are_weighed_beside_the_points():
+    def loss(**settings: float) -> tuple[float, dict[str, Tensor]]:
+        batch, objective = blank([COUNT] * SAMPLES), make(FlowMap, substeps=8, **settings)
+        found = objective.student_loss(roles_of(ExactMap(STD * 1.3)), batch, Draws(("map",)))
+        return float(found.value.detach()), found.diagnostics
+
+    alone, _ = loss()
+    both, noted = loss(pair_distances=3.0, near=2.0)
+    assert noted["pair_distance_error"] > 0.001
+    assert both == pytest.approx(alone + 3 * float(noted["pair_distance_error"]), rel=1e-5)
 
 
 def test_a_turned_target_costs_nothing_when_aligned():

@@ -29,6 +29,7 @@ from domains.distillation.objectives.objective import (
     Student,
     pseudo_huber,
 )
+from domains.distillation.objectives.pair_distances import pair_distance_error
 from domains.distillation.roles import Draws, Loss, Roles, by_time
 from domains.distillation.sampling.sampler import ode_step
 from domains.errors import FewstepError
@@ -46,6 +47,11 @@ class FlowMapConfig(ObjectiveConfig):
     """Steps of the teacher's ODE that one step of the student learns to make."""
     huber: float = Field(default=0.02, gt=0)
     """c of the distance, in nm or m: smaller distances count squared."""
+    pair_distances: float = Field(default=0.0, ge=0, exclude_if=lambda given: not given)
+    """Weight, beside the points' distance, of the error of distances between near points, which
+    tells local structure from a shift; each sample holds n² of them."""
+    near: float = Field(default=1.0, gt=0, exclude_if=lambda given: given == 1)
+    """Pairs that are nearer than this in the target count in `pair_distances`; in nm or m."""
     align: bool = False
     """Superpose each target on the student's estimate, so that rotations cost nothing."""
     step_weights: tuple[Annotated[float, Field(ge=0)], ...] = ()
@@ -99,9 +105,13 @@ class FlowMap(Objective[FlowMapConfig]):
             target = superposed(target, estimate.detach(), rows.batch)
         distance = pseudo_huber(estimate, target, rows.batch, self.settings.huber)
         seen = distance.detach()
-        noted = by_time("distance", seen, rows.time)
-        loss = (self._weights(rows) * distance).mean()
-        return Loss(self.settings.scale * loss, {"distance": seen.mean(), **noted})
+        noted = {"distance": seen.mean(), **by_time("distance", seen, rows.time)}
+        if weight := self.settings.pair_distances:
+            near, huber = self.settings.near, self.settings.huber
+            error = pair_distance_error(estimate, target, rows.batch, near, huber)
+            distance = distance + weight * error
+            noted["pair_distance_error"] = error.detach().mean()
+        return Loss(self.settings.scale * (self._weights(rows) * distance).mean(), noted)
 
     def _target(self, rows: _Rows, roles: Roles) -> Float[torch.Tensor, "r n 3"]:
         """Return D* of each row."""

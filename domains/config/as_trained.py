@@ -1,0 +1,82 @@
+"""`sampler: as_trained`: a set that samples a student just as it was sampled in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from domains.config.fields import located
+from domains.distillation.sampling.roll_out import RollOutConfig
+from domains.errors import FewstepError
+from domains.files.regular import read_json_object
+from domains.settings import is_mapping
+
+__all__ = ["AS_TRAINED", "roll_out_of", "trained_roll_out", "with_trained_samplers"]
+
+AS_TRAINED = "as_trained"
+
+
+def roll_out_of(facts: Mapping[str, Any]) -> RollOutConfig | None:
+    """Return the roll-out that a model was trained with, as its description tells; else None.
+
+    Args:
+        facts: ``config`` of its ``model.json``.
+    """
+    try:
+        return RollOutConfig.model_validate(facts["provenance"]["distil"]["roll_out"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def trained_roll_out(model: str) -> RollOutConfig | None:
+    """Return the roll-out that a finished student was trained with; None: it is no student.
+
+    Args:
+        model: A model's directory or bundled name.
+    """
+    try:
+        return roll_out_of(read_json_object(located(model) / "model.json")["config"])
+    except (FewstepError, OSError, KeyError):
+        return None
+
+
+def with_trained_samplers(content: Any) -> Any:
+    """Return a run's settings, as read, with the sampler written out wherever it is `as_trained`.
+
+    Raises:
+        ValueError: The set's model is no student.
+    """
+    if not is_mapping(content) or not is_mapping(content.get("sets")):
+        return content
+    sets = {name: _settled(name, given, content) for name, given in content["sets"].items()}
+    return {**content, "sets": sets}
+
+
+def _settled(name: str, given: Any, content: Mapping[str, Any]) -> Any:
+    if not is_mapping(given) or given.get("sampler") != AS_TRAINED:
+        return given
+    trained = _trained(given.get("model"), content)
+    if trained is None:
+        raise ValueError(
+            f"sets.{name}.sampler: as_trained, but {given.get('model')} is no student, so write out"
+            " how to sample it"
+        )
+    return {**given, "sampler": trained.sampler(trained.noise_scale)}
+
+
+def _trained(model: Any, content: Mapping[str, Any]) -> RollOutConfig | None:
+    """Return the roll-out of one of the run's students or models."""
+    students, models = content.get("students") or {}, content.get("models") or {}
+    if not isinstance(model, str) or not is_mapping(students) or not is_mapping(models):
+        return None
+    if model in students:
+        student = students[model]
+        if not is_mapping(student):
+            return getattr(student, "roll_out", None)
+        try:  # what is wrong with it is told where it stands
+            return RollOutConfig.model_validate(student.get("roll_out") or {})
+        except ValidationError:
+            return RollOutConfig()
+    return trained_roll_out(str(models[model])) if model in models else None
