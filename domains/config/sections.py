@@ -112,6 +112,8 @@ class SampleSet(Config):
             raise ValueError("give either model or files")
         if self.chain is not None and self.files is None:
             raise ValueError("chain is of use with files only")
+        if self.refine and self.model in UNMODELLED:
+            raise ValueError(f"refine is of use with models only, not with {self.model}")
         return self
 
     @property

@@ -136,6 +136,8 @@ def test_a_chain_far_from_the_origin_is_written(given: Path) -> None:
         ({"model": "teacher", "files": "x"}, "give either model or files"),
         ({}, "give either model or files"),
         ({"model": "data", "chain": "A"}, "chain is of use with files only"),
+        ({"model": "data", "refine": True}, "refine is of use with models only, not with data"),
+        ({"files": "x", "refine": True}, "refine is of use with models only, not with files"),
         ({"model": "files"}, "give either model or files"),
     ],
     ids=str,
