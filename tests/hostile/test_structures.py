@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "mmCIF: empty": ("cif", "", "can't read"),
     "mmCIF: binary": ("cif", bytes(range(256)), "can't read"),
     "mmCIF: PDB by the name of it": ("cif", pdb(), "can't read"),
-    "mmCIF: another table": ("cif", "data_x\n_cell.length_a 1\n", "can't read"),
+    "mmCIF: another table": ("cif", "data_x\n_cell.length_a 1\n", "none with 'atom_site'"),
     "mmCIF: no atoms": ("cif", cif(), "can't read"),
     "mmCIF: two blocks": ("cif", cif({}) + cif({}).replace("data_x", "data_y"), "can't read"),
     "mmCIF: no Cα": ("cif", cif({"label_atom_id": "N", "auth_atom_id": "N"}), "no Cα atoms"),

@@ -100,6 +100,7 @@ def load_atoms(path: Path) -> AtomRows:
             warnings.simplefilter("ignore")  # an error is one line
             return AtomRows.of(_PARSERS[suffix](path.read_text(encoding="utf-8-sig")))
     except Exception as error:  # A damaged file can raise anything inside a parser.
+        got = f"none with {error}" if isinstance(error, KeyError) else str(error)[:200]
         raise FewstepError(
-            f"can't read {path}", expected="a PDB or mmCIF file", got=str(error)[:200]
+            f"can't read {path}", expected="a PDB or mmCIF file with atoms", got=got
         ) from error
