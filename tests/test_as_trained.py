@@ -46,3 +46,8 @@ def test_a_wrong_roll_out_is_told_where_it_stands():
     students = {"student": {"roll_out": {"steps": "many"}}}
     with pytest.raises(FewstepError, match=r"students\.student\.roll_out\.steps"):
         parse_config(one_set("student", students=students))
+
+
+def test_a_model_that_is_no_name_is_told_in_one_line():
+    with pytest.raises(FewstepError, match="is no student"):
+        parse_config(one_set(["student"]))  # type: ignore[arg-type]

@@ -68,15 +68,17 @@ def _settled(name: str, given: Any, content: Mapping[str, Any]) -> Any:
 
 def _trained(model: Any, content: Mapping[str, Any]) -> RollOutConfig | None:
     """Return the roll-out of one of the run's students or models."""
-    students, models = content.get("students") or {}, content.get("models") or {}
-    if not isinstance(model, str) or not is_mapping(students) or not is_mapping(models):
-        return None
-    if model in students:
+    students, models = (content.get(key) for key in ("students", "models"))
+    if not isinstance(model, str):
+        return None  # what is wrong with it is told where it stands
+    if is_mapping(students) and model in students:
         student = students[model]
         if not is_mapping(student):
             return getattr(student, "roll_out", None)
-        try:  # what is wrong with it is told where it stands
+        try:  # likewise
             return RollOutConfig.model_validate(student.get("roll_out") or {})
         except ValidationError:
             return RollOutConfig()
-    return trained_roll_out(str(models[model])) if model in models else None
+    if is_mapping(models) and model in models:
+        return trained_roll_out(str(models[model]))
+    return None

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from domains.distillation.training.muon import MuonAdam, inner_matrices
 from domains.distillation.training.settings import Optimiser
+from domains.errors import FewstepError
 
 __all__ = [
     "build_optimiser",
@@ -39,9 +41,25 @@ def learning_rate(config: Optimiser, step: int, done: float) -> float:
 
 
 def build_optimiser(network: nn.Module, config: Optimiser) -> Optimizer:
-    """Return the optimiser of a network's trainable parameters."""
+    """Return the optimiser of a network's trainable parameters.
+
+    Raises:
+        FewstepError: It should be Muon, and nothing is for it to step.
+    """
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(trainable, lr=config.rate, betas=(config.beta1, config.beta2))
+    betas = (config.beta1, config.beta2)
+    if config.method == "adam":
+        return torch.optim.Adam(trainable, lr=config.rate, betas=betas)
+    if not (matrices := inner_matrices(network)):
+        raise FewstepError(
+            "method: muon has nothing to step",
+            expected="linear layers of 16 and more channels",
+            got="none that is trained",
+            do="Train by adam",
+        )
+    inner = {*matrices}
+    others = [parameter for parameter in trainable if parameter not in inner]
+    return MuonAdam(matrices, others, config.rate, betas)
 
 
 def learn_only(role: str, trainable: Mapping[str, Sequence[nn.Parameter]]) -> None:
@@ -58,7 +76,7 @@ def set_rate(optimiser: Optimizer, rate: float) -> None:
 
 
 def fuse(optimiser: Optimizer) -> None:
-    """Let Adam step in one kernel, on the device that its parameters have come to.
+    """Let Adam step in one kernel (Muon has none), on the device that its parameters have come to.
 
     Numbers differ in the last bits from those of a loop over the parameters.
     """
@@ -66,7 +84,9 @@ def fuse(optimiser: Optimizer) -> None:
         group["fused"], group["foreach"] = True, False
         for parameter in group["params"]:
             kept = optimiser.state.get(parameter)
-            if kept:  # of a resumed training; Lightning leaves the count of steps where it is
+            if (
+                kept and "step" in kept
+            ):  # of a resumed training; Lightning leaves the count of steps where it is
                 kept["step"] = kept["step"].to(parameter.device, torch.float32)
 
 

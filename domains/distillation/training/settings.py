@@ -23,8 +23,13 @@ def _absent(given: object) -> bool:
 
 
 class Optimiser(Config):
-    """How one role is optimised, by Adam."""
+    """How one role is optimised."""
 
+    method: Literal["adam", "muon"] = Field(
+        default="adam", exclude_if=lambda given: given == "adam"
+    )
+    """`muon` steps the matrices inside the network by Muon and the rest by Adam: fewer updates for
+    networks of linear layers, such as the proteins'; the rate is Adam's."""
     rate: float = Field(default=1e-4, gt=0)
     """Learning rate, after the warm-up."""
     beta1: float = Field(default=0.9, ge=0, lt=1)

@@ -11,8 +11,8 @@ from domains.distillation.training.distiller import Distiller
 
 __all__ = ["check_state"]
 
-# What Adam keeps of a weight.
-_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+# What Adam keeps of a weight, and what Muon keeps.
+_MOMENTS = ({"step", "exp_avg", "exp_avg_sq"}, {"momentum_buffer"})
 
 
 def check_state(distiller: Distiller, state: Any, settings: str = "") -> None:
@@ -122,11 +122,13 @@ def _check_optimiser(
         # The rate is set anew at each step; other versions of torch have other options.
         if any(group[key] != ours[key] for key in ours if key != "lr" and key in group):
             raise ValueError(f"the optimiser of {role} has other settings")
+    of_muon = {n for g in expected["param_groups"] if "ns_steps" in g for n in g["params"]}
     for number, kept in moments.items():
         if type(number) is not int or not 0 <= number < len(parameters):
             raise ValueError(f"the optimiser of {role} is of other weights")
         shapes = (parameters[number].shape, torch.Size([]))
-        if not _is_dict(kept) or set(kept) != _MOMENTS:
+        by_muon = number in of_muon
+        if not _is_dict(kept) or set(kept) != _MOMENTS[by_muon]:
             raise ValueError(f"the optimiser of {role} keeps other moments")
         for name, value in kept.items():
             if not isinstance(value, Tensor) or value.shape != shapes[name == "step"]:
