@@ -15,7 +15,7 @@ from domains.stages.at_hand import trained_sampler
 TRAINED: dict[str, Any] = {"steps": 4, "eta": 0, "self_conditioning": True, "noise_scale": 1}
 
 
-def one_set(model: str, **more: Any) -> dict[str, Any]:
+def one_set(model: Any, **more: Any) -> dict[str, Any]:
     set_of = {"model": model, "sampler": "as_trained"}
     return content(**more) | {"sets": {"made": set_of}}
 
@@ -35,19 +35,32 @@ def test_a_finished_student_is_sampled_as_its_file_says():
     assert advice(run) == []
 
 
-@pytest.mark.parametrize("model", ["teacher", "finished", "absent"])
-def test_what_is_no_student_is_one_line(model: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("teacher", "'teacher' is neither"),
+        ("finished", "'finished' is neither"),
+        ("absent", r"there is no checkpoint .*nowhere"),
+        ("checkpoint", r"models\.checkpoint: as_trained looks into model.json, and there is none"),
+        (["student"], r"\['student'\] is neither"),
+    ],
+    ids=str,
+)
+def test_what_is_no_student_is_one_line(model: Any, words: str, tmp_path: Path):
+    (tmp_path / "some.ckpt").touch()
     models = {"finished": "proteina-small", "absent": str(tmp_path / "nowhere")}
-    with pytest.raises(FewstepError, match=f"as_trained, but {model} is no student"):
+    models["checkpoint"] = str(tmp_path / "some.ckpt")
+    with pytest.raises(FewstepError, match=words):
         parse_config(one_set(model, models=models))
+
+
+def test_another_word_is_told_the_right_one():
+    wrong = {"sets": {"made": {"model": "teacher", "sampler": "as-trained"}}}
+    with pytest.raises(FewstepError, match=r"expected as_trained, or .* got 'as-trained'"):
+        parse_config(content() | wrong)
 
 
 def test_a_wrong_roll_out_is_told_where_it_stands():
     students = {"student": {"roll_out": {"steps": "many"}}}
     with pytest.raises(FewstepError, match=r"students\.student\.roll_out\.steps"):
         parse_config(one_set("student", students=students))
-
-
-def test_a_model_that_is_no_name_is_told_in_one_line():
-    with pytest.raises(FewstepError, match="is no student"):
-        parse_config(one_set(["student"]))  # type: ignore[arg-type]

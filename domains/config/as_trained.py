@@ -55,15 +55,35 @@ def with_trained_samplers(content: Any) -> Any:
 
 
 def _settled(name: str, given: Any, content: Mapping[str, Any]) -> Any:
-    if not is_mapping(given) or given.get("sampler") != AS_TRAINED:
+    sampler = given.get("sampler") if is_mapping(given) else None
+    if not is_mapping(given) or not isinstance(sampler, str):
         return given
+    if sampler != AS_TRAINED:
+        raise ValueError(
+            f"sets.{name}.sampler: expected {AS_TRAINED}, or a sampler written out as"
+            f" {{kind: …}}, got {sampler!r}"
+        )
     trained = _trained(given.get("model"), content)
     if trained is None:
         raise ValueError(
-            f"sets.{name}.sampler: as_trained, but {given.get('model')} is no student, so write out"
-            " how to sample it"
+            f"sets.{name}.sampler: {AS_TRAINED} is for students: {given.get('model')!r} is neither"
+            " one of `students` nor a finished one of `models`, so write out how to sample it"
         )
     return {**given, "sampler": trained.sampler(trained.noise_scale)}
+
+
+def _finished(name: str, model: str) -> RollOutConfig | None:
+    """Return the roll-out of one of the run's ``models``.
+
+    Raises:
+        ValueError: There is no such model, or it is yet to be prepared.
+    """
+    if not (located(model) / "model.json").is_file():
+        raise ValueError(
+            f"models.{name}: {AS_TRAINED} looks into model.json, and there is none at {model};"
+            " prepare it first, or correct the path"
+        )
+    return trained_roll_out(model)
 
 
 def _trained(model: Any, content: Mapping[str, Any]) -> RollOutConfig | None:
@@ -80,5 +100,5 @@ def _trained(model: Any, content: Mapping[str, Any]) -> RollOutConfig | None:
         except ValidationError:
             return RollOutConfig()
     if is_mapping(models) and model in models:
-        return trained_roll_out(str(models[model]))
+        return _finished(model, str(models[model]))
     return None

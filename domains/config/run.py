@@ -27,6 +27,9 @@ class RunConfig(Config):
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "tuned")
     """Kinds of samplers that the field has."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Endings of files of other programs that are samples of the field, if they are in a
+    directory."""
     abilities: ClassVar[frozenset[str]] = frozenset()
     """What else it can: `refine`, `autoguidance`, `self_conditioning`, `layers`, `natives`,
     `chains`, or `screen`."""
@@ -266,4 +269,5 @@ class RunConfig(Config):
         made = self.sample_set(name)
         if made.files is None:
             return self.generate.of_set(name, 1 if made.model in UNMODELLED else made.sampler.steps)
-        return Listed(listed=len(given_files(made.files)), shard_size=self.generate.shard_size)
+        listed = len(given_files(made.files, self.reads))
+        return Listed(listed=listed, shard_size=self.generate.shard_size)

@@ -7,7 +7,7 @@ from pathlib import Path
 from domains.errors import FewstepError
 from domains.files.regular import check_regular
 
-__all__ = ["free_name", "make_way", "put_aside"]
+__all__ = ["begins", "free_name", "make_way", "put_aside"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,15 +45,17 @@ def make_way(path: Path, beginning: str) -> None:
         path: The file that is about to be written or removed.
         beginning: How each file of this kind begins.
     """
-    if os.path.lexists(path) and not _begins(path, beginning.encode()):
+    if os.path.lexists(path) and not begins(path, beginning):
         _log.warning("%s is somebody else's: it is now %s", path, put_aside(path, "other"))
 
 
-def _begins(path: Path, beginning: bytes) -> bool:
+def begins(path: Path, beginning: str) -> bool:
+    """Return whether a file is there and begins so."""
+    wanted = beginning.encode()
     try:
         check_regular(path)
         with path.open("rb") as stream:
-            return stream.read(len(beginning)) == beginning
+            return stream.read(len(wanted)) == wanted
     except OSError:
         return False
 

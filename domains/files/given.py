@@ -1,5 +1,6 @@
 """Files that somebody gives as samples: which ones, in which order, under which names."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from glob import glob
@@ -10,23 +11,35 @@ from domains.errors import FewstepError
 __all__ = ["distinct_names", "given_files"]
 
 
-def given_files(place: str) -> list[Path]:
+def given_files(place: str, suffixes: tuple[str, ...] = ()) -> list[Path]:
     """Return the files of a directory, or those that a pattern matches, by their paths' order.
 
     Args:
         place: A directory, whose own files count; or a pattern with ``*``, ``?``, ``[…]`` and
             ``**`` for directories of any depth. Hidden files never count.
+        suffixes: Endings, in small letters, of the files of a directory that count; none: all.
 
     Raises:
-        FewstepError: There is no file.
+        FewstepError: There is no file, or a name has characters that are none.
     """
     whole = Path(place).is_dir()
-    paths = map(Path, glob(f"{Path(place)}/*") if whole else glob(place, recursive=True))
-    found = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
+    endings = suffixes if whole else ()
+    paths = Path(place).iterdir() if whole else map(Path, glob(place, recursive=True))
+    found = sorted(
+        path
+        for path in paths
+        if path.is_file()
+        and not path.name.startswith(".")
+        and (not endings or path.suffix.lower() in endings)
+    )
+    for path in found:
+        if re.search(r"[\ud800-\udfff\n\r]", str(path)):  # what no row of a table could hold
+            raise FewstepError("a file's name is no UTF-8", got=ascii(str(path)), do="Rename it")
     if not found:
         raise FewstepError(
             f"there are no files {place}",
-            expected="a directory with files, or a pattern that files match",
+            expected=f"a directory with files{''.join(f' {one}' for one in endings)}, or a pattern"
+            " that files match",
             do="Correct the path; it counts from where the command is started",
         )
     return found

@@ -24,6 +24,7 @@ __all__ = [
     "named_tensors",
     "read_model",
     "read_pair",
+    "refuse_model",
     "write_compact",
     "write_model",
 ]
@@ -127,6 +128,20 @@ def _make_way(path: Path, new: Path) -> None:
         return
     if not path.is_file() or sha256(path) != sha256(new):
         _log.warning("%s is somebody else's: it is now %s", path, put_aside(path, "other"))
+
+
+def refuse_model(directory: Path) -> None:
+    """Refuse a directory in which there is a model of ours, perhaps of hours of training.
+
+    Raises:
+        FewstepError: There is one.
+    """
+    if directory.is_dir() and (directory / "model.json").exists():
+        raise FewstepError(
+            f"there is a model in {directory} already",
+            expected="a new directory",
+            do="Give another --output, or move it away",
+        )
 
 
 def read_model(directory: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

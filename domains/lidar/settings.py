@@ -196,6 +196,7 @@ class LidarRun(RunConfig):
     """A run with LiDAR scenes."""
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "dpm", "tuned", "jitter")
+    reads: ClassVar[tuple[str, ...]] = SCAN_SUFFIXES
     abilities: ClassVar[frozenset[str]] = frozenset({"refine", "thin"})
 
     domain: Literal["lidar"]

@@ -163,6 +163,7 @@ class ProteinRun(RunConfig):
     """A run with proteins."""
 
     samplers: ClassVar[tuple[str, ...]] = ("renoise", "sde", "ode", "tuned")
+    reads: ClassVar[tuple[str, ...]] = (".pdb", ".ent", ".cif", ".mmcif")
     abilities: ClassVar[frozenset[str]] = frozenset(
         {"autoguidance", "chains", "layers", "natives", "refine", "screen", "self_conditioning"}
     )

@@ -29,7 +29,7 @@ def complete(
 
     Args:
         scans: Directory of scans (.bin, .ply, .pcd).
-        output: Directory of the completions.
+        output: A new directory, of the completions.
         model: A student, by its directory or bundled name.
         columns: Names of a row's numbers in .bin scans, such as "x y z intensity ring".
         scan_points: Keep the scan's points, marked grey, beside the completed ones, blue.
@@ -39,17 +39,15 @@ def complete(
 
     from domains.batch import Request, Sample
     from domains.field import load_field
+    from domains.files.fresh import fresh_directory
     from domains.stages.at_hand import load_model
     from domains.stages.sampling import Sampled, Sampling
 
-    if output.resolve() == scans.resolve():
-        raise FewstepError(
-            "completions would replace the scans", got=output, do="Give another --output"
-        )
     settings = _settings(model, str(scans), precision, columns)
     field = load_field("lidar").with_data(settings.data)
     plan, network = settings.generate, load_model(field, model)
     sampling = Sampling(field, network, settings.sample_set("completed"), 0, None, plan.precision)
+    fresh_directory(output)
     seconds: list[float] = []
     skipped = 0
     for number in tqdm(range(len(settings.data.inputs())), desc="scans", mininterval=1.0):

@@ -166,7 +166,8 @@ def _samples(
 
     plan, seed = settings.generate, settings.seed
     if sample_set.files is not None:
-        for number, sample in _adopted(field, sample_set, numbers, skipped):
+        paths = _given(sample_set.files, settings.reads, numbers)
+        for number, sample in _adopted(field, sample_set.chain, paths, numbers, skipped):
             yield sample, _row(number, len(sample.points), 0, 0.0, 0)
         return
     if sample_set.model in UNMODELLED:
@@ -192,8 +193,6 @@ def _samples(
             name = requests[number].name
             if isinstance(made, FewstepError):
                 skipped[number] = str(made)
-            elif not len(made.points):
-                skipped[number] = f"{name}: the sample has no points that count"
             else:
                 row = _row(number, len(made.points), seed, made.seconds, made.calls)
                 yield Sample(name, made.points, requests[number].condition), row
@@ -210,21 +209,34 @@ def _thinned(sample: Sample, points: int | None, number: int) -> Sample:
     return replace(sample, points=sample.points[torch.from_numpy(np.sort(rows))])
 
 
+def _given(place: str, reads: tuple[str, ...], numbers: range) -> list[Path]:
+    """Return all files of a set of another program; say once how many others lie beside them."""
+    from domains.files.given import given_files
+
+    paths = given_files(place, reads)
+    if not numbers.start and (others := len(given_files(place)) - len(paths)):
+        _log.info("%d files of other kinds in %s are no samples", others, place)
+    return paths
+
+
 def _adopted(
-    field: Field, sample_set: SampleSet, numbers: Sequence[int], skipped: dict[int, str]
+    field: Field,
+    chain: str | None,
+    paths: Sequence[Path],
+    numbers: range,
+    skipped: dict[int, str],
 ) -> Iterator[tuple[int, Sample]]:
     """Yield the samples in files of another program; note the files that are none."""
     from dataclasses import replace
 
     from domains.capabilities import Adopting, capability
-    from domains.files.given import distinct_names, given_files
+    from domains.files.given import distinct_names
 
     reader = capability(field, Adopting, "reads no samples of other programs")
-    paths = given_files(sample_set.files or "")
     names = distinct_names(paths)
     for number in numbers:
         try:
-            sample = reader.adopt(paths[number], sample_set.chain)
+            sample = reader.adopt(paths[number], chain)
         except FewstepError as error:
             skipped[number] = str(error)
         else:

@@ -22,19 +22,23 @@ def prepare(
 
     Args:
         source: Checkpoint file, model directory or bundled name (such as proteina-small).
-        output: Directory of the model.
+        output: A new directory, of the model.
         domain: Scientific field.
         architecture: A model.json, or the directory of it, for files that hold weights only.
         lora_alpha: α of LoRA weights whose file does not say it.
         fold_classes: Proteina's cath_label_mapping.pt: which row of a checkpoint is which class.
-        sha256: Expected checksum of the checkpoint file.
+        sha256: Expected checksum of the checkpoint, which is a file then.
         half: Store the weights in float16 (half the size; computing stays in float32).
     """
     from domains.field import load_field
     from domains.files import provenance
     from domains.files.architecture import read_architecture
+    from domains.files.model_files import refuse_model
 
-    path = located(source)
+    path, sha256 = located(source), sha256.strip().lower()
+    refuse_model(output)
+    if sha256 and path.is_dir():
+        raise FewstepError("sha256 is of a file", got=f"the directory {path}", do="Leave it out")
     if sha256 and path.is_file() and provenance.sha256(path) != sha256:
         raise FewstepError(
             f"checksum of {path}",

@@ -26,7 +26,7 @@ def sample(
     """Sample protein backbones: PDB files of Cα atoms, and a picture of all.
 
     Args:
-        output: Directory of the PDB files.
+        output: A new directory, of the PDB files.
         length: Residues of a chain.
         number: Chains.
         model: A student, by its directory or bundled name.
@@ -39,6 +39,7 @@ def sample(
 
     from domains.capabilities import Drawing, capability
     from domains.field import load_field
+    from domains.files.fresh import fresh_directory
     from domains.protein.files.backbone import require_pulchra
     from domains.stages.students import ProteinStudent
 
@@ -48,13 +49,14 @@ def sample(
         require_pulchra()
     field, student = load_field("protein"), ProteinStudent(model, precision, refine)
     made = student.samples(length, number, seed)
-    chains = list(tqdm(made, desc="chains", total=number, mininterval=1.0))
-    output.mkdir(parents=True, exist_ok=True)
-    for chain, _ in chains:
+    fresh_directory(output)
+    chains, spent = [], 0.0
+    for chain, seconds in tqdm(made, desc="chains", total=number, mininterval=1.0):
         field.write(chain, output, {"formats": ("backbone",) if backbone else ()})
-    drawn = [chain for chain, _ in chains]
-    capability(field, Drawing, "draws nothing").draw(drawn, output / "backbones.png")
-    each = sum(seconds for _, seconds in chains) / number
+        chains.append(chain)
+        spent += seconds
+    capability(field, Drawing, "draws nothing").draw(chains, output / "backbones.png")
+    each = spent / number
     _log.info("%d chains of %d residues, %.2g s each: %s", number, length, each, output)
     what = "Cα atoms; N, CA, C and O in backbone/" if backbone else "Cα atoms only"
     _log.info("%s. See %s/backbones.png, from blue (N) to red (C)", what, output)

@@ -98,9 +98,10 @@ class Sampling:
     precision: str = "32-true"
 
     def samples(self, requests: Mapping[int, Request]) -> dict[int, Sampled | FewstepError]:
-        """Sample one batch, by number; an error for a sample that does not fit into memory.
+        """Sample one batch, by number; an error for a sample without points that count.
 
-        Where memory is too small, halves of the batch are tried, down to single samples. A
+        Where memory is too small, halves of the batch are tried, down to single samples, and one
+        that does not fit either is an error likewise. A
         sample's noise is its own, so it does not depend on how batches are cut.
         """
         began = time.perf_counter()
@@ -112,8 +113,11 @@ class Sampling:
             reason = str(error).partition("\n")[0] or type(error).__name__
         else:
             seconds = (time.perf_counter() - began) / len(requests)
-            pairs = zip(requests, points, strict=True)
-            return {number: Sampled(one, seconds, calls) for number, one in pairs}
+            pairs = zip(requests.items(), points, strict=True)
+            return {
+                number: Sampled(one, seconds, calls) if len(one) else _empty(request)
+                for (number, request), one in pairs
+            }
         # Only here, where the error no longer holds on to the tensors of the failed batch.
         torch.cuda.empty_cache()
         return self._halves(requests, reason)
@@ -192,6 +196,10 @@ class Sampling:
             return body
         ends, scale = polish_times(sampler.polish_from, sampler.polish), sampler.noise_scale
         return polish(body, denoiser, process, batch, ends, noise, scale)
+
+
+def _empty(request: Request) -> FewstepError:
+    return FewstepError(f"{request.name}: the sample has no points that count")
 
 
 def batches(plan: Generate, sizes: Mapping[int, int]) -> Iterator[list[int]]:

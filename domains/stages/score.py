@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 # Natives that stand beside: enough for intervals that say something.
 _MOST_NATIVES = 100
 _SHARD = 1000
+_BEGINNING = '{\n "name": "score"'  # of its settings
 
 
 def score(
@@ -32,26 +33,36 @@ def score(
     Args:
         structures: Directory of PDB or mmCIF files, or a pattern such as "out/**/*.pdb" (quoted).
         chain: The chain to measure; needed where structures have several.
-        output: Directory of the table, the report and what they are made of.
+        output: A new directory, of the table, the report and what they are made of; an earlier
+            score there is moved aside.
         proxy: Measure the designability proxy too: seconds a structure.
         tools: Directory of the ProteinMPNN weights, if they are not in the usual places.
 
     Raises:
         FewstepError: No structure can be measured.
     """
+    from domains.files.aside import begins, put_aside
+    from domains.files.fresh import fresh_directory
     from domains.stages.describe import describe
     from domains.stages.evaluate import evaluate
     from domains.stages.generate import generate
     from domains.stages.report import report
 
+    _check_apart(structures, output)
     config = output / "config.json"
     given = {"given": {"files": str(structures), "chain": chain, "label": str(structures)}}
-    settings = _write(config, given, (100,), proxy)
+    settings = _settings(given, (100,), proxy)
+    settings.plan("given")  # there are files
+    if begins(config, _BEGINNING):
+        _log.info("the earlier score is now %s", put_aside(output, "earlier"))
+    fresh_directory(output)
+    _write(config, settings)
     for shard in range(settings.plan("given").shards):
         generate(config, "given", shard, output / f"samples/given/shard_{shard:04d}")
     lengths = _lengths(output / "samples/given", settings)
     natives = {"natives": {"model": "data", "label": "Held-out natives"}}
-    settings = _write(config, {**given, **natives}, lengths, proxy)
+    settings = _settings({**given, **natives}, lengths, proxy)
+    _write(config, settings)
     for shard in range(settings.generate.shards):
         generate(config, "natives", shard, output / f"samples/natives/shard_{shard:04d}")
     described = output / "references.json"
@@ -65,11 +76,24 @@ def score(
     print(f"\n{output / 'report.html'}, {output / 'results.csv'}")
 
 
-def _write(path: Path, sets: dict[str, Any], lengths: tuple[int, ...], proxy: bool) -> RunConfig:
-    """Write the settings of a run that measures only; natives get ``lengths``."""
+def _check_apart(structures: Path, output: Path) -> None:
+    """Refuse a place under a pattern's: the copies made there would match it, too.
+
+    Raises:
+        FewstepError: It is there.
+    """
+    parts = structures.parts
+    fixed = next((k for k, part in enumerate(parts) if part == "**"), None)
+    if fixed is not None and output.resolve().is_relative_to(Path(*parts[:fixed]).resolve()):
+        raise FewstepError(
+            f"the pattern {structures} would match what is written to {output}",
+            do="Give an --output elsewhere, such as ../score",
+        )
+
+
+def _settings(sets: dict[str, Any], lengths: tuple[int, ...], proxy: bool) -> RunConfig:
+    """Return the settings of a run that measures only; natives get ``lengths``."""
     from domains.config import parse_config
-    from domains.files.aside import make_way
-    from domains.files.provenance import write_text
 
     content = {
         "name": "score",
@@ -80,10 +104,13 @@ def _write(path: Path, sets: dict[str, Any], lengths: tuple[int, ...], proxy: bo
         "sets": sets,
         "evaluate": {"proxy": proxy},
     }
-    settings = parse_config(content, "the command line")
-    make_way(path, '{\n "name": "score"')
+    return parse_config(content, "the command line")
+
+
+def _write(path: Path, settings: RunConfig) -> None:
+    from domains.files.provenance import write_text
+
     write_text(path, settings.model_dump_json(indent=1) + "\n")
-    return settings
 
 
 def _lengths(samples: Path, settings: RunConfig) -> tuple[int, ...]:

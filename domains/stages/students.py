@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import operator
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, SupportsIndex, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from domains.config import RunConfig
     from domains.stages.sampling import Sampling
 
-__all__ = ["ProteinStudent", "SceneStudent"]
+__all__ = ["ProteinStudent", "SceneStudent", "whole"]
 
+_log = logging.getLogger(__name__)
 _RESIDUES = 2048  # that are computed together: what a laptop's memory holds
 _ANGSTROM = 10.0  # per nanometre
 
@@ -42,14 +45,15 @@ class ProteinStudent:
         precision: str = "32-true",
         refine: bool = True,
     ):
-        from domains.stages.at_hand import trained_sampler
+        from domains.stages.at_hand import facts_of, trained_sampler
 
         self.model, self.precision, self.refine = str(model), precision, refine
         self._network: Any = None
+        self._facts = facts_of(self.model)
         self._sampler = trained_sampler(self.model).model_dump()
 
     def sample(
-        self, length: int = 100, number: int = 1, seed: int = 0
+        self, length: SupportsIndex = 100, number: SupportsIndex = 1, seed: SupportsIndex = 0
     ) -> Float32[np.ndarray, "number length 3"]:
         """Sample Cα traces.
 
@@ -66,7 +70,11 @@ class ProteinStudent:
         return np.stack([_ANGSTROM * one.points.numpy() for one in samples]).astype(np.float32)
 
     def structures(
-        self, length: int = 100, number: int = 1, seed: int = 0, backbone: bool = False
+        self,
+        length: SupportsIndex = 100,
+        number: SupportsIndex = 1,
+        seed: SupportsIndex = 0,
+        backbone: bool = False,
     ) -> AtomArrayStack:
         """Sample chains, as of ``sample``, as biotite models: chain A, alanines.
 
@@ -83,21 +91,36 @@ class ProteinStudent:
             return alanines(np.stack([rebuild_backbone(one) for one in traces]), BACKBONE)
         return alanines(np.stack(traces)[:, :, None], ["CA"])
 
-    def samples(self, length: int, number: int, seed: int) -> Iterator[tuple[Sample, float]]:
+    def samples(
+        self, length: SupportsIndex, number: SupportsIndex, seed: SupportsIndex
+    ) -> Iterator[tuple[Sample, float]]:
         """Yield chains in nanometre as they are made, each with its seconds."""
         from domains.batch import Sample
         from domains.stages.sampling import Sampled, batches
 
-        settings = self._run(length, number, seed)
+        size, count = whole("length", length), whole("number", number)
+        self._warn_of(size)
+        settings = self._run(size, count, whole("seed", seed))
         sampling, plan = self._sampling(settings), settings.generate
-        made = sampling.field.requests(plan, range(number), sampling.network, seed)
+        made = sampling.field.requests(plan, range(count), sampling.network, settings.seed)
         requests = {index: _allowed(request) for index, request in enumerate(made)}
-        for part in batches(plan, dict.fromkeys(requests, length)):
+        for part in batches(plan, dict.fromkeys(requests, size)):
             for index, one in sampling.samples({k: requests[k] for k in part}).items():
                 if not isinstance(one, Sampled):
                     raise one
                 request = requests[index]
                 yield Sample(request.name, one.points, request.condition), one.seconds
+
+    def _warn_of(self, length: int) -> None:
+        """Say that a length is none of those that the student was trained on."""
+        trained = self._facts.get("provenance", {}).get("distil", {}).get("lengths") or {}
+        low, high = trained.get("low", length), trained.get("high", length)
+        if not low <= length <= high:
+            _log.warning(
+                "%s was trained on chains of %d to %d residues; how good those of %d are is not"
+                " known",
+                *(self.model, low, high, length),
+            )
 
     def _sampling(self, settings: RunConfig) -> Sampling:
         from domains.field import load_field
@@ -176,7 +199,7 @@ class SceneStudent:
             Points of the completed scene within ``radius``, metre; the scan's are not among them.
 
         Raises:
-            FewstepError: The scan is no such array, or has no points in reach.
+            FewstepError: The scan is no such array, or it or its completion has no points in reach.
         """
         from dataclasses import replace
 
@@ -197,6 +220,18 @@ class SceneStudent:
         if not isinstance(made, Sampled):
             raise made
         return made.points.numpy().astype(np.float32)
+
+
+def whole(name: str, value: Any) -> int:
+    """Return an argument as an integer; NumPy's are welcome.
+
+    Raises:
+        FewstepError: It is none.
+    """
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise FewstepError(f"bad {name}", expected="an integer", got=repr(value)) from error
 
 
 def _allowed(request: Request | FewstepError) -> Request:

@@ -191,10 +191,43 @@ def test_score_is_one_line(given: Path, capsys: pytest.CaptureFixture) -> None:
     assert "Another program" in Path("out/report.html").read_text()
     index = pd.read_csv("out/samples/natives/shard_0000/index.csv")
     assert len(index) == 4 and index["length"].between(37, 47).all()
-    (Path("out") / "config.json").write_text("mine")
     score(Path("theirs/a"), output=Path("out"))
-    assert (Path("out") / "config.json.other").read_text() == "mine"
+    assert pd.read_csv("out.earlier/results.csv").equals(results)
     assert "1 (0 skipped)" in capsys.readouterr().out
+
+
+def test_score_replaces_nothing_and_does_not_score_itself(given: Path) -> None:
+    Path("mine").mkdir()
+    Path("mine/results.csv").write_text("mine")
+    with pytest.raises(FewstepError, match="there are files in mine already"):
+        score(Path("theirs/a"), output=Path("mine"))
+    assert Path("mine/results.csv").read_text() == "mine"
+    with pytest.raises(FewstepError, match="would match what is written to score"):
+        score(Path("**/*.pdb"))
+    with pytest.raises(FewstepError, match="there are no files nowhere"):
+        score(Path("nowhere"))
+    assert not Path("score").exists()
+
+
+def test_what_lies_beside_structures_is_no_sample(tmp_path: Path) -> None:
+    for name in ("x.pdb", "x.trb", "y.CIF", "README", ".hidden.pdb"):
+        (tmp_path / name).touch()
+    run = parse_config(content(sets={"theirs": {"files": str(tmp_path)}}))
+    assert run.plan("theirs").count == 2
+    assert [path.name for path in given_files(str(tmp_path), run.reads)] == ["x.pdb", "y.CIF"]
+    assert len(given_files(f"{tmp_path}/*")) == 4  # a pattern says what it wants
+    with pytest.raises(FewstepError, match=r"files \.bin \.ply \.pcd, or a pattern"):
+        given_files(str(tmp_path), (".bin", ".ply", ".pcd"))
+
+
+def test_directories_and_names_of_files_are_taken_as_they_are(tmp_path: Path) -> None:
+    for name in ("set [1]", "set 1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.pdb").touch()
+    assert given_files(str(tmp_path / "set [1]")) == [tmp_path / "set [1]" / "x.pdb"]
+    (tmp_path / "set 1" / "\udcff.pdb").touch()
+    with pytest.raises(FewstepError, match="name is no UTF-8"):
+        given_files(str(tmp_path / "set 1"))
 
 
 def test_score_of_nothing_is_an_error(given: Path) -> None:

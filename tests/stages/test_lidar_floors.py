@@ -123,9 +123,21 @@ def test_completions_alone_are_written_on_request(run: Path, tmp_path: Path) -> 
 def test_a_teacher_is_no_student_and_nothing_may_be_completed(run: Path, tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans/broken.bin").write_bytes(b"12345")
-    with pytest.raises(FewstepError, match="would replace the scans"):
-        complete(tmp_path / "scans", output=tmp_path / "scans/../scans")
+    student, made = str(run / "results/tiny/student"), tmp_path / "made"
+    with pytest.raises(FewstepError, match=r"there are files in .*scans already"):
+        complete(tmp_path / "scans", output=tmp_path / "scans/../scans", model=student)
     with pytest.raises(FewstepError, match="is no student"):
-        complete(tmp_path / "scans", model=str(run / "results/tiny/teacher"))
+        complete(tmp_path / "scans", output=made, model=str(run / "results/tiny/teacher"))
     with pytest.raises(FewstepError, match=r"no scan of .* could be completed"):
-        complete(tmp_path / "scans", model=str(run / "results/tiny/student"))
+        complete(tmp_path / "scans", output=made, model=student)
+
+
+def test_a_scan_without_a_completion_is_passed_over(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = read_points(run / "results/tiny/streets/sequences/500/velodyne/000001.bin")
+    write_points(tmp_path / "scans/a.bin", np.tile(np.float32([[8.0, 1.0, 0.5]]), (500, 1)))
+    write_points(tmp_path / "scans/b.bin", whole)
+    complete(tmp_path / "scans", output=tmp_path / "made", scan_points=False)
+    assert "a: the sample has no points that count" in caplog.text
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {"b.ply", "b.png"}

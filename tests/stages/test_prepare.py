@@ -16,6 +16,8 @@ from domains.batch import Batch
 from domains.errors import FewstepError
 from domains.field import load_field
 from domains.files.model_files import read_model, write_model
+from domains.files.provenance import sha256
+from domains.stages.compact import compact
 from domains.stages.generate import generate
 from domains.stages.prepare import prepare
 
@@ -50,6 +52,29 @@ def test_a_checkpoint_is_a_teacher(golden: Path, classes: Path, tmp_path: Path, 
     index = pd.read_csv(tmp_path / "shard/index.csv")
     for file in index["file"]:
         assert "CATH 1.10.x.x" in (tmp_path / "shard" / file).read_text()
+
+
+def test_a_model_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    prepare("proteina-small-16", tmp_path / "mine")
+    before = (tmp_path / "mine/model.safetensors").read_bytes()
+    with pytest.raises(FewstepError, match=r"there is a model in .*mine already"):
+        prepare("proteina-small-8", tmp_path / "mine")
+    with pytest.raises(FewstepError, match=r"there is a model in .*mine already"):
+        compact("proteina-small-8", tmp_path / "mine")
+    assert (tmp_path / "mine/model.safetensors").read_bytes() == before
+
+
+def test_a_checksum_is_of_a_file_and_bits_are_of_a_base(golden: Path, tmp_path: Path) -> None:
+    (source,) = (golden / "protein/ckpt").glob("chk_*-EMA.ckpt")
+    with pytest.raises(FewstepError, match="sha256 is of a file"):
+        prepare("proteina-small-8", tmp_path / "one", sha256="abc")
+    with pytest.raises(FewstepError, match="checksum"):
+        prepare(str(source), tmp_path / "one", sha256="abc")
+    prepare(str(source), tmp_path / "one", sha256=f" {sha256(source).upper()}")
+    with pytest.raises(FewstepError, match="bits are of use with a base only"):
+        compact(str(tmp_path / "one"), tmp_path / "two", bits=2)
+    compact(str(tmp_path / "one"), tmp_path / "two")
+    assert read_model(tmp_path / "two")[1] == read_model(tmp_path / "one")[1]
 
 
 def test_without_its_classes_a_checkpoint_can_not_be_asked(golden: Path, tmp_path: Path) -> None:
@@ -170,9 +195,9 @@ def test_options_that_contradict_a_model_are_refused(golden, classes, tmp_path) 
     teacher = tmp_path / "teacher"
     network = read_model(teacher)[1]["network"]
     (tmp_path / "a.json").write_text(json.dumps(network | {"use_qkln": not network["use_qkln"]}))
-    for path in (source, teacher):
+    for path, out in ((source, tmp_path / "one"), (teacher, tmp_path / "two")):
         with pytest.raises(FewstepError, match="another architecture"):
-            prepare(str(path), tmp_path / "out", architecture=tmp_path / "a.json")
-        prepare(str(path), tmp_path / "out", architecture=teacher / "model.json")
+            prepare(str(path), out, architecture=tmp_path / "a.json")
+        prepare(str(path), out, architecture=teacher / "model.json")
     with pytest.raises(FewstepError, match="no adapters"):
-        prepare(str(teacher), tmp_path / "out", lora_alpha=32.0)
+        prepare(str(teacher), tmp_path / "three", lora_alpha=32.0)

@@ -25,6 +25,24 @@ def test_chains_are_written_and_drawn_and_the_seed_decides_them(tmp_path: Path) 
         assert len(one) == 24 and one.equal(again) and not one.equal(other)
 
 
+def test_nothing_is_replaced_and_that_is_said_before_sampling(tmp_path: Path) -> None:
+    (tmp_path / "sample_0000000.pdb").write_text("mine")
+    with pytest.raises(FewstepError, match=r"there are files in .* already"):
+        sample(tmp_path, length=10**4, number=10**4)
+    assert (tmp_path / "sample_0000000.pdb").read_text() == "mine"
+    with pytest.raises(FewstepError, match="can't write to"):
+        sample(tmp_path / "sample_0000000.pdb", length=24)
+
+
+def test_a_length_that_was_never_trained_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sample(tmp_path / "one", length=50, number=1)
+    assert "trained on" not in caplog.text
+    sample(tmp_path / "two", length=8, number=1)
+    assert "trained on chains of 50 to 128 residues; how good those of 8 are" in caplog.text
+
+
 def test_a_student_says_how_it_is_sampled() -> None:
     sampler = trained_sampler("proteina-small-8")
     assert (sampler.steps, sampler.eta, sampler.noise_scale) == (8, 0, 1)

@@ -1,6 +1,7 @@
 """Contract: in Python, bundled students sample and complete arrays as their commands do files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import fewstep
 from domains.errors import FewstepError
 from domains.field import load_field
 from domains.stages.sample import sample
+from domains.stages.students import whole
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +62,22 @@ def test_scans_are_completed() -> None:
     assert not np.array_equal(scene, student.complete(wall, seed=1))
 
 
-BAD = [np.zeros((4, 2)), np.full((4, 3), np.nan), np.zeros((4, 3))]
+@pytest.mark.parametrize("length", ["30", None, [30, 40], 30.5])
+def test_what_is_no_integer_is_refused_in_one_line(length: Any) -> None:
+    with pytest.raises(FewstepError, match="bad length: expected an integer"):
+        whole("length", length)
+
+
+def test_numbers_of_numpy_are_numbers(proteins: fewstep.ProteinStudent) -> None:
+    assert proteins.sample(np.int64(24), np.int32(1), np.uint8(3)).shape == (1, 24, 3)
+
+
+ONE_PLACE = np.tile([[8.0, 1.0, 0.5]], (500, 1))
+BAD = [np.zeros((4, 2)), np.full((4, 3), np.nan), np.zeros((4, 3)), ONE_PLACE]
 
 
 @pytest.mark.parametrize("scan", BAD)
-def test_bad_scans_are_refused_in_one_line(scan: np.ndarray) -> None:
+def test_bad_scans_are_refused_in_one_line(scan: Any) -> None:
     pytest.importorskip("open3d")
     with pytest.raises(FewstepError, match=r"bad scan|no points"):
         fewstep.SceneStudent().complete(scan)

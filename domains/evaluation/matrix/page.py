@@ -9,9 +9,8 @@ import numpy as np
 
 from domains.evaluation.matrix import figures as figures
 from domains.evaluation.matrix.results import MATRIX, Entry, FieldResults, of_cell, tidy
-from domains.evaluation.report.page import download, render
+from domains.evaluation.report.page import download, render, write_page
 from domains.evaluation.statistics.table import write_table
-from domains.files.provenance import write_text
 
 __all__ = ["build_comparison"]
 
@@ -46,7 +45,7 @@ def build_comparison(
         seeds=sorted({e.seed for f in fields for e in f.entries if e.seed is not None}),
         address=download(results.to_csv(index=False)),
     )
-    write_text(output, page)
+    write_page(output, page)
 
 
 def _field(field: FieldResults, styles: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from domains.config.fields import MADE
 from domains.errors import FewstepError
 from domains.evaluation.report import gallery, screens, sections
-from domains.evaluation.report.page import download, render
+from domains.evaluation.report.page import download, render, write_page
 from domains.evaluation.report.scenes import scenes
 from domains.evaluation.statistics import comparison, trade_off
 from domains.evaluation.statistics.lead import lead, with_teacher
@@ -31,7 +31,7 @@ from domains.evaluation.statistics.sets import (
     read_set,
 )
 from domains.evaluation.statistics.to_teacher import with_distances
-from domains.files.provenance import sha256, write_text
+from domains.files.provenance import sha256
 
 __all__ = ["Metric", "build_report"]
 
@@ -156,7 +156,7 @@ def build_report(
     styles, hidden = sections.set_styles(sets), sections.hidden_sets(measured, explained)
     key = comparison.primary_metric(measured, explained)
     packed, shown = scenes(measured, output)
-    write_text(
+    write_page(
         output,
         render(
             "report.html",

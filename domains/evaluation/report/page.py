@@ -10,9 +10,12 @@ from markupsafe import Markup
 
 from domains.evaluation.report.axis import format_number
 from domains.evaluation.statistics.sets import ROLES
-from domains.files.provenance import package_versions
+from domains.files.aside import make_way
+from domains.files.provenance import package_versions, write_text
 
-__all__ = ["download", "render"]
+__all__ = ["download", "render", "write_page"]
+
+_BEGINNING = '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta name="generator" content="fewstep">'
 
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("page.js", "geometry.js", "painters.js", "viewer.js")  # one script in this order
@@ -53,3 +56,9 @@ def render(template: str, *, title: str, notes: str, **content: Any) -> str:
 def download(text: str) -> str:
     """Return the address of a CSV file that the page holds."""
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page that ``render`` made, atomically; what is no page of ours moves aside."""
+    make_way(path, _BEGINNING)
+    write_text(path, page)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from domains.errors import FewstepError
 from domains.evaluation.statistics.bootstrap import Interval, bootstrap_interval
 from domains.evaluation.statistics.shares import wilson
+from domains.files.aside import make_way
 from domains.files.provenance import atomic_path, named
 from domains.files.regular import check_regular
 
@@ -160,12 +161,13 @@ def set_row(
 
 
 def write_table(path: Path, table: pd.DataFrame, schema: Schema) -> None:
-    """Write a table as CSV, atomically, all digits kept.
+    """Write a table as CSV, atomically, all digits kept; what is none of its kind moves aside.
 
     Raises:
         FewstepError: The table doesn't fit the schema, or the file can't be written.
     """
     checked = _checked(table, schema, "the table")
+    make_way(path, ",".join([*schema.columns][:2]))
     with atomic_path(path) as temporary:
         checked.to_csv(temporary, index=False, encoding="utf-8")
 

@@ -133,6 +133,16 @@ def test_the_same_input_gives_the_same_page(tmp_path: Path) -> None:
     assert first == _build(tmp_path / "b")
 
 
+def test_a_page_replaces_its_like_and_moves_others_aside(tmp_path: Path) -> None:
+    path, page = write_set(tmp_path, "s", "student"), tmp_path / "r.html"
+    page.write_text("<!DOCTYPE html>\n<html>mine</html>")
+    for title in ("one", "two"):
+        build_report([path], page, title=title)
+    assert "<title>two" in page.read_text()
+    assert (tmp_path / "r.html.other").read_text().endswith("mine</html>")
+    assert len(list(tmp_path.glob("r.html*"))) == 2
+
+
 def test_a_single_bare_set_gives_a_page(tmp_path: Path) -> None:
     path = write_set(tmp_path, "s", "student")
     (path / "samples.csv").unlink()

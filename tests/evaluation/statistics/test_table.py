@@ -136,3 +136,12 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"run\xff\xfe\x00")
     with pytest.raises(FewstepError, match="summary"):
         read_table(path, SUMMARY)
+
+
+def test_a_table_of_other_columns_moves_aside(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text("mine,too\n1,2\n")
+    for _ in range(2):
+        write_table(path, summary(), SUMMARY)
+    assert (tmp_path / "results.csv.other").read_text() == "mine,too\n1,2\n"
+    assert len(list(tmp_path.iterdir())) == 2
