@@ -147,5 +147,8 @@ def _table(evaluations: list[Path]) -> str:
         return "" if value == "n/a" else f"{value} [{low}, {high}]"
 
     facts = ["n", *(f"{one.facts['n']} ({one.facts['skipped']} skipped)" for one in sets)]
+    # Natives are as long as the structures only where there are natives so long.
+    sizes = [(one.samples["length"].min(), one.samples["length"].max()) for one in sets]
+    residues = ["Residues", *(f"{low:.0f} to {high:.0f}" for low, high in sizes)]
     rows = [[m.label, *(cell(one.estimate(key)) for one in sets)] for key, m in metrics.items()]
-    return table(("", *(one.label for one in sets)), [facts, *rows])
+    return table(("", *(one.label for one in sets)), [facts, residues, *rows])

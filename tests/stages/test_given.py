@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,7 @@ def test_score_is_one_line(given: Path, capsys: pytest.CaptureFixture) -> None:
     score(Path("theirs/**/*.pdb"), chain="A", output=Path("out"))
     said = capsys.readouterr().out
     assert "4 (3 skipped)" in said and "Held-out natives" in said and "Clashes" in said
+    assert re.search(r"Residues +\d+ to \d+ +\d+ to \d+", said)
     results = pd.read_csv("out/results.csv")
     assert set(results["run"]) == {"score/given", "score/natives"}
     assert "Another program" in Path("out/report.html").read_text()
