@@ -3,10 +3,12 @@
 import math
 from functools import partial
 
+import pytest
 import torch
 from distillation.toy import blank
 
 from domains.distillation.objectives.pair_distances import pair_distance_error
+from domains.errors import FewstepError
 
 
 def test_distances_of_near_pairs_ignore_turns_shifts_and_what_is_far():
@@ -29,3 +31,9 @@ def test_distances_have_a_finite_gradient_where_points_coincide():
     aim = torch.tensor([[[0.0, 0, 0], [0.3, 0, 0], [0, 0.3, 0]]])
     pair_distance_error(points, aim, blank([3]), 1.0, 0.01).sum().backward()
     assert points.grad is not None and points.grad.isfinite().all()
+
+
+def test_clouds_have_too_many_pairs():
+    points = torch.zeros(1, 5000, 3)
+    with pytest.raises(FewstepError, match="at most 4096 points, got 5000"):
+        pair_distance_error(points, points, blank([5000]), 1.0, 0.01)

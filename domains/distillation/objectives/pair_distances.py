@@ -5,10 +5,12 @@ from __future__ import annotations
 from jaxtyping import Float
 
 from domains.batch import Batch
+from domains.errors import FewstepError
 from domains.lazy import torch
 
 __all__ = ["pair_distance_error"]
 
+_MOST = 4096  # points
 _TINY = 1e-12  # under a root, so that a point's distance to itself has a gradient
 
 
@@ -30,7 +32,17 @@ def pair_distance_error(
         batch: Tells padding, whose pairs do not count.
         radius: Pairs nearer than this in ``target`` count.
         huber: c; smaller differences count squared.
+
+    Raises:
+        FewstepError: There are more points than n² distances could be held of.
     """
+    if (count := target.shape[1]) > _MOST:
+        raise FewstepError(
+            "pair_distances holds the distances of all pairs of a sample",
+            expected=f"at most {_MOST} points",
+            got=count,
+            do="Leave pair_distances out",
+        )
     found, aim = (_distances(points.float()) for points in (estimate, target))
     counts = batch.mask[:, :, None] & batch.mask[:, None] & (aim < radius)
     counts = counts & ~torch.eye(aim.shape[1], dtype=torch.bool, device=aim.device)

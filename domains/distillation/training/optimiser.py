@@ -84,9 +84,8 @@ def fuse(optimiser: Optimizer) -> None:
         group["fused"], group["foreach"] = True, False
         for parameter in group["params"]:
             kept = optimiser.state.get(parameter)
-            if (
-                kept and "step" in kept
-            ):  # of a resumed training; Lightning leaves the count of steps where it is
+            # Of a resumed training: Lightning leaves the count of steps where it is.
+            if kept and "step" in kept:
                 kept["step"] = kept["step"].to(parameter.device, torch.float32)
 
 
