@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from domains.distillation.sampling.settings import Renoise
     from domains.field import Field
 
-__all__ = ["facts_of", "load_model", "trained_sampler"]
+__all__ = ["facts_of", "load_model", "sampler_of", "trained_sampler"]
 
 
 def load_model(field: Field, model: str) -> nn.Module:
@@ -44,9 +44,14 @@ def trained_sampler(model: str) -> Renoise:
     Raises:
         FewstepError: The model is no student, or there is none.
     """
+    return sampler_of(facts_of(model), model)
+
+
+def sampler_of(facts: dict[str, Any], model: str) -> Renoise:
+    """Return the sampler of a model of which the facts were read; see ``trained_sampler``."""
     from domains.config.as_trained import roll_out_of
 
-    trained = roll_out_of(facts_of(model))
+    trained = roll_out_of(facts)
     if trained is None:
         raise FewstepError(
             f"{model} is no student, so how to sample it is not known",

@@ -79,9 +79,10 @@ def _settings(model: str, scans: str, precision: str, columns: str) -> RunConfig
         columns: Names of a row's numbers in .bin scans, parted by spaces; none: told from content.
     """
     from domains.config import parse_config
-    from domains.stages.at_hand import facts_of, trained_sampler
+    from domains.stages.at_hand import facts_of, sampler_of
 
-    sampler, network = trained_sampler(model), facts_of(model)["network"]
+    facts = facts_of(model)
+    sampler, network = sampler_of(facts, model), facts["network"]
     named = {"columns": tuple(columns.split())} if columns else {}
     content = {
         "name": "completed",

@@ -62,10 +62,8 @@ def evaluate(
         write_json(output / "set.json", {**facts, **models})
 
 
-# How the files of an evaluation begin: others of their names are not replaced.
+# How its JSON files begin: others of their names are not replaced (nor tables, by `write_table`).
 _BEGINNINGS = {
-    "samples.csv": "run,domain,role,",
-    "set.csv": "run,domain,role,",
     "set.json": '{\n "run": ',
     "gallery.json": '{\n "scenes": ',
 }

@@ -45,12 +45,12 @@ class ProteinStudent:
         precision: str = "32-true",
         refine: bool = True,
     ):
-        from domains.stages.at_hand import facts_of, trained_sampler
+        from domains.stages.at_hand import facts_of, sampler_of
 
         self.model, self.precision, self.refine = str(model), precision, refine
         self._network: Any = None
         self._facts = facts_of(self.model)
-        self._sampler = trained_sampler(self.model).model_dump()
+        self._sampler = sampler_of(self._facts, self.model).model_dump()
 
     def sample(
         self, length: SupportsIndex = 100, number: SupportsIndex = 1, seed: SupportsIndex = 0

@@ -167,7 +167,7 @@ def write_table(path: Path, table: pd.DataFrame, schema: Schema) -> None:
         FewstepError: The table doesn't fit the schema, or the file can't be written.
     """
     checked = _checked(table, schema, "the table")
-    make_way(path, ",".join([*schema.columns][:2]))
+    make_way(path, ",".join([*schema.columns][:3]) + ",")
     with atomic_path(path) as temporary:
         checked.to_csv(temporary, index=False, encoding="utf-8")
 
